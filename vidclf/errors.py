@@ -1,0 +1,15 @@
+"""The exceptions a user may see: each is one clear line, and each knows its exit code."""
+
+from __future__ import annotations
+
+
+class VidclfError(Exception):
+    """Something went wrong while processing: exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(VidclfError, ValueError):
+    """Wrong usage or configuration, found before or instead of processing: exit code 2."""
+
+    exit_code = 2

@@ -1,0 +1,72 @@
+"""What flows through a pipeline: frames, the detections on them, and the source they came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vidclf.preprocess import Preprocess
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """Where frames come from; compared and hashed by identity, so state per source can be keyed by it."""
+
+    name: str  # as the user gave it
+    size: tuple[int, int]  # (width, height) of every frame of this source, upright
+    rate: Fraction | None = None  # average frames a second; None where the source does not know
+    time_base: Fraction = Fraction(1, 1000)  # seconds a `Frame.pts` unit
+    duration: float | None = None  # seconds; None where unknown, as for live sources
+    live: bool = False  # frames arrive by the clock, and there is no end to wait for
+    frames: int | None = None  # how many frames are expected, where the container says so
+    begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
+    uri: str | None = None  # what FFmpeg opens to read it again (for its audio); None for cameras
+    corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
+    dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
+
+
+@dataclass(slots=True, eq=False)
+class Detection:
+    """One object on one frame; stages fill in the lower fields as the frame travels."""
+
+    box: Box  # x0, y0, x1, y1 in pixels; x1, y1 exclusive; inside the image
+    score: float = 1.0  # the detector's confidence, 0..1
+    kind: str = "object"  # what the detector saw: "person", "motion", ...
+    mask: np.ndarray | None = None  # (y1-y0, x1-x0) bool, foreground inside the box
+    track: int | None = None  # identity over time
+    crop: np.ndarray | None = None  # (28, 28) uint8 grey by default: exactly what the classifier sees
+    preprocess: Preprocess | None = None  # how `crop` was made
+    probabilities: np.ndarray | None = None  # (classes,) float32, calibrated
+    label: str = ""  # "" = the classifier abstained
+    label_score: float = 0.0  # calibrated probability of the best class
+    ranked: list[tuple[str, float]] = field(default_factory=list)  # the best classes, best first
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One decoded picture and all that is known about it."""
+
+    source: Source
+    index: int  # 0, 1, 2 ... as decoded from this source
+    pts: int  # in source.time_base units from the source's start; strictly increasing
+    image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
+    detections: list[Detection] = field(default_factory=list)
+
+    @property
+    def time(self) -> float:
+        """Seconds from the source's start."""
+        return float(self.pts * self.source.time_base)
+
+
+def clip_box(x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box | None:
+    """Round a box outwards to whole pixels inside a width x height image; None if nothing of it is inside."""
+    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
+    right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+    return (left, top, right, bottom) if left < right and top < bottom else None
