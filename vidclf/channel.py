@@ -1,0 +1,128 @@
+"""The bounded queue between two stages: the only file with a lock."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from threading import Condition, Lock
+from time import perf_counter
+
+from vidclf.frame import Frame, Source
+
+QUEUE_BYTES = 32 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
+
+
+class Aborted(Exception):
+    """Raised in a stage when the run failed elsewhere: what it made is not complete and must not look so."""
+
+
+class Channel:
+    """Frames on their way from one stage to the next, in order.
+
+    size: how many frames may wait; max_bytes bounds their pictures too, but one frame may always wait.
+    drop: forget the oldest frame instead of making the producer wait (only behind a live source).
+    producers: how many `close()` calls end the stream, as several cameras may share one channel.
+    """
+
+    def __init__(self, size: int, drop: bool = False, producers: int = 1, max_bytes: int = QUEUE_BYTES):
+        self._size, self._drop, self._max_bytes = size, drop, max_bytes
+        self._open_producers = producers
+        self._waiting: deque[Frame] = deque()
+        self._bytes = 0
+        self._cancelled = self._failed = False
+        self._lock = Lock()
+        self._has_room = Condition(self._lock)
+        self._has_frames = Condition(self._lock)
+        self._putters = self._takers = 0  # who waits on them: a notify to nobody costs as much as the whole put
+        self.lost: Counter[Source] = Counter()  # frames that were put, or offered, and never taken
+        self.put_wait = 0.0  # seconds that producers waited for room
+        self.take_wait = 0.0  # seconds that the consumer waited for frames
+
+    @classmethod
+    def of(cls, frames: Iterable[Frame]) -> Channel:
+        """A closed channel that holds `frames`: feeds a stage without a pipeline."""
+        held = list(frames)
+        channel = cls(size=max(1, len(held)), max_bytes=1 << 62)
+        for frame in held:
+            channel.put(frame)
+        channel.close()
+        return channel
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, frame: Frame) -> bool:
+        """Hand a frame on, waiting for room; False means that nobody is listening any more."""
+        nbytes = frame.image.nbytes
+        waiting = self._waiting
+        with self._lock:
+            while waiting and (len(waiting) >= self._size or self._bytes + nbytes > self._max_bytes):
+                if self._drop:
+                    self._forget_oldest()
+                else:
+                    began = perf_counter()
+                    self._putters += 1
+                    self._has_room.wait()
+                    self._putters -= 1
+                    self.put_wait += perf_counter() - began
+            if self._cancelled:
+                self.lost[frame.source] += 1
+                return False
+            waiting.append(frame)
+            self._bytes += nbytes
+            if self._takers:
+                self._has_frames.notify()
+            return True
+
+    def take(self, limit: int = 1) -> list[Frame]:
+        """Wait for one frame, then return up to `limit` of those already here; [] when the stream has ended.
+
+        Raises Aborted, once what is here has been taken, if the producer failed.
+        """
+        waiting = self._waiting
+        with self._lock:
+            while not waiting:
+                if self._failed:
+                    raise Aborted
+                if not self._open_producers or self._cancelled:
+                    return []
+                began = perf_counter()
+                self._takers += 1
+                self._has_frames.wait()
+                self._takers -= 1
+                self.take_wait += perf_counter() - began
+            group = []
+            while waiting and len(group) < limit:
+                frame = waiting.popleft()
+                self._bytes -= frame.image.nbytes
+                group.append(frame)
+            # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
+            if self._putters and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
+                self._has_room.notify(self._putters)
+            return group
+
+    def __iter__(self) -> Iterator[Frame]:
+        while group := self.take():
+            yield group[0]
+
+    def close(self, failed: bool = False) -> None:
+        """The producer's word: nothing more is coming; what is here can still be taken."""
+        with self._lock:
+            self._open_producers -= 1
+            self._failed = self._failed or failed
+            self._has_frames.notify_all()
+
+    def cancel(self) -> None:
+        """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted."""
+        with self._lock:
+            self._cancelled = True
+            self.lost.update(frame.source for frame in self._waiting)
+            self._waiting.clear()
+            self._bytes = 0
+            self._has_room.notify_all()
+            self._has_frames.notify_all()
+
+    def _forget_oldest(self) -> None:
+        oldest = self._waiting.popleft()
+        self._bytes -= oldest.image.nbytes
+        self.lost[oldest.source] += 1

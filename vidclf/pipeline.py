@@ -1,0 +1,173 @@
+"""Runs a chain of stages, a thread each, joined by channels: the only file with threads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Thread
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+from vidclf.channel import Aborted, Channel
+from vidclf.frame import Frame
+from vidclf.stats import Meter, Tally, add_up, balances, ledger
+
+Stage = Callable[[Any], Iterable[Frame]]  # takes a Channel, or any iterable of frames
+
+
+class Pipeline:
+    """A chain of stages; the first is a source, or a list of sources that share what follows.
+
+    queue: frames that may wait between two stages.
+    Each stage has a thread, except the last: it runs in the caller's, so that windows and Ctrl-C work there.
+    When a stage ends, for whatever reason, everything before it stops and everything after it finishes what is
+    already there. After a failure, the stages after it see `Aborted` at the end of their frames, so that no
+    incomplete file gets its final name.
+    """
+
+    def __init__(self, stages: Sequence[Stage | Sequence[Stage]], queue: int = 32):
+        if not stages:
+            raise ValueError("a pipeline needs at least one stage")
+        if queue < 1:
+            raise ValueError(f"queue must be at least 1 frame, got {queue}")
+        first, *rest = stages
+        self.sources: list[Stage] = list(first) if isinstance(first, Sequence) else [first]
+        self.stages: list[Stage] = [stage for stage in rest if not isinstance(stage, Sequence)]
+        if not self.sources or len(self.stages) < len(rest):
+            raise ValueError("only the first item may be a list, of sources, and it needs at least one")
+        self.queue = queue
+        self._stopping = False
+        self._error: BaseException | None = None
+        self._meters: list[Meter] = []
+        self._tally = Tally()
+        self._began = self._ended = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Run until the sources end, or `stop()`; returns `stats()`.
+
+        Raises the first exception of any stage, with a note that names the stage and the frame.
+        """
+        self._stopping, self._error, self._tally = False, None, Tally()
+        self._meters = []
+        producers = len(self.sources)
+        channels = [Channel(self.queue, producers=producers if i == 0 else 1) for i in range(len(self.stages))]
+        inboxes: list[Channel | None] = [None] * producers + list(channels)
+        outboxes: list[Channel | None] = [channels[0] if channels else None] * producers
+        outboxes += [*channels[1:], None] if channels else []
+        everyone = [*self.sources, *self.stages]
+        self._meters = [Meter(*each) for each in zip(map(name_of, everyone), inboxes, outboxes, strict=True)]
+        self._began, self._ended = perf_counter(), 0.0
+        jobs = list(zip(everyone, self._meters, strict=True))
+        threads = [Thread(target=self._work, args=job, name=f"vidclf {job[1].name}", daemon=True) for job in jobs[:-1]]
+        for thread in threads:
+            thread.start()
+        try:
+            self._work(*jobs[-1])
+            for thread in threads:
+                thread.join()
+        except BaseException as error:  # a second Ctrl-C, while this thread waited for the others
+            self._error = self._error or error
+            for channel in channels:
+                channel.cancel()
+            for thread in threads:
+                thread.join()
+        self._ended = perf_counter()
+        if self._error:
+            raise self._error
+        stats = self.stats()
+        for entry in (stats["ledger"], *stats.get("sources", {}).values()):
+            assert balances(entry), f"frames unaccounted for: {entry}"
+        return stats
+
+    def stop(self) -> None:
+        """Take no further frames from the sources and let all that are inside drain; safe in a signal handler."""
+        self._stopping = True
+
+    def _work(self, stage: Stage, meter: Meter) -> None:
+        """One stage's life: move its frames on until it ends, then tell its neighbours."""
+        failed = False
+        try:
+            stream = iter(stage(meter if meter.inbox else Channel.of(())))
+            try:
+                self._move(stream, meter)
+            finally:
+                if close := getattr(stream, "close", None):
+                    close()
+        except Aborted:
+            failed = True
+        except BaseException as error:
+            failed = True
+            if self._error is None:
+                where = f" at frame {meter.at.index} of {meter.at.source.name}" if meter.at else ""
+                error.add_note(f"in stage {meter.name!r}{where}")
+                self._error = error
+        finally:
+            meter.end()
+            if meter.inbox:
+                meter.inbox.cancel()
+            if meter.outbox:
+                meter.outbox.close(failed)
+
+    def _move(self, stream: Iterator[Frame], meter: Meter) -> None:
+        is_source = meter.inbox is None
+        while not (is_source and self._stopping):
+            asked = perf_counter()
+            frame = next(stream, None)
+            if frame is None:
+                return
+            if is_source:
+                meter.began_frame(frame, perf_counter() - asked)
+            else:
+                meter.gave(frame)
+            if meter.outbox is None:
+                self._tally.count(frame)
+            elif not meter.outbox.put(frame):
+                # Nobody is listening. If that is because the run failed, the stage has to know.
+                if self._error and (throw := getattr(stream, "throw", None)):
+                    throw(Aborted())
+                return
+
+    def stats(self) -> dict[str, Any]:
+        """The books so far; callable while running, from any thread.
+
+        Keys: source, wall_s, fps, ledger, detections, labels, bottleneck, stages, peak_rss_mb, and, with several
+        sources, `sources`: a ledger each.
+        """
+        wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
+        sources = list({source: None for meter in self._meters for source in list(meter.read)})
+        reason = "failed" if self._error else "stopped"
+        ledgers = {s.name: ledger(s, self._meters, self._tally, reason) for s in sources}
+        total = add_up(ledgers.values())
+        busiest = max(self._meters, key=lambda meter: meter.busy, default=None)
+        return {
+            "source": ", ".join(ledgers),
+            "wall_s": round(wall, 3),
+            "fps": round(total["finished"] / wall, 2) if wall else 0.0,
+            "ledger": total,
+            "detections": self._tally.detections,
+            "labels": dict(self._tally.labels.most_common()),
+            "bottleneck": busiest.name if busiest else "",
+            "stages": [meter.row() for meter in self._meters],
+            "peak_rss_mb": round(peak_rss() / 2**20, 1),
+            **({"sources": ledgers} if len(ledgers) > 1 else {}),
+        }
+
+
+def name_of(stage: Stage) -> str:
+    """A stage's name in stats and errors: its class's, as a pipeline file would write it (SaveCrops: save-crops)."""
+    name = getattr(stage, "__name__", None) or type(stage).__name__
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def peak_rss() -> int:
+    """The most memory this process has held resident so far, in bytes."""
+    try:
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    except ImportError:  # Windows
+        return psutil.Process().memory_info().peak_wset

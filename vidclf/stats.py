@@ -1,0 +1,164 @@
+"""The books of a run: what each stage took and gave, how long it needed, and where every frame ended."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any
+
+from vidclf.channel import Channel
+from vidclf.frame import Frame, Source
+
+RECENT = 4096  # latencies kept a stage: percentiles are over the latest so many frames, and memory stays flat
+
+
+class Meter:
+    """What one stage did; written by the stage's own thread alone, readable from any."""
+
+    def __init__(self, name: str, inbox: Channel | None, outbox: Channel | None):
+        self.name, self.inbox, self.outbox = name, inbox, outbox
+        self.taken = self.given = 0
+        self.latencies: deque[float] = deque(maxlen=RECENT)
+        self.read: Counter[Source] = Counter()  # frames that began here (sources only)
+        self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
+        self.at: Frame | None = None  # the last frame it took or gave, to name in an error
+        self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet given: (frame index, when)
+        self.began = perf_counter()
+        self.ended: float | None = None
+
+    # The stage's view of its inbox: what a Channel offers a consumer, noted down.
+
+    def take(self, limit: int = 1) -> list[Frame]:
+        assert self.inbox is not None
+        group = self.inbox.take(limit)
+        now = perf_counter()
+        for frame in group:
+            self._enter(frame, now)
+        return group
+
+    def __iter__(self) -> Iterator[Frame]:
+        while group := self.take():
+            yield group[0]
+
+    def _enter(self, frame: Frame, now: float) -> None:
+        self.taken += 1
+        self.at = frame
+        inside = self._inside.get(frame.source)
+        if inside is None:
+            inside = self._inside[frame.source] = deque()
+        inside.append((frame.index, now))
+
+    def gave(self, frame: Frame) -> None:
+        """Note a frame that leaves the stage; those taken before it and not given are dropped."""
+        self.given += 1
+        now = perf_counter()
+        inside = self._inside.get(frame.source)
+        while inside and inside[0][0] <= frame.index:
+            index, entered = inside.popleft()
+            if index == frame.index:
+                self.latencies.append(now - entered)
+            else:
+                self.dropped[frame.source] += 1
+
+    def began_frame(self, frame: Frame, seconds: float) -> None:
+        """Note a frame that a source made, and how long that took."""
+        self.given += 1
+        self.at = frame
+        self.read[frame.source] += 1
+        self.latencies.append(seconds)
+
+    def end(self) -> None:
+        """The stage is over: what is still inside never came out."""
+        self.ended = perf_counter()
+        for source, inside in self._inside.items():
+            self.dropped[source] += len(inside)
+        self._inside.clear()
+
+    @property
+    def wait_in(self) -> float:
+        return self.inbox.take_wait if self.inbox else 0.0
+
+    @property
+    def wait_out(self) -> float:
+        return self.outbox.put_wait if self.outbox else 0.0
+
+    @property
+    def busy(self) -> float:
+        """Seconds of its life spent neither waiting for frames nor for room."""
+        return max(0.0, (self.ended or perf_counter()) - self.began - self.wait_in - self.wait_out)
+
+    def row(self) -> dict[str, Any]:
+        recent = sorted(self.latencies.copy())
+        percentiles = {f"p{p}_ms": round(_percentile(recent, p) * 1000, 3) for p in (50, 95, 99)}
+        return {
+            "name": self.name,
+            "in": self.taken,
+            "out": self.given,
+            "busy_s": round(self.busy, 4),
+            "wait_in_s": round(self.wait_in, 4),
+            "wait_out_s": round(self.wait_out, 4),
+            "queue": len(self.inbox) if self.inbox else 0,
+            **percentiles,
+        }
+
+
+class Tally:
+    """What came out at the end of the pipeline."""
+
+    def __init__(self) -> None:
+        self.finished: Counter[Source] = Counter()
+        self._latest: dict[Source, int] = {}
+        self.detections = 0
+        self.labels: Counter[str] = Counter()
+
+    def count(self, frame: Frame) -> None:
+        # A stage may show a frame twice; it finishes once.
+        if frame.index > self._latest.get(frame.source, -1):
+            self._latest[frame.source] = frame.index
+            self.finished[frame.source] += 1
+        if frame.detections:
+            self.detections += len(frame.detections)
+            self.labels.update(d.label for d in frame.detections)
+
+
+def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -> dict[str, Any]:
+    """Where every frame of `source` ended: read == finished + corrupt + sum(dropped.values()).
+
+    reason: why frames were left between stages, when a run ended before its sources did.
+    """
+    dropped = Counter(source.dropped)
+    read = source.corrupt + sum(source.dropped.values())
+    channels = {}
+    for meter in meters:
+        read += meter.read[source]
+        dropped[meter.name] += meter.dropped[source]
+        if meter.inbox:
+            channels[id(meter.inbox)] = meter.inbox
+    for channel in channels.values():
+        dropped["late" if source.live else reason] += channel.lost[source]
+    return {
+        "read": read,
+        "finished": tally.finished[source],
+        "corrupt": source.corrupt,
+        "dropped": {name: n for name, n in dropped.items() if n},
+    }
+
+
+def balances(entry: dict[str, Any]) -> bool:
+    """Whether a ledger adds up."""
+    return entry["read"] == entry["finished"] + entry["corrupt"] + sum(entry["dropped"].values())
+
+
+def add_up(ledgers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """One ledger for several sources."""
+    total: dict[str, Any] = {"read": 0, "finished": 0, "corrupt": 0, "dropped": Counter()}
+    for entry in ledgers:
+        for name in ("read", "finished", "corrupt"):
+            total[name] += entry[name]
+        total["dropped"].update(entry["dropped"])
+    return {**total, "dropped": dict(total["dropped"])}
+
+
+def _percentile(ordered: list[float], percent: int) -> float:
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0.0
