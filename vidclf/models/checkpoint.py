@@ -1,0 +1,168 @@
+"""One file holds a trained classifier: safetensors, with all that is needed to use it in the header.
+
+Loading never unpickles anything, and reading the header alone needs neither torch nor the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidclf import resources
+from vidclf.errors import UsageError
+from vidclf.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from vidclf.models.classifier import Classifier
+
+SCHEMA = 1
+_REQUIRED = ("architecture", "labels", "preprocess", "temperature")
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of a shipped name ("lean") or of a path; raises UsageError where there is neither."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    folder = resources.shipped("weights")
+    named = folder / f"{name_or_path}.safetensors"
+    if named.is_file():
+        return named
+    names = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
+    what = "is a folder, not a file of weights" if path.is_dir() else "not found: no such file, no such shipped weights"
+    raise UsageError(f"weights {str(name_or_path)!r} {what} (shipped: {names})")
+
+
+def read_header(name_or_path: str | Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without its tensors.
+
+    Keys: architecture, labels, preprocess (a dict), temperature, mean, std; and where they are known metrics, seed,
+    data (hash), versions, created, command. Raises UsageError on anything that is not a vidclf checkpoint.
+    """
+    path = find(name_or_path)
+    fields = _tensor_header(path).get("__metadata__", {})
+    if "vidclf" not in fields:
+        raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
+    header = json.loads(fields["vidclf"])
+    if header.get("schema") != SCHEMA:
+        raise UsageError(f"{path}: header schema {header.get('schema')!r}, this version reads {SCHEMA}")
+    if missing := [key for key in _REQUIRED if key not in header]:
+        raise UsageError(f"{path}: the header lacks {', '.join(missing)}")
+    return header
+
+
+def read_preprocess(name_or_path: str | Path) -> Preprocess:
+    """The preprocessing policy a checkpoint was trained with, without importing torch."""
+    return Preprocess.from_dict(read_header(name_or_path)["preprocess"])
+
+
+def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
+    """The classifier in a checkpoint (a path or a shipped name), ready for inference on `device`.
+
+    It takes (N, channels, size, size) uint8 and gives logits; it has .labels, .preprocess, .temperature and .name.
+    Raises UsageError where the file is missing, damaged, of no known architecture or not the architecture it names.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from vidclf.models.zoo import create
+
+    path = find(name_or_path)
+    header = read_header(path)
+    try:
+        model = create(header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"]))
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"{path}: damaged ({error})") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    own = model.state_dict()
+    wrong = sorted(k for k in own.keys() | tensors.keys() if _shape(own, k) != _shape(tensors, k))
+    if wrong:
+        raise UsageError(
+            f"{path}: its tensors are not those of architecture {header['architecture']!r}: "
+            f"{len(wrong)} of {len(own)} are missing, too many or of another shape, {wrong[0]} for one"
+        )
+    model.load_state_dict(tensors)
+    model.temperature = float(header["temperature"])
+    return model.eval().requires_grad_(False).to(device)
+
+
+def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
+    """Write a classifier and its header in one step: `path` is either complete or as it was before.
+
+    facts: what else the header shall tell, as plain values: metrics, seed, data, command ...
+    """
+    header = {
+        "schema": SCHEMA,
+        "architecture": model.name,
+        "labels": list(model.labels),
+        "preprocess": model.preprocess.to_dict(),
+        "temperature": model.temperature,
+        "mean": round(float(model.mean), 6),
+        "std": round(float(model.std), 6),
+        "parameters": model.parameter_count,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        **facts,
+    }
+    return write_tensors(path, model.state_dict(), {"vidclf": header})
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[str, Any]) -> Path:
+    """Write tensors and JSON fields as safetensors, through a temporary file beside `path` and a rename."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        save_file(
+            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
+            part,
+            metadata={"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()},
+        )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def versions() -> dict[str, str]:
+    """What this program and the libraries that shape a result call themselves."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in ("vidclf", "torch", "numpy", "opencv-python"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a checkout that was not installed; another build of OpenCV
+            continue
+    return found
+
+
+def _tensor_header(path: Path) -> dict[str, Any]:
+    """The JSON in front of the tensors: eight bytes of little-endian length, then so many bytes of JSON."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= size - 8:
+            raise UsageError(f"{path}: not a safetensors file, or cut short ({size} bytes)")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise UsageError(f"{path}: not a safetensors file") from error
+    if not isinstance(header, dict):
+        raise UsageError(f"{path}: not a safetensors file")
+    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+    if 8 + length + max(ends, default=0) > size:
+        raise UsageError(f"{path}: cut short: {size} bytes of {8 + length + max(ends)}")
+    return header
+
+
+def _shape(tensors: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
+    return tuple(tensors[key].shape) if key in tensors else None

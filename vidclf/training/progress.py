@@ -1,0 +1,43 @@
+"""What a person sees of a training run: lines that stay, and on a terminal one that is rewritten."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+
+class Progress:
+    """Lines to stderr; `live` shows one at most twice a second, and only on a terminal."""
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self.stream = stream or sys.stderr
+        self.quiet = quiet
+        self._live_at = 0.0
+        self._width = 0  # of the live line that stands there now
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        if not self.quiet:
+            print(self._over(text), file=self.stream, flush=True)
+            self._width = 0
+
+    def live(self, text: str) -> None:
+        """A line that the next one overwrites."""
+        now = time.monotonic()
+        if self.quiet or now - self._live_at < 0.5 or not self.stream.isatty():
+            return
+        self.stream.write(self._over(text))
+        self.stream.flush()
+        self._live_at, self._width = now, len(text)
+
+    def _over(self, text: str) -> str:
+        return f"\r{text.ljust(self._width)}" if self._width else text
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 12 min 05 s, 1 h 02 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
