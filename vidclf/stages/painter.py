@@ -165,7 +165,7 @@ def _area(box: Box) -> int:
 
 
 def _tint(image: np.ndarray, detection: Detection, table: np.ndarray) -> None:
-    """Blend a colour over a detection's mask, by a look-up table: supervision's MaskAnnotator takes ten times as long."""
+    """Blend a colour over a mask, by a look-up table: supervision's MaskAnnotator takes ten times as long."""
     if detection.mask is not None:
         x0, y0, x1, y1 = detection.box
         region = image[y0:y1, x0:x1]
