@@ -7,7 +7,11 @@ from torch.nn import functional as F
 
 
 class Lean(nn.Module):
-    """A pre-ResNet-20 shape: three stages of halved resolution and doubled width."""
+    """Three stages of residual blocks, each at half the resolution and twice the width of the one before.
+
+    ResNet-20 (He et al. 2015) has three blocks a stage; here the costly ones at full resolution are fewer: two thirds
+    of its multiplications (20 instead of 31 million a 28x28 crop), nine tenths of its parameters.
+    """
 
     def __init__(self, classes: int = 10, channels: int = 1, size: int = 28) -> None:
         super().__init__()

@@ -2,62 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vidclf.errors import UsageError
 
 
+def _setting(default: Any, low: float, high: float, about: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "about": about})
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings of a run; the defaults are those that trained the shipped `lean`."""
+    """Settings of a run, all of which shape the weights; the command line makes an option of each."""
 
-    model: str = "lean"
-    epochs: int = 60
-    batch: int = 256
-    lr: float = 0.15  # the highest rate; warmed up to linearly, annealed to zero by half a cosine
-    warmup: float = 2.0  # epochs
-    momentum: float = 0.9  # Nesterov's
-    weight_decay: float = 5e-4  # on weights only: not on biases, not on batch normalisation
-    label_smoothing: float = 0.05
-    ema: float = 0.998  # a step; the averaged network is the one that is validated and kept
-    validation: float = 0.05  # share of every class kept from training, to choose an epoch and a temperature
-    flip: bool = True
-    shift: int = 2  # pixels
-    warp: float = 0.25  # share of the crops that are scaled and rotated
-    scale: float = 0.15  # up to this much larger or smaller
-    rotate: float = 8.0  # degrees
-    light: float = 0.2  # up to this share brighter or darker
-    erase: float = 0.5  # share of the crops that lose a rectangle
-    seed: int = 0
+    model: str = field(default="lean", metadata={"about": "the network, one of `vidclf models`"})
+    epochs: int = _setting(48, 1, 10_000, "passes over the training crops")
+    batch: int = _setting(256, 1, 65_536, "crops a step")
+    lr: float = _setting(0.15, 1e-6, 10, "the highest learning rate, annealed to zero by half a cosine")
+    warmup: float = _setting(2.0, 0, 1_000, "epochs in which the rate rises to it")
+    momentum: float = _setting(0.9, 0, 0.999, "Nesterov's momentum")
+    weight_decay: float = _setting(5e-4, 0, 1, "on weights only: not on biases, not on batch normalisation")
+    label_smoothing: float = _setting(0.05, 0, 0.5, "share of the target spread over all classes")
+    ema: float = _setting(0.998, 0, 0.99999, "decay a step of the averaged weights, which are those kept")
+    validation: float = _setting(0.05, 0, 0.5, "share of every class kept back to choose the epoch and the temperature")
+    flip: bool = field(default=True, metadata={"about": "mirror half of the crops"})
+    shift: int = _setting(2, 0, 14, "move crops by up to so many pixels")
+    warp: float = _setting(0.25, 0, 1, "share of the crops that are scaled and rotated")
+    scale: float = _setting(0.15, 0, 1, "those, up to so much larger or smaller")
+    rotate: float = _setting(8.0, 0, 180, "those, up to so many degrees")
+    light: float = _setting(0.15, 0, 1, "make crops brighter or darker by up to this share")
+    erase: float = _setting(0.3, 0, 1, "share of the crops that lose a rectangle to noise")
+    seed: int = _setting(0, 0, 2**31 - 1, "of everything that is random")
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 1, 10_000),
-            ("batch", 1, 65_536),
-            ("lr", 1e-6, 10),
-            ("warmup", 0, 1_000),
-            ("momentum", 0, 0.999),
-            ("weight_decay", 0, 1),
-            ("label_smoothing", 0, 0.5),
-            ("ema", 0, 0.99999),
-            ("validation", 0, 0.5),
-            ("shift", 0, 14),
-            ("warp", 0, 1),
-            ("scale", 0, 1),
-            ("rotate", 0, 180),
-            ("light", 0, 1),
-            ("erase", 0, 1),
-            ("seed", 0, 2**31 - 1),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
+        for setting in fields(self):
+            value, limits = getattr(self, setting.name), setting.metadata
+            if "low" in limits and not limits["low"] <= value <= limits["high"]:
+                raise UsageError(f"{setting.name} must be {limits['low']} to {limits['high']}, got {value}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
         return asdict(self)
 
-    def differences(self, other: dict[str, Any]) -> list[str]:
+    def differences(self, saved: Mapping[str, Any]) -> list[str]:
         """Where saved settings differ from these, in words."""
         own = self.to_dict()
-        return [f"{k} {other.get(k)!r} instead of {own.get(k)!r}" for k in own | other if own.get(k) != other.get(k)]
+        return [f"{key}={saved.get(key)} (now {own.get(key)})" for key in own if saved.get(key) != own[key]]

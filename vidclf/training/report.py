@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ def predict(model: Classifier, images: Tensor, batch: int = 512) -> Tensor:
     return torch.cat([model(images[i : i + batch]).float() for i in range(0, len(images), batch)])
 
 
-def evaluate(model: Classifier, data: Dataset) -> dict[str, Any]:
+def evaluate(model: Classifier, data: Dataset, batch: int = 512) -> dict[str, Any]:
     """A classifier's figures on labelled crops; see `score`."""
-    return score(predict(model, data.images), data.targets, data.labels, model.temperature)
+    return score(predict(model, data.images, batch), data.targets, data.labels, model.temperature)
 
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:
@@ -64,6 +64,19 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
         third = (high - low) / 3
         low, high = (low, high - third) if loss(low + third) < loss(high - third) else (low + third, high)
     return round(10 ** ((low + high) / 2), 4)
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """The figures of `score` for people."""
+    width = max(map(len, metrics["per_class"]), default=5)
+    lines = [f"{'class':<{width}}  precision  recall     F1"]
+    for label, row in metrics["per_class"].items():
+        lines.append(f"{label:<{width}}  {row['precision']:9.2f}  {row['recall']:6.2f}  {row['f1']:5.2f}")
+    lines.append(
+        f"{metrics['correct']} of {metrics['total']} correct: top-1 {metrics['top1']:.2f} %, "
+        f"top-5 {metrics['top5']:.2f} %, calibration error {metrics['ece']:.2f} %"
+    )
+    return "\n".join(lines)
 
 
 def _class_figures(predicted: Tensor, targets: Tensor, index: int) -> dict[str, float]:

@@ -1,0 +1,184 @@
+"""`vidclf train` and `vidclf eval`: from data to weights, and how good weights are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint
+from vidclf.models.zoo import NETWORKS
+from vidclf.training.config import Config
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with Fashion-MNIST's four .gz files, or with FashionMNIST/raw. Default: downloaded into a cache.",
+)
+_VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
+_DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+
+
+class Duration(click.ParamType):
+    """A time like 90s, 20m or 1h30m, as seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; fails on anything else and on no time at all."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
+        seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+        if not seconds:
+            self.fail(f"{value!r} is no time: say 90s, 20m or 1h30m", param, ctx)
+        return float(seconds)
+
+
+def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for every field of `Config`, with its default and its range."""
+    for setting in reversed(fields(Config)):
+        flag, about, kind = "--" + setting.name.replace("_", "-"), setting.metadata["about"], type(setting.default)
+        if kind is bool:
+            flag += "/--no-" + setting.name
+        choices: dict[type, Any] = {str: click.Choice(list(NETWORKS)), bool: None}
+        if kind in (int, float):
+            build = click.IntRange if kind is int else click.FloatRange
+            choices[kind] = build(setting.metadata["low"], setting.metadata["high"])
+        sentence = about[0].upper() + about[1:] + "."
+        command = click.option(flag, default=setting.default, type=choices[kind], show_default=True, help=sentence)(
+            command
+        )
+    return command
+
+
+@click.command(
+    epilog="Example:  vidclf train --model lean --data FashionMNIST --time-limit 20m -o mine.safetensors",
+)
+@_DATA
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run.")
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run: settings, metrics, checkpoints. Default: runs/MODEL-SEED.",
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run after its last finished epoch.")
+@click.option("--force", is_flag=True, help="Start afresh in a folder that holds a run, replace existing weights.")
+@click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one a core.")
+@_DEVICE
+@_VERIFY
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@_settings
+@click.pass_context
+def train(
+    ctx: click.Context,
+    data: Path | None,
+    output: Path | None,
+    folder: Path | None,
+    resume: bool,
+    force: bool,
+    time_limit: float | None,
+    threads: int | None,
+    device: str,
+    verify: bool,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Train a network on Fashion-MNIST and write its weights.
+
+    An epoch is never lost: Ctrl-C or a crash, then the same command with --resume, ends in the same weights as an
+    undisturbed run (on a CPU and without --time-limit, bit for bit).
+    """
+    config = Config(**settings)
+    folder = folder or Path("runs") / f"{config.model}-{config.seed}"
+    output = output or folder / f"{config.model}.safetensors"
+    if not (resume or force):
+        if (folder / "last.safetensors").exists():
+            raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
+        if output.exists():
+            raise UsageError(f"{output} exists already: --force replaces it")
+
+    import torch
+
+    from vidclf.models.device import choose_device
+    from vidclf.training import loop, report
+    from vidclf.training.progress import Progress
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        metrics = loop.train(
+            config,
+            folder,
+            output,
+            data,
+            verify=verify,
+            resume=resume,
+            time_limit=time_limit,
+            device=choose_device(device),
+            progress=Progress(quiet=quiet),
+            command=_spelled(ctx),
+        )
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted; the same command with --resume continues {folder}", err=True)
+        ctx.exit(130)
+    if not quiet:
+        click.echo(report.table(metrics), err=True)
+
+
+@click.command("eval", epilog="Example:  vidclf eval lean --data FashionMNIST --json -")
+@click.argument("weights")
+@_DATA
+@click.option("--json", "json_path", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+@click.option("--batch", default=512, type=click.IntRange(1, 65_536), show_default=True, help="Crops a forward pass.")
+@_DEVICE
+@_VERIFY
+def evaluate(weights: str, data: Path | None, json_path: str | None, batch: int, device: str, verify: bool) -> None:
+    """Test WEIGHTS (a path or a shipped name) on Fashion-MNIST's 10,000 test pictures.
+
+    Accuracy and calibration error (ECE, 15 bins, after the temperature) are in percent.
+    """
+    from vidclf.models.device import choose_device
+    from vidclf.training import data as pictures
+    from vidclf.training import report
+
+    place = choose_device(device)
+    model = checkpoint.load(weights, place)
+    test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
+    metrics = {"weights": weights, "parameters": model.parameter_count, **report.evaluate(model, test, batch)}
+    text = json.dumps(metrics, indent=2)
+    if json_path == "-":
+        click.echo(text)
+        return
+    if json_path:
+        Path(json_path).write_text(text + "\n", encoding="utf-8")
+    click.echo(report.table(metrics))
+
+
+def _spelled(ctx: click.Context) -> str:
+    """The command that trains the same weights: what was given on the command line, without this machine's paths."""
+    words = ["vidclf", "train"]
+    skip = {"output", "folder", "resume", "force", "quiet", "device", "verify"}
+    for option in ctx.command.params:
+        name = option.name or ""
+        if name in skip or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[name]
+        if name == "data":
+            words += ["--data", "FOLDER"]
+        elif isinstance(value, bool):
+            words.append(option.opts[0] if value else option.secondary_opts[0])
+        elif name == "time_limit":
+            words += ["--time-limit", f"{value:.0f}s"]
+        else:
+            words += [option.opts[-1], str(value)]
+    return " ".join(words)

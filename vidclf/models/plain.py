@@ -1,0 +1,83 @@
+"""The three networks of xuehaouwa/Fashion-MNIST: v1 (420,298 parameters), v2 (844,362) and v3 (30,076,234).
+
+The counts are for 28x28 grey and ten classes. Pooling halves, convolutions of v1 and v2 are not padded.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
+    """Two convolutions without batch normalisation."""
+    side = ((size - 4) // 2 - 2) // 2
+    return _initialised(
+        nn.Sequential(
+            *_layer(channels, 16, 5, normalise=False),
+            nn.MaxPool2d(2),
+            *_layer(16, 32, 3, normalise=False),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * side * side, 512),
+            nn.ReLU(),
+            nn.Linear(512, classes),
+        )
+    )
+
+
+def v2(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
+    """Two wider convolutions with batch normalisation."""
+    side = ((size - 4) // 2 - 2) // 2
+    return _initialised(
+        nn.Sequential(
+            *_layer(channels, 32, 5),
+            nn.MaxPool2d(2),
+            *_layer(32, 64, 3),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(64 * side * side, 512),
+            nn.ReLU(),
+            nn.Linear(512, classes),
+        )
+    )
+
+
+def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
+    """Three padded convolutions and two large fully connected layers with dropout."""
+    side = size // 4
+    return _initialised(
+        nn.Sequential(
+            *_layer(channels, 32, 3, padding=1),
+            *_layer(32, 64, 3, padding=1),
+            nn.MaxPool2d(2),
+            *_layer(64, 256, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(256 * side * side, 2048),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(2048, 2048),
+            nn.ReLU(),
+            nn.Linear(2048, classes),
+        )
+    )
+
+
+def _layer(channels: int, width: int, kernel: int, padding: int = 0, normalise: bool = True) -> list[nn.Module]:
+    """Convolution, ReLU and then the batch normalisation, in the originals' order."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, padding=padding), nn.ReLU()]
+    return [*layers, nn.BatchNorm2d(width)] if normalise else layers
+
+
+def _initialised(network: nn.Module) -> nn.Module:
+    """The originals' first values: Xavier normal and N(0, 1) for convolutions, N(1, 0.02) and 0 for normalisations."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.normal_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)
+    return network
