@@ -26,8 +26,10 @@ class Source:
     duration: float | None = None  # seconds; None where unknown, as for live sources
     live: bool = False  # frames arrive by the clock, and there is no end to wait for
     frames: int | None = None  # how many frames are expected, where the container says so
+    origin: Fraction = Fraction(0)  # seconds that its own clock shows at its start; already taken off every pts
     begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
-    uri: str | None = None  # what FFmpeg opens to read it again (for its audio); None for cameras
+    ended: bool = False  # its capture read it to the end
+    uri: str | None = None  # what FFmpeg opens to read it again (for its audio); None for live sources
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
 

@@ -37,28 +37,32 @@ class Pipeline:
         self.stages: list[Stage] = [stage for stage in rest if not isinstance(stage, Sequence)]
         if not self.sources or len(self.stages) < len(rest):
             raise ValueError("only the first item may be a list, of sources, and it needs at least one")
+        if len(self.sources) > 1 and not self.stages:
+            raise ValueError("several sources need a stage after them")
         self.queue = queue
         self._stopping = False
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
         self._tally = Tally()
+        self._watch: Callable[[Frame], object] | None = None
         self._began = self._ended = 0.0
 
-    def run(self) -> dict[str, Any]:
+    @property
+    def live(self) -> bool:
+        """Whether a source gives frames by the clock, so that late ones are forgotten and there is no end."""
+        return any(getattr(source, "live", False) for source in self.sources)
+
+    def run(self, watch: Callable[[Frame], object] | None = None) -> dict[str, Any]:
         """Run until the sources end, or `stop()`; returns `stats()`.
 
+        watch: called, in the caller's thread, with every frame that is finished.
         Raises the first exception of any stage, with a note that names the stage and the frame.
         """
         self._stopping, self._error, self._tally = False, None, Tally()
-        self._meters = []
-        producers = len(self.sources)
-        channels = [Channel(self.queue, producers=producers if i == 0 else 1) for i in range(len(self.stages))]
-        inboxes: list[Channel | None] = [None] * producers + list(channels)
-        outboxes: list[Channel | None] = [channels[0] if channels else None] * producers
-        outboxes += [*channels[1:], None] if channels else []
-        everyone = [*self.sources, *self.stages]
-        self._meters = [Meter(*each) for each in zip(map(name_of, everyone), inboxes, outboxes, strict=True)]
+        self._watch = watch
+        channels = self._channels()
         self._began, self._ended = perf_counter(), 0.0
+        everyone = [*self.sources, *self.stages]
         jobs = list(zip(everyone, self._meters, strict=True))
         threads = [Thread(target=self._work, args=job, name=f"vidclf {job[1].name}", daemon=True) for job in jobs[:-1]]
         for thread in threads:
@@ -80,6 +84,21 @@ class Pipeline:
         for entry in (stats["ledger"], *stats.get("sources", {}).values()):
             assert balances(entry), f"frames unaccounted for: {entry}"
         return stats
+
+    def _channels(self) -> list[Channel]:
+        """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
+        producers = len(self.sources)
+        # Behind a live source the freshest frame wins: short queues, and the first forgets instead of waiting.
+        size = max(2, producers) if self.live else self.queue
+        channels = [
+            Channel(size, drop=self.live and i == 0, producers=producers if i == 0 else 1)
+            for i in range(len(self.stages))
+        ]
+        inboxes: list[Channel | None] = [None] * producers + list(channels)
+        outboxes: list[Channel | None] = [*channels[:1], None][:1] * producers + [*channels[1:], None][: len(channels)]
+        names = map(name_of, [*self.sources, *self.stages])
+        self._meters = [Meter(*each) for each in zip(names, inboxes, outboxes, strict=True)]
+        return channels
 
     def stop(self) -> None:
         """Take no further frames from the sources and let all that are inside drain; safe in a signal handler."""
@@ -123,6 +142,8 @@ class Pipeline:
                 meter.gave(frame)
             if meter.outbox is None:
                 self._tally.count(frame)
+                if self._watch:
+                    self._watch(frame)
             elif not meter.outbox.put(frame):
                 # Nobody is listening. If that is because the run failed, the stage has to know.
                 if self._error and (throw := getattr(stream, "throw", None)):

@@ -1,0 +1,52 @@
+"""The built-in stages, by the names that pipeline files use; each is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vidclf.stages.annotate import Annotate
+    from vidclf.stages.capture import Capture
+    from vidclf.stages.classify import Classify
+    from vidclf.stages.crop import Crop
+    from vidclf.stages.motion import Motion
+    from vidclf.stages.record import Record
+    from vidclf.stages.track import Track
+    from vidclf.stages.write import Write
+    from vidclf.stages.yolo import Yolo
+
+STAGES = {
+    "capture": "vidclf.stages.capture:Capture",
+    "motion": "vidclf.stages.motion:Motion",
+    "yolo": "vidclf.stages.yolo:Yolo",
+    "track": "vidclf.stages.track:Track",
+    "crop": "vidclf.stages.crop:Crop",
+    "classify": "vidclf.stages.classify:Classify",
+    "annotate": "vidclf.stages.annotate:Annotate",
+    "write": "vidclf.stages.write:Write",
+    "record": "vidclf.stages.record:Record",
+}
+DETECTORS = ("motion", "yolo")
+
+__all__ = [
+    "DETECTORS",
+    "STAGES",
+    "Annotate",
+    "Capture",
+    "Classify",
+    "Crop",
+    "Motion",
+    "Record",
+    "Track",
+    "Write",
+    "Yolo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for target in STAGES.values():
+        module, _, attribute = target.partition(":")
+        if attribute == name:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,82 @@
+"""From the options of `run` to the items of a pipeline: the pipeline file first, then what the options change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidclf.errors import UsageError
+from vidclf.recipe import Item, load_recipe, override
+from vidclf.stages import DETECTORS
+
+DEFAULT_PIPELINE = "motion"  # needs no download
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `run` (and every command that runs pipelines) can be told, but for sources and outputs."""
+
+    pipeline: str = DEFAULT_PIPELINE
+    settings: tuple[str, ...] = ()
+    detector: str | None = None
+    detector_weights: str | None = None
+    weights: str | None = None
+    device: str | None = None
+    max_frames: int | None = None
+    record_frames: bool = False
+    force: bool = False
+
+
+def assemble(options: RunOptions, source: str, output: Path | None, record: Path | None) -> list[Item]:
+    """The items of one run, in order. A `write` or `record` without a path is left out."""
+    items = load_recipe(options.pipeline)
+    if items[0].name != "capture":
+        raise UsageError(f"{items[0].where}: the first stage must be capture, got {items[0].name}")
+    _choose_detector(items, options)
+    _give(items, "capture", "SOURCE", source=source, max_frames=options.max_frames)
+    if options.weights is not None:
+        _give(items, "crop", "--weights", like=options.weights)
+        _give(items, "classify", "--weights", weights=options.weights)
+    if options.device is not None:
+        for item in items:
+            if item.name in ("yolo", "classify"):
+                item.options["device"] = options.device
+    force = {"force": True} if options.force else {}
+    if output is not None:
+        _give_or_append(items, "write", "-o", path=str(output), **force)
+    if record is not None:
+        frames = {"frames": True} if options.record_frames else {}
+        _give_or_append(items, "record", "--record", path=str(record), **frames, **force)
+    for assignment in options.settings:
+        override(items, assignment)
+    return [item for item in items if item.name not in ("write", "record") or "path" in item.options]
+
+
+def _choose_detector(items: list[Item], options: RunOptions) -> None:
+    """Put the wanted detector in the place of the pipeline file's, and give it its weights."""
+    present = [item for item in items if item.name in DETECTORS]
+    if options.detector is not None:
+        if not present:
+            raise UsageError(f"--detector {options.detector}: the pipeline {options.pipeline} has no detector")
+        for item in present:
+            if item.name != options.detector:
+                item.name, item.options = options.detector, {}
+    if options.detector_weights is not None:
+        if "yolo" not in (item.name for item in present):
+            raise UsageError("--detector-weights is for yolo; add --detector yolo or -p person")
+        _give(items, "yolo", "--detector-weights", weights=options.detector_weights)
+
+
+def _give(items: list[Item], name: str, flag: str, **values: Any) -> None:
+    matching = [item for item in items if item.name == name]
+    if not matching:
+        raise UsageError(f"{flag}: the pipeline has no stage {name!r}")
+    for item in matching:
+        item.options |= {key: value for key, value in values.items() if value is not None}
+
+
+def _give_or_append(items: list[Item], name: str, flag: str, **values: Any) -> None:
+    if not any(item.name == name for item in items):
+        items.append(Item(name, {}, flag))
+    _give(items, name, flag, **values)

@@ -1,0 +1,38 @@
+"""`vidclf demo`: the shipped sample through the default pipeline, and how well it was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.cli.execute import INTERRUPTED, execute, set_up_logging
+from vidclf.resources import shipped
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="demo-output", show_default=True, help="Folder to write to."
+)
+def demo(output: Path) -> int:
+    """Run the shipped sample clip through the default pipeline, offline, and say what was written.
+
+    \b
+    Example:
+      vidclf demo
+    """
+    from vidclf.cli.score import table
+    from vidclf.scoring import score_files
+
+    console = Console(stderr=True)
+    set_up_logging(console, debug=False)
+    sample = shipped("samples") / "wardrobe.mp4"
+    video, record = output / "wardrobe.mp4", output / "wardrobe.jsonl"
+    items = assemble(RunOptions(force=True), str(sample), video, record)
+    _, interrupted = execute([items], console)
+    if interrupted:
+        return INTERRUPTED
+    console.print(table(score_files(record, sample.with_suffix(".truth.jsonl"))))
+    return 0

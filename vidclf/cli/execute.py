@@ -1,0 +1,120 @@
+"""Runs assembled pipelines one after another: progress, Ctrl-C, closing tables, and the books of them all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from vidclf.cli.main import INTERRUPTED
+from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
+from vidclf.pipeline import Pipeline, Stage
+from vidclf.recipe import Item
+from vidclf.stats import add_up
+from vidclf.video.part import PartFile
+
+__all__ = ["INTERRUPTED", "execute", "set_up_logging", "write_json"]
+
+
+def execute(jobs: list[list[Item]], console: Console) -> tuple[dict[str, Any], bool]:
+    """Run each list of items as a pipeline. Returns the books of all, and whether the user ended it early.
+
+    All stages are made before the first pipeline runs, so that every mistake is told before any work.
+    """
+    made: dict[str, Stage] = {}  # items that are alike share one stage, and so a loaded model
+    pipelines = []
+    for items in jobs:
+        for item in items:
+            made.setdefault(repr((item.name, item.options)), item.create())
+        pipelines.append(Pipeline([made[repr((item.name, item.options))] for item in items]))
+    books = []
+    for items, pipeline in zip(jobs, pipelines, strict=True):
+        source = str(items[0].options["source"])
+        with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
+            stats = pipeline.run(watch=show)
+        books.append(stats)
+        console.print(closing_table(stats))
+        for line in closing_lines(stats):
+            console.print(line, highlight=False, soft_wrap=True)
+        for path in (Path(item.options["path"]) for item in items if item.name in ("write", "record")):
+            if path.exists():
+                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        if stopped:
+            # Ending a live stream is its normal end.
+            return merge(books), not pipeline.live
+    return merge(books), False
+
+
+@contextmanager
+def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM) takes no further frames and lets the rest drain; the second aborts.
+
+    Yields a list that holds the signals that came.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+        pipeline.stop()
+        console.print("stopping: finishing the frames that are inside; once more to abort", highlight=False)
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, handle) for number in signals]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def set_up_logging(console: Console, debug: bool) -> None:
+    """Warnings of ours, one line each, on stderr; with `debug` everything."""
+    handler = RichHandler(console=console, show_time=False, show_path=debug, markup=False, highlighter=None)
+    logger = logging.getLogger("vidclf")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
+    """The books of several runs as one; of a single run, as they are."""
+    if len(books) == 1:
+        return books[0]
+    labels: Counter[str] = Counter()
+    for stats in books:
+        labels.update(stats["labels"])
+    ledger, wall = add_up(stats["ledger"] for stats in books), sum(stats["wall_s"] for stats in books)
+    slowest = max(books, key=lambda stats: stats["wall_s"], default={})
+    return {
+        "source": ", ".join(stats["source"] for stats in books),
+        "wall_s": round(wall, 3),
+        "fps": round(ledger["finished"] / wall, 2) if wall else 0.0,
+        "ledger": ledger,
+        "detections": sum(stats["detections"] for stats in books),
+        "labels": dict(labels.most_common()),
+        "bottleneck": slowest.get("bottleneck", ""),
+        "stages": slowest.get("stages", []),
+        "peak_rss_mb": max((stats["peak_rss_mb"] for stats in books), default=0.0),
+        "sources": {stats["source"]: stats["ledger"] for stats in books},
+    }
+
+
+def write_json(content: dict[str, Any], target: str) -> None:
+    """Write to a file, complete or not at all; `-` is stdout."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    with PartFile(target, force=True) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,86 @@
+"""The `vidclf` program: finds the command, and turns every error into one line and the right exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Any
+
+import click
+
+from vidclf.errors import VidclfError
+
+INTERRUPTED = 130
+# Name: (where the command lies, its line in `vidclf --help`). Kept here so that --help imports none of them.
+COMMANDS = {
+    "run": ("vidclf.cli.run:run", "Turn a video into an annotated video and a table of detections."),
+    "demo": ("vidclf.cli.demo:demo", "Run the shipped sample clip through the default pipeline, offline."),
+    "stages": ("vidclf.cli.stages:stages", "List the stages a pipeline file can use, with their options."),
+    "score": ("vidclf.cli.score:score", "Compare a record with a truth file."),
+    "train": ("vidclf.cli.train:train", "Train a classifier and write the weights the pipeline uses."),
+    "eval": ("vidclf.cli.train:evaluate", "Measure a classifier's weights on test pictures."),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists its commands without importing them, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="vidclf")
+def cli() -> None:
+    """Detect, crop, classify and annotate what is in a video, and train the classifier that does it.
+
+    \b
+    Examples:
+      vidclf demo
+      vidclf run in.mp4 -o out.mp4 --record out.jsonl
+      vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code: Any = cli.main(args=arguments, prog_name="vidclf", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone, as with `vidclf models | head`
+        sys.stderr.close()
+        code = 1
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        click.echo(f"Error: {describe(error, debug='--debug' in arguments)}", err=True)
+        code = error.exit_code if isinstance(error, VidclfError) else 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def describe(error: Exception, debug: bool = False) -> str:
+    """An error as one line. One of ours explains itself; of any other, the stage, the frame and its kind are told."""
+    text = " ".join(str(error).split())
+    if isinstance(error, VidclfError):
+        return text
+    notes = ", ".join(getattr(error, "__notes__", ()))
+    hint = "" if debug else " (--debug shows where)"
+    return f"{notes + ': ' if notes else ''}{type(error).__name__}: {text}{hint}"

@@ -1,0 +1,99 @@
+"""What a run shows while it runs, and the table that closes it; all of it on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from vidclf.frame import Frame, Source
+from vidclf.pipeline import Pipeline
+
+BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
+
+
+class ShowProgress:
+    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, console: Console, pipeline: Pipeline, name: str):
+        self._console, self._pipeline, self._name = console, pipeline, name
+        self._every = BAR_SECONDS if console.is_terminal else LINE_SECONDS
+        self._frames, self._began = 0, monotonic()
+        self._shown = 0.0 if console.is_terminal else self._began
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.fields[expected]} frames, {task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(Path(name).name, total=None, expected="?", speed="starting")
+
+    def __enter__(self) -> ShowProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, frame: Frame) -> None:
+        self._frames += 1
+        now = monotonic()
+        if now - self._shown < self._every:
+            return
+        self._shown = now
+        expected = expected_frames(frame.source)
+        speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {self._pipeline.stats()['bottleneck']}"
+        if self._console.is_terminal:
+            total = max(expected, self._frames) if expected else None
+            self._bar.update(
+                self._task, completed=self._frames, total=total, expected=expected or "?", speed=speed
+            )
+        else:
+            self._console.print(f"{self._name}: {self._frames}/{expected or '?'} frames, {speed}", highlight=False)
+
+
+def expected_frames(source: Source) -> int | None:
+    """How many frames a source should have, from its header, or from its duration; None where neither is known."""
+    if source.frames and not source.begin:
+        return source.frames
+    if source.duration and source.rate:
+        return max(1, round((source.duration - source.begin) * source.rate))
+    return None
+
+
+def closing_table(stats: dict[str, Any]) -> Table:
+    """One line a stage: where the frames and the time went."""
+    title = f"{stats['source']}: {stats['wall_s']:.1f} s, {stats['fps']:.1f} frames/s"
+    table = Table(title=title, title_justify="left")
+    table.add_column("stage")
+    for name in ("in", "out", "busy s", "waits in s", "waits out s", "p50 ms", "p95 ms"):
+        table.add_column(name, justify="right")
+    for row in stats["stages"]:
+        slowest = row["name"] == stats["bottleneck"]
+        numbers = [str(row["in"]), str(row["out"])]
+        numbers += [f"{row[key]:.2f}" for key in ("busy_s", "wait_in_s", "wait_out_s")]
+        numbers += [f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms")]
+        table.add_row(row["name"] + (" *" if slowest else ""), *numbers, style="bold" if slowest else None)
+    table.caption, table.caption_justify = "* the bottleneck", "left"
+    return table
+
+
+def closing_lines(stats: dict[str, Any]) -> list[str]:
+    """The ledger and the labels, in words."""
+    ledger = stats["ledger"]
+    parts = [f"{ledger['read']} frames read", f"{ledger['finished']} finished"]
+    if ledger["corrupt"]:
+        parts.append(f"{ledger['corrupt']} corrupt packets skipped")
+    parts += [f"{count} dropped ({reason})" for reason, count in ledger["dropped"].items()]
+    labels = ", ".join(f"{label or 'no label'} {count}" for label, count in stats["labels"].items())
+    return [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]

@@ -1,0 +1,92 @@
+"""`vidclf run`: sources through a pipeline, with progress, a closing table and statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from vidclf.cli.assemble import DEFAULT_PIPELINE, RunOptions, assemble
+from vidclf.cli.execute import INTERRUPTED, execute, set_up_logging, write_json
+from vidclf.errors import UsageError
+from vidclf.recipe import Item
+from vidclf.video.part import PartFile
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video; a folder for several sources.")
+@click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or a shipped one.")
+@click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Override one option; repeatable.")
+@click.option("--record", type=click.Path(path_type=Path), help="A row a detection, as .jsonl, .csv or .parquet.")
+@click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns.")
+@click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector.")
+@click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name.")
+@click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name.")
+@click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run.")
+@click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source.")
+@click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
+@click.option("--force", is_flag=True, help="Overwrite existing outputs.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+def run(
+    sources: tuple[str, ...],
+    output: Path | None,
+    record: Path | None,
+    stats_file: str | None,
+    quiet: bool,
+    debug: bool,
+    **options: Any,
+) -> int:
+    """Turn a video into an annotated video and a table of detections.
+
+    SOURCE is a file, a URL (rtsp, http, ...), a camera's number, or a pattern of pictures ('frames/*.jpg').
+    Several files run one after another; -o and --record are then folders.
+
+    \b
+    Examples:
+      vidclf run in.mp4 -o out.mp4 --record out.jsonl
+      vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt --set yolo.confidence=0.4
+    """
+    console = Console(stderr=True, quiet=quiet)
+    set_up_logging(console, debug)
+    if stats_file and stats_file != "-":
+        PartFile(stats_file, force=True)  # complain about its folder now rather than after the run
+    several = len(sources) > 1
+    jobs: list[list[Item]] = []
+    for source in sources:
+        video = _file_for(source, output, ".mp4", several)
+        table = _file_for(source, record, ".jsonl", several)
+        jobs.append(assemble(RunOptions(**options), source, video, table))
+    _refuse_clashes(sources, jobs)
+    books, interrupted = execute(jobs, console)
+    if stats_file:
+        write_json(books, stats_file)
+    return INTERRUPTED if interrupted else 0
+
+
+def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> Path | None:
+    """The output file for one source: the target itself, or a file named after the source in the target folder."""
+    if target is None or not (several or target.is_dir()):
+        return target
+    if several and target.suffix and not target.is_dir():
+        raise UsageError(f"several sources need a folder for their outputs, got {target}")
+    stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
+    return target / f"{stem}{suffix}"
+
+
+def _refuse_clashes(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:
+    """No output may be a source, nor the output of another run."""
+    taken = {Path(source).resolve(): f"the source {source}" for source in sources}
+    for items in jobs:
+        for path in outputs(items):
+            if path.resolve() in taken:
+                raise UsageError(f"{path} would overwrite {taken[path.resolve()]}")
+            taken[path.resolve()] = "another output"
+
+
+def outputs(items: list[Item]) -> list[Path]:
+    """The files that a pipeline's stages will write."""
+    return [Path(item.options["path"]) for item in items if item.name in ("write", "record")]

@@ -1,0 +1,36 @@
+"""`vidclf stages`: what a pipeline file can be made of."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from vidclf.recipe import describe, find_stage
+from vidclf.stages import STAGES
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[STAGE...]")
+def stages(names: tuple[str, ...]) -> None:
+    """List the stages a pipeline file can use; name some to read all about them.
+
+    \b
+    Examples:
+      vidclf stages
+      vidclf stages motion mypackage.blur:Blur
+    """
+    if names:
+        for name in names:
+            stage = find_stage(name, "vidclf stages")
+            click.echo(f"{name}: {{{describe(inspect.signature(stage).parameters)}}}\n")
+            click.echo(f"    {(inspect.getdoc(stage) or 'not documented').replace(chr(10), chr(10) + '    ')}\n")
+        return
+    table = Table("stage", "what it does", "options")
+    for name in STAGES:
+        stage = find_stage(name)
+        first = (inspect.getdoc(stage) or "").partition("\n\n")[0].replace("\n", " ")
+        table.add_row(name, first, describe(inspect.signature(stage).parameters))
+    Console().print(table)

@@ -1,0 +1,226 @@
+"""Pipeline files: a YAML list, one item a stage, each a constructor call, checked before anything is opened."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.pipeline import Pipeline, Stage
+from vidclf.resources import shipped
+from vidclf.stages import STAGES
+
+
+@dataclass(slots=True)
+class Item:
+    """One line of a pipeline file: a stage's name and its options."""
+
+    name: str  # a built-in name, or module:Class
+    options: dict[str, Any] = field(default_factory=dict)
+    where: str = ""  # for errors: "pipelines/motion.yaml, item 2"
+
+    def create(self) -> Stage:
+        """Check the options against the constructor and call it; UsageError says which item and what is allowed."""
+        constructor = find_stage(self.name, self.where)
+        options = check_options(constructor, self.options, f"{self.where}: {self.name}")
+        try:
+            return constructor(**options)
+        except VidclfError as error:
+            raise type(error)(f"{self.where}: {self.name}: {error}") from None
+
+
+def load_recipe(name_or_path: str | Path) -> list[Item]:
+    """Read a pipeline file, by path or by the name of a shipped one ("motion", "person.yaml")."""
+    import yaml
+
+    path = find_recipe(name_or_path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(content, list) or not content:
+        raise UsageError(f"{path}: a pipeline file is a list of stages, one item a stage")
+    return [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
+    """The file of a path, or of a shipped name with or without .yaml; UsageError where there is neither."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    folder = shipped("pipelines")
+    named = folder / f"{path.name.removesuffix('.yaml')}.yaml"
+    if named.is_file() and path.parent.name in ("", "pipelines"):
+        return named
+    names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+    raise UsageError(f"no such pipeline file: {name_or_path} (shipped: {names})")
+
+
+def parse_item(entry: Any, where: str) -> Item:
+    """`name`, or `name: {option: value}`."""
+    if isinstance(entry, str):
+        return Item(entry, {}, where)
+    if isinstance(entry, dict) and len(entry) == 1:
+        name, options = next(iter(entry.items()))
+        if isinstance(name, str) and (options is None or isinstance(options, dict)):
+            return Item(name, dict(options or {}), where)
+    raise UsageError(f"{where}: write a stage as `name` or `name: {{option: value}}`, got {entry!r}")
+
+
+def override(items: list[Item], assignment: str) -> None:
+    """Apply one `stage.option=value` (the value is read as YAML) to the items; UsageError if no stage has the name."""
+    import yaml
+
+    target, equals, text = assignment.partition("=")
+    stage, dot, option = target.rpartition(".")
+    if not equals or not dot or not option:
+        raise UsageError(f"--set wants stage.option=value, got {assignment!r}")
+    matching = [item for item in items if item.name == stage]
+    if not matching:
+        raise UsageError(f"--set {assignment}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    for item in matching:
+        item.options[option] = value
+
+
+def load_pipeline(name_or_path: str | Path, **options: dict[str, Any]) -> Pipeline:
+    """A Pipeline from a pipeline file; keyword arguments are more options by stage: `capture={"source": "in.mp4"}`."""
+    items = load_recipe(name_or_path)
+    for stage, values in options.items():
+        for item in (item for item in items if item.name == stage):
+            item.options |= values
+    return build(items)
+
+
+def build(items: Iterable[Item]) -> Pipeline:
+    """Make the stages and join them."""
+    return Pipeline([item.create() for item in items])
+
+
+def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
+    """The class (or function that makes a stage) behind a built-in name or `module:Class`."""
+    if ":" not in name:
+        if name not in STAGES:
+            guess = get_close_matches(name, STAGES, 1)
+            hint = f"; did you mean {guess[0]}?" if guess else ""
+            choices = ", ".join(STAGES)
+            raise UsageError(f"{where}: unknown stage {name!r}{hint} (built in: {choices}; your own: module:Class)")
+        name = STAGES[name]
+    module, _, attribute = name.partition(":")
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a user's own stage lies beside his pipeline, as for `python -m`
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{where}: cannot import {module!r}: {error}") from None
+    except AttributeError:
+        raise UsageError(f"{where}: module {module!r} has no {attribute!r}") from None
+
+
+def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
+    """The options, converted to the annotated types of the constructor; UsageError names the one that does not fit."""
+    parameters = inspect.signature(constructor).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    hints = type_hints(constructor)
+    checked = {}
+    for name, value in options.items():
+        if name not in parameters and not open_ended:
+            guess = get_close_matches(str(name), parameters, 1)
+            hint = f"; did you mean {guess[0]}?" if guess else ""
+            raise UsageError(f"{where} has no option {name!r}{hint} (it takes {describe(parameters)})")
+        try:
+            checked[name] = convert(value, hints.get(name, Any))
+        except ValueError as wanted:
+            raise UsageError(f"{where}: {name} must be {wanted}, got {value!r}") from None
+    missing = [
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name not in checked
+    ]
+    if missing:
+        raise UsageError(f"{where} needs {', '.join(missing)}")
+    return checked
+
+
+def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a class's constructor, or of a function; none where they cannot be resolved."""
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def describe(parameters: Iterable[str] | types.MappingProxyType[str, inspect.Parameter]) -> str:
+    """The options a stage takes, as they would be written: `min_area=0.003, history=500`."""
+    assert isinstance(parameters, types.MappingProxyType)
+    shown = (name if p.default is p.empty else f"{name}={p.default}" for name, p in parameters.items())
+    return ", ".join(shown) or "none"
+
+
+def convert(value: Any, kind: Any) -> Any:
+    """`value` as YAML gave it, as `kind`; ValueError says in words what was wanted."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any or kind is inspect.Parameter.empty:
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        wanted = []
+        for choice in (a for a in arguments if a is not type(None)):
+            try:
+                return convert(value, choice)
+            except ValueError as error:
+                wanted.append(str(error))
+        raise ValueError(" or ".join(wanted))
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ValueError(f"one of {', '.join(map(str, arguments))}")
+    if origin is list:
+        entries = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(entries, list):
+            raise ValueError("a list")
+        return [convert(entry, arguments[0] if arguments else Any) for entry in entries]
+    if origin is tuple:
+        return _convert_tuple(value, arguments)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if not isinstance(kind, type) or kind in (bool, int, float, str, Path):
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+        raise ValueError(names.get(kind, str(kind)))
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"a {kind.__name__}")
+
+
+def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A fixed number of values; two whole numbers may be written as 640x360."""
+    if isinstance(value, str) and arguments == (int, int) and value.lower().count("x") == 1:
+        value = [int(part) if part.strip().isdigit() else part for part in value.lower().split("x")]
+    if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
+        wanted = "WIDTHxHEIGHT" if arguments == (int, int) else f"a list of {len(arguments)}"
+        raise ValueError(wanted)
+    return tuple(convert(entry, kind) for entry, kind in zip(value, arguments, strict=True))

@@ -1,0 +1,100 @@
+"""Classify: names what is on every crop; all crops of the waiting frames go through the network together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Detection, Frame
+from vidclf.models.device import check_device, choose_device
+
+if TYPE_CHECKING:
+    from vidclf.channel import Channel
+    from vidclf.models.classifier import Classifier
+
+log = logging.getLogger(__name__)
+
+
+class Classify:
+    """Fill in every detection's probabilities, label and ranking.
+
+    weights: a shipped name (see `vidclf models`) or the path of a checkpoint.
+    batch: crops in one forward pass; also how many waiting frames share it. device: auto, cpu, cuda, cuda:N.
+    top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
+    Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
+    """
+
+    def __init__(
+        self, weights: str = "lean", batch: int = 64, device: str = "auto", top: int = 3, abstain: float = 0.0
+    ):
+        from vidclf.models.checkpoint import read_header
+
+        if not 1 <= batch <= 65_536:
+            raise UsageError(f"batch must be 1 to 65536, got {batch}")
+        if top < 1:
+            raise UsageError(f"top must be at least 1, got {top}")
+        if not 0 <= abstain <= 1:
+            raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
+        self.weights, self.batch, self.device = weights, batch, check_device(device)
+        self.top, self.abstain = top, abstain
+        read_header(weights)  # complain about the file now; the network itself is loaded in the stage's thread
+        self._model: Classifier | None = None
+
+    def __call__(self, frames: Channel) -> Iterator[Frame]:
+        import torch
+
+        from vidclf.models.classifier import to_tensor
+
+        device = choose_device(self.device)
+        model = self._load(device)
+        warned = False
+        while group := frames.take(self.batch):
+            detections = [d for frame in group for d in frame.detections if d.crop is not None]
+            for start in range(0, len(detections), self.batch):
+                chunk = detections[start : start + self.batch]
+                warned = self._check(chunk, model, warned)
+                with torch.inference_mode():
+                    probabilities = model.probabilities(to_tensor([d.crop for d in chunk if d.crop is not None]).to(device)).cpu().numpy()
+                for detection, row in zip(chunk, probabilities, strict=True):
+                    self._name(detection, row, model.labels)
+            yield from group
+
+    def _load(self, device: str) -> Classifier:
+        from vidclf.models import load
+
+        if self._model is None or next(self._model.parameters()).device.type != device.partition(":")[0]:
+            self._model = load(self.weights, device)
+        return self._model
+
+    def _check(self, chunk: list[Detection], model: Classifier, warned: bool) -> bool:
+        """Crops made for another network would be named confidently and wrongly."""
+        for detection in chunk:
+            policy = detection.preprocess
+            if policy is None or policy == model.preprocess:
+                continue
+            if policy.format != model.preprocess.format:
+                wanted, got = model.preprocess, policy
+                raise UsageError(
+                    f"{self.weights} wants crops of {wanted.size}x{wanted.size} with {wanted.channels} channel(s), "
+                    f"got {got.size}x{got.size} with {got.channels}; set crop.like={self.weights}"
+                )
+            if not warned and policy.aspect != model.preprocess.aspect:
+                warned = True
+                log.warning(
+                    "%s was trained on crops that were made by %s, these are made by %s",
+                    self.weights,
+                    model.preprocess.aspect,
+                    policy.aspect,
+                )
+        return warned
+
+    def _name(self, detection: Detection, probabilities: np.ndarray, labels: tuple[str, ...]) -> None:
+        order = np.argsort(-probabilities)[: self.top]
+        detection.probabilities = probabilities
+        detection.ranked = [(labels[i], float(probabilities[i])) for i in order]
+        best, detection.label_score = detection.ranked[0]
+        detection.label = best if detection.label_score >= self.abstain else ""

@@ -1,0 +1,51 @@
+"""Crop: every detection's 28x28 picture, cut out of the frame as the classifier wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from vidclf.frame import Frame
+from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
+
+
+class Crop:
+    """Give every detection its crop (see `vidclf.preprocess`).
+
+    like: a checkpoint, by shipped name or path, whose preprocessing to use; the other options override it.
+    size, channels: 28 and 1 (grey) by default. aspect: letterbox or squash. mask: black outside the object.
+    padding: widen the box on each side by this share of its longer side. polarity: is the object light or dark
+    against its background; auto finds out.
+    """
+
+    def __init__(
+        self,
+        like: str | None = None,
+        size: int | None = None,
+        channels: int | None = None,
+        aspect: Aspect | None = None,
+        mask: bool | None = None,
+        padding: float | None = None,
+        polarity: Polarity | None = None,
+    ):
+        policy = Preprocess()
+        if like is not None:
+            from vidclf.models.checkpoint import read_preprocess
+
+            policy = read_preprocess(like)
+        chosen = {
+            "size": size,
+            "channels": channels,
+            "aspect": aspect,
+            "mask": mask,
+            "padding": padding,
+            "polarity": polarity,
+        }
+        self.policy = replace(policy, **{name: value for name, value in chosen.items() if value is not None})
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            for detection in frame.detections:
+                detection.crop = crop_picture(frame.image, self.policy, detection.box, detection.mask)
+                detection.preprocess = self.policy
+            yield frame

@@ -1,0 +1,156 @@
+"""Record: one row a detection, as JSONL, CSV or Parquet, written while the pipeline runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Detection, Frame
+from vidclf.video.part import PartFile
+
+SCHEMA = 1
+# Column: the type Parquet gives it.
+COLUMNS = {
+    "source": "string",
+    "frame": "int64",
+    "time": "float64",
+    "track": "int64",
+    "kind": "string",
+    "x0": "int32",
+    "y0": "int32",
+    "x1": "int32",
+    "y1": "int32",
+    "score": "float32",
+    "label": "string",
+    "label_score": "float32",
+}
+ROW_GROUP = 10_000  # rows Parquet holds before it writes them
+
+
+class Record:
+    """Write a row for every detection to `path`: .jsonl, .csv or .parquet, all with the same columns.
+
+    frames: also a row for every frame, with no box and empty labels, so that frames without detections show.
+    force: overwrite an existing file. The file gets its name when it is complete; `path`.part until then.
+    """
+
+    def __init__(self, path: str = "", frames: bool = False, force: bool = False):
+        if not str(path):
+            raise UsageError("record needs a path")
+        self.path = Path(path)
+        if self.path.suffix.lower() not in TABLES:
+            raise UsageError(f"cannot record to {self.path.name}: the suffix must be one of {', '.join(TABLES)}")
+        self.frames, self.force = frames, force
+        PartFile(self.path, force)  # complain about the path now rather than after the first frame
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        with PartFile(self.path, self.force) as part:
+            try:
+                with TABLES[self.path.suffix.lower()](part) as table:
+                    for frame in frames:
+                        if self.frames:
+                            table.write(_row(frame, None))
+                        for detection in frame.detections:
+                            table.write(_row(frame, detection))
+                        yield frame
+            except OSError as error:
+                raise VidclfError(f"cannot write {part}: {error.strerror or error}") from None
+
+
+def _row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
+    if detection is not None:
+        row |= dict(zip(("x0", "y0", "x1", "y1"), detection.box, strict=True))
+        row |= {
+            "track": detection.track,
+            "kind": detection.kind,
+            "score": round(float(detection.score), 4),
+            "label": detection.label,
+            "label_score": round(float(detection.label_score), 4),
+        }
+    return row
+
+
+class Table(Protocol):
+    """A context manager that takes rows."""
+
+    def __enter__(self) -> Table: ...
+    def __exit__(self, *error: object) -> None: ...
+    def write(self, row: dict[str, Any]) -> None: ...
+
+
+class _Lines:
+    """A text file, a row a line, each line on disk at once: what a killed process finished stays."""
+
+    def __init__(self, part: Path):
+        self.file: IO[str] = part.open("w", encoding="utf-8", newline="", buffering=1)
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class JsonLines(_Lines):
+    """JSON, a line a row; the first line is a header."""
+
+    def __init__(self, part: Path):
+        super().__init__(part)
+        self.file.write(json.dumps({"schema": SCHEMA, "columns": list(COLUMNS)}) + "\n")
+
+    def write(self, row: dict[str, Any]) -> None:
+        self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+class Csv(_Lines):
+    """Comma-separated values with a line of column names; null is the empty field."""
+
+    def __init__(self, part: Path):
+        super().__init__(part)
+        self._writer = csv.DictWriter(self.file, list(COLUMNS), lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._writer.writerow(row)
+
+
+class Parquet:
+    """Apache Parquet, in groups of rows; readable once it is closed."""
+
+    def __init__(self, part: Path):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._arrow = pa
+        self._schema = pa.schema(list(COLUMNS.items()), metadata={"vidclf_schema": str(SCHEMA)})
+        self._writer = pq.ParquetWriter(part, self._schema)
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Parquet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows.clear()
+
+
+TABLES: dict[str, type[JsonLines | Csv | Parquet]] = {".jsonl": JsonLines, ".csv": Csv, ".parquet": Parquet}

@@ -1,0 +1,195 @@
+"""Encodes frames into a video file with PyAV: timestamps as they are, and playable however the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Source
+from vidclf.video.audio import Audio
+from vidclf.video.opening import reason
+
+# Suffix: (container, usual codec).
+CONTAINERS = {
+    ".mp4": ("mp4", "h264"),
+    ".m4v": ("mp4", "h264"),
+    ".mov": ("mov", "h264"),
+    ".mkv": ("matroska", "h264"),
+    ".webm": ("webm", "vp9"),
+    ".avi": ("avi", "mpeg4"),
+    ".ts": ("mpegts", "h264"),
+}
+# Codec: its encoders, the preferred first. Hardware ones are tried by opening them, as being listed proves nothing.
+ENCODERS = {
+    "h264": ["h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf", "libx264", "libopenh264"],
+    "hevc": ["hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "libx265"],
+    "av1": ["av1_nvenc", "av1_qsv", "libsvtav1"],
+    "vp9": ["libvpx-vp9"],
+    "mpeg4": ["mpeg4"],
+    "mjpeg": ["mjpeg"],
+    "ffv1": ["ffv1"],
+}
+HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
+DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
+FRAGMENT_SECONDS = 0.5  # of video a killed process may lose to the container
+MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
+
+
+def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[str, list[str]]:
+    """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
+    if path.suffix.lower() not in CONTAINERS:
+        choices = ", ".join(CONTAINERS)
+        raise UsageError(f"cannot write {path.suffix or 'a file without suffix'} ({path.name}); one of {choices}")
+    container, usual = CONTAINERS[path.suffix.lower()]
+    encoders = ENCODERS.get(codec or usual, [codec or usual])
+    available = [name for name in encoders if name in av.codecs_available and _is_video_encoder(name)]
+    if not available:
+        raise UsageError(f"unknown codec {codec!r}; one of {', '.join(ENCODERS)}, or the name of an FFmpeg encoder")
+    software = [name for name in available if not name.endswith(HARDWARE)]
+    return container, (software or available) if not hardware else available
+
+
+def _is_video_encoder(name: str) -> bool:
+    try:
+        return av.Codec(name, "w").type == "video"
+    except ValueError:
+        return False
+
+
+class Encoder:
+    """One output file. MP4 is written in fragments that need no index, and gets one when it is closed.
+
+    size: (width, height) of the pictures to come; `self.size` is what they must be made to have, as most codecs
+    need even sides. rate: average frames a second; time_base: of the timestamps to come, if they can be kept:
+    `self.time_base` is what the codec allows. quality: the codec's own scale, smaller is better (H.264: 0..51).
+    sound: a source whose audio tracks are carried over.
+    Raises VidclfError if the encoder refuses all this.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        container: str,
+        encoders: list[str],
+        size: tuple[int, int],
+        rate: Fraction,
+        time_base: Fraction,
+        quality: int | None = None,
+        sound: Source | None = None,
+    ):
+        codec = _first_that_opens(tuple(encoders), _even(size))
+        options = {"flush_packets": "1", "max_interleave_delta": str(int(FRAGMENT_SECONDS * 1_000_000))}
+        if container in ("mp4", "mov"):
+            options |= {"movflags": "hybrid_fragmented", "frag_duration": str(int(FRAGMENT_SECONDS * 1_000_000))}
+        elif container in ("matroska", "webm"):
+            options |= {"cluster_time_limit": str(int(FRAGMENT_SECONDS * 1000))}
+        self._what = f"{codec} to {part}"
+        with self._explained():
+            self._output = av.open(str(part), "w", format=container, options=options)
+            self._stream: Any = self._output.add_stream(codec, rate=rate, options=_options(codec, quality))
+            self._configure(codec, size, rate, time_base)
+            self._audio = Audio(sound, self._output) if sound else None
+            self._output.start_encoding()
+        self.size: tuple[int, int] = (self._stream.width, self._stream.height)
+        self.time_base: Fraction = self._stream.codec_context.time_base
+
+    def _configure(self, codec: str, size: tuple[int, int], rate: Fraction, time_base: Fraction) -> None:
+        stream, context = self._stream, self._stream.codec_context
+        formats = [f.name for f in stream.codec.video_formats or ()]
+        stream.pix_fmt = "yuv420p" if not formats or "yuv420p" in formats else formats[0]
+        halves_colour = stream.pix_fmt in ("yuv420p", "yuvj420p", "nv12")
+        stream.width, stream.height = _even(size) if halves_colour else size
+        if codec == "mpeg4" and time_base.denominator > MPEG4_CLOCK:
+            time_base = Fraction(1, 60_000)
+        stream.time_base = context.time_base = time_base
+        context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
+        # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
+        context.max_b_frames = 0
+        self._colours = Colorspace.ITU709 if stream.height >= 720 else Colorspace.ITU601
+        context.colorspace = 1 if stream.height >= 720 else 6  # in H.273: BT.709, SMPTE 170M (what ITU601 means)
+        context.color_range = ColorRange.JPEG if "yuvj" in stream.pix_fmt else ColorRange.MPEG
+
+    def write(self, image: np.ndarray, pts: int) -> None:
+        """Encode one picture of `self.size`, (height, width, 3) uint8 BGR, shown at `pts` x `self.time_base`."""
+        picture = av.VideoFrame.from_numpy_buffer(image, format="bgr24").reformat(
+            format=self._stream.pix_fmt,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=self._colours,
+            dst_color_range=self._stream.codec_context.color_range,
+        )
+        picture.pts, picture.time_base = pts, self.time_base
+        with self._explained():
+            self._output.mux(self._stream.encode(picture))
+            if self._audio:
+                self._audio.write(until=pts * self.time_base)
+
+    def close(self, sound_until: Fraction | None = None) -> None:
+        """Finish the file; the sound goes on to its own end, or until a time in seconds."""
+        with self._explained():
+            try:
+                self._output.mux(self._stream.encode(None))
+                if self._audio:
+                    self._audio.write(sound_until)
+                    self._audio.close()
+            finally:
+                self._output.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What FFmpeg says of a full disk or an impossible setting, as one line."""
+        try:
+            yield
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise VidclfError(f"cannot write {self._what}: {reason(error)}") from None
+
+
+def _even(size: tuple[int, int]) -> tuple[int, int]:
+    return size[0] + size[0] % 2, size[1] + size[1] % 2
+
+
+def _options(codec: str, quality: int | None) -> dict[str, str]:
+    level = str(quality if quality is not None else DEFAULT_QUALITY.get(codec, 23))
+    if codec == "libx264":
+        # A short look-ahead: what it holds back is what a killed process loses.
+        return {"preset": "veryfast", "crf": level, "x264-params": "rc-lookahead=4:sync-lookahead=0"}
+    if codec == "libx265":
+        return {"preset": "veryfast", "crf": level, "x265-params": "log-level=error:rc-lookahead=5:bframes=0"}
+    if codec == "libvpx-vp9":
+        speed = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
+        return {"crf": level, "b": "0", **speed}
+    if codec == "libsvtav1":
+        return {"crf": level, "preset": "10", "svtav1-params": "pred-struct=1:lookahead=0"}
+    if codec in ("mpeg4", "mjpeg"):
+        return {"qmin": level, "qmax": level}
+    if codec.endswith("_nvenc"):
+        return {"preset": "p4", "rc": "vbr", "cq": level, "b": "0"}
+    if codec.endswith("_qsv"):
+        return {"global_quality": level}
+    return {}
+
+
+@cache
+def _first_that_opens(encoders: tuple[str, ...], size: tuple[int, int]) -> str:
+    """The first encoder that really works here at this size; the last is software and needs no trial."""
+    for name in encoders[:-1]:
+        if not name.endswith(HARDWARE):
+            return name
+        try:
+            context: Any = av.CodecContext.create(name, "w")
+            context.width, context.height, context.pix_fmt = *size, "yuv420p"
+            context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+            context.open()
+            return name
+        except (av.error.FFmpegError, ValueError, MemoryError):
+            continue
+    return encoders[-1]

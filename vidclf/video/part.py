@@ -1,0 +1,45 @@
+"""A file that gets its name only when it is complete: written as NAME.part beside it, then renamed atomically."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from vidclf.errors import UsageError
+
+
+class PartFile:
+    """`with PartFile(path) as part:` write to `part`; leaving the block without an error renames it to `path`.
+
+    After an error the part stays where it is, for whoever wants to save what is in it. A stage that is closed
+    early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
+    keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
+    Raises UsageError, before anything is written, if `path` exists and `force` is not set or its folder cannot be
+    written to.
+    """
+
+    def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
+        self.path = Path(path)
+        name = f"{self.path.stem}.part{self.path.suffix}" if keep_suffix else f"{self.path.name}.part"
+        self.part = self.path.with_name(name)
+        if self.path.is_dir():
+            raise UsageError(f"{self.path} is a folder; name a file in it")
+        if self.path.exists() and not force:
+            raise UsageError(f"{self.path} exists; --force (force: true) overwrites it")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path.parent}: {error.strerror}") from None
+        if not os.access(self.path.parent, os.W_OK):
+            raise UsageError(f"cannot write to {self.path.parent}: Permission denied")
+
+    def __enter__(self) -> Path:
+        return self.part
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if (kind is None or issubclass(kind, GeneratorExit)) and self.part.exists():
+            # The rename must not reach the disk before what is in the file has.
+            with self.part.open("rb+") as file:
+                os.fsync(file.fileno())
+            self.part.replace(self.path)
