@@ -1,0 +1,156 @@
+"""Compare what was recorded with what is true: how much was found, and how much of it was called by its name."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.rows import RecordRow, TruthRow, pick_source, read_record, read_truth
+
+Match = tuple[TruthRow, RecordRow]
+Row = TypeVar("Row", RecordRow, TruthRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The figures of a comparison, shares as 0..1; None where there is nothing to measure a figure on."""
+
+    detection_recall: float  # share of the true boxes that were found
+    detection_precision: float | None  # share of the recorded boxes that are true
+    box_accuracy: float | None  # share of the found boxes with the true label; an abstention is not the true label
+    object_accuracy: float  # share of all objects whose most frequent label over their life is the true one
+    abstained: float | None  # share of the found boxes without a label
+    label_changes_per_minute: float | None  # of an object, over its life
+    ece: float | None  # calibration error of label_score over the found boxes with a label
+    objects: int  # true ones
+    boxes: int  # true ones
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain values, rounded to six decimals."""
+        return {name: None if value is None else round(value, 6) for name, value in asdict(self).items()}
+
+
+def score_files(record: Path, truth: Path, iou: float = 0.5, source: str | None = None) -> Score:
+    """Score a record file (.jsonl, .csv, .parquet) against a truth file; UsageError on what is wrong with either.
+
+    source: which one to score, in a record of several; by default the one that the truth file is named after.
+    """
+    return compare(pick_source(read_record(record), truth, source), read_truth(truth), iou)
+
+
+def compare(record: Iterable[RecordRow], truth: Sequence[TruthRow], iou: float = 0.5) -> Score:
+    """Score the detections of one source against the truth about it.
+
+    iou: the least intersection over union at which a recorded box counts as a true one.
+    Raises UsageError on an `iou` that is not above 0 and at most 1, or without truth.
+    """
+    if not 0 < iou <= 1:
+        raise UsageError(f"iou must be above 0 and at most 1, got {iou}")
+    if not truth:
+        raise UsageError("there is no truth to compare with")
+    record = list(record)
+    matches = match(record, truth, iou)
+    labelled = [(true, found) for true, found in matches if found.label]
+    hits = [found.label == true.label for true, found in labelled]
+    return Score(
+        detection_recall=len(matches) / len(truth),
+        detection_precision=_share(len(matches), len(record)),
+        box_accuracy=_share(sum(hits), len(matches)),
+        object_accuracy=_object_accuracy(labelled, truth),
+        abstained=_share(len(matches) - len(labelled), len(matches)),
+        label_changes_per_minute=_label_changes(labelled, truth),
+        ece=calibration_error([found.label_score for _, found in labelled], hits),
+        objects=len({row.object for row in truth}),
+        boxes=len(truth),
+    )
+
+
+def match(record: Sequence[RecordRow], truth: Sequence[TruthRow], iou: float) -> list[Match]:
+    """Pair true and recorded boxes of the same frame, each at most once: as many pairs as can be, then the closest.
+
+    The optimal assignment (Hungarian method), so the order of the rows does not matter. Sorted by frame.
+    """
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped, unused-ignore]
+
+    recorded, true = _by_frame(record), _by_frame(truth)
+    matches = []
+    for frame in sorted(recorded.keys() & true.keys()):
+        overlaps = box_iou([t.box for t in true[frame]], [r.box for r in recorded[frame]])
+        # One more pair outweighs any gain in overlap among the others.
+        worth = (overlaps >= iou) * (min(overlaps.shape) + overlaps)
+        for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
+            if overlaps[i, j] >= iou:
+                matches.append((true[frame][i], recorded[frame][j]))
+    return matches
+
+
+def box_iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> np.ndarray:
+    """Intersection over union of every box in `a` with every box in `b`: (len(a), len(b)) float64."""
+    first, second = np.asarray(a, float)[:, None], np.asarray(b, float)[None]
+    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    shared = sides.clip(0).prod(axis=-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (first, second)]
+    return shared / (areas[0] + areas[1] - shared)
+
+
+def calibration_error(confidence: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float | None:
+    """Expected calibration error: mean distance of confidence and accuracy over equal bins of confidence, 0..1.
+
+    Guo et al. 2017, On Calibration of Modern Neural Networks; 15 bins as there.
+    """
+    if not confidence:
+        return None
+    scores = np.asarray(confidence, float)
+    index = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = np.bincount(index, weights=scores - np.asarray(correct, float), minlength=bins)
+    return float(np.abs(gaps).sum() / len(scores))
+
+
+def _object_accuracy(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float:
+    """An object never found, or never given a label, is wrong; among equally frequent labels the surer one counts."""
+    names: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in truth:
+        names[row.object][row.label] += 1
+    votes: dict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
+    for true, found in labelled:
+        count, sureness = votes[true.object].get(found.label, (0, 0.0))
+        votes[true.object][found.label] = count + 1, sureness + found.label_score
+    right = 0
+    for name, labels in names.items():
+        given = votes.get(name)
+        right += given is not None and max(given, key=given.__getitem__) == labels.most_common(1)[0][0]
+    return right / len(names)
+
+
+def _label_changes(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float | None:
+    """All changes from one label of an object to the next, over the minutes that the objects live, added up.
+
+    An abstention in between is no change; an object lives from its first true row to its last.
+    """
+    lives: dict[str, list[float]] = {}
+    for row in truth:
+        life = lives.setdefault(row.object, [row.time, row.time])
+        life[0], life[1] = min(life[0], row.time), max(life[1], row.time)
+    changes, last = 0, dict[str, str]()
+    for true, found in labelled:  # sorted by frame
+        changes += last.get(true.object, found.label) != found.label
+        last[true.object] = found.label
+    seconds = sum(end - begin for begin, end in lives.values())
+    return changes / seconds * 60 if seconds > 0 else None
+
+
+def _by_frame(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    frames: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        frames[row.frame].append(row)
+    return frames
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
