@@ -47,11 +47,18 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
     fields = _tensor_header(path).get("__metadata__", {})
     if "vidclf" not in fields:
         raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
-    header = json.loads(fields["vidclf"])
-    if header.get("schema") != SCHEMA:
-        raise UsageError(f"{path}: header schema {header.get('schema')!r}, this version reads {SCHEMA}")
+    try:
+        header = json.loads(fields["vidclf"])
+        schema = header.get("schema")
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: the vidclf header is not a JSON object") from error
+    if schema != SCHEMA:
+        raise UsageError(f"{path}: header schema {schema!r}, this version reads {SCHEMA}")
     if missing := [key for key in _REQUIRED if key not in header]:
         raise UsageError(f"{path}: the header lacks {', '.join(missing)}")
+    temperature = header["temperature"]
+    if not isinstance(temperature, int | float) or not temperature > 0:
+        raise UsageError(f"{path}: the temperature must be a number above 0, got {temperature!r}")
     return header
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -45,8 +44,3 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
         return asdict(self)
-
-    def differences(self, saved: Mapping[str, Any]) -> list[str]:
-        """Where saved settings differ from these, in words."""
-        own = self.to_dict()
-        return [f"{key}={saved.get(key)} (now {own.get(key)})" for key in own if saved.get(key) != own[key]]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.zoo import create
 from vidclf.preprocess import Preprocess
@@ -23,16 +20,7 @@ from vidclf.training import data, report
 from vidclf.training.augment import augment
 from vidclf.training.config import Config
 from vidclf.training.progress import Progress, duration
-
-
-@dataclass
-class State:
-    """How far a run has come; with the networks and the momentum it is all that --resume needs."""
-
-    epoch: int = 0  # epochs finished
-    seconds: float = 0.0  # spent so far, over all interruptions
-    best: float = -1.0  # top-1 on validation, percent
-    history: list[dict[str, Any]] = field(default_factory=list)  # one row an epoch
+from vidclf.training.run import Run, run_tensors
 
 
 def train(
@@ -50,7 +38,7 @@ def train(
 ) -> dict[str, Any]:
     """Train a network and write its checkpoint to `output`; returns its figures on the test set (see report.score).
 
-    folder: of the run: config.json, metrics.jsonl, best.safetensors, and last.safetensors for `resume`.
+    folder: what is kept of the run, see `Run`; `resume` continues from there.
     time_limit: seconds. The learning rate follows whatever is further, the epochs or the clock, so that a run that
     is cut short by the clock still ends annealed. Without it, a CPU run depends on nothing but `config` and the
     number of threads, and an interrupted and resumed one ends in the same weights, bit for bit.
@@ -68,11 +56,9 @@ def train(
     model = create(config.model, everything.labels, policy, mean, std).to(device)
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
     optimizer = _optimizer(model, config)
-    state = State()
-    if resume:
-        state = _restore(folder, config, model, average, optimizer)
-    else:
-        _write(folder / "config.json", json.dumps(config.to_dict(), indent=2))
+    run = Run(folder, config.to_dict(), everything.digest())
+    tensors = run_tensors(model, average, optimizer)
+    state = run.restore(tensors) if resume else run.start()
     begin = time.monotonic() - state.seconds
     progress.line(
         f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} crops to learn from, "
@@ -89,7 +75,8 @@ def train(
         torch.manual_seed(config.seed * 100_003 + state.epoch + 1)
         epoch_begin = time.monotonic()
         order = torch.randperm(len(learning)).to(device)
-        losses = []
+        losses: list[Tensor] = []
+        rate = 0.0
         model.train()
         for i in range(steps):
             step = state.epoch * steps + i
@@ -107,7 +94,7 @@ def train(
             optimizer.step()
             _follow(average, model, min(config.ema, (1 + step) / (10 + step)))
             losses.append(loss.detach())
-            progress.live(f"epoch {state.epoch + 1}, step {i + 1} of {steps}, loss {float(losses[-1]):.3f}")
+            progress.live(f"epoch {state.epoch + 1}, step {i + 1} of {steps}")
 
         state.epoch += 1
         state.seconds = time.monotonic() - begin
@@ -123,15 +110,15 @@ def train(
         state.history.append(row)
         if top1 >= state.best:
             state.best = top1
-            checkpoint.save(folder / "best.safetensors", average, epoch=state.epoch, seed=config.seed)
-        _save_state(folder, config, state, model, average, optimizer)
+            checkpoint.save(run.best, average, epoch=state.epoch, seed=config.seed)
+        run.save(state, tensors)
         share = min(1.0, done(state.epoch * steps))
         progress.line(
             f"epoch {state.epoch}/{config.epochs}  loss {row['loss']}  validation {top1:.2f} %  rate {rate:.4f}  "
             f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
         )
 
-    best = checkpoint.load(folder / "best.safetensors", device)
+    best = checkpoint.load(run.best, device)
     if len(validation):
         best.temperature = report.fit_temperature(report.predict(best, validation.images), validation.targets)
     metrics = report.evaluate(best, test)
@@ -141,7 +128,7 @@ def train(
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
         validation_top1=state.best,
         seed=config.seed,
-        data=everything.digest(),
+        data=run.digest,
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),
@@ -185,53 +172,3 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
         if a.is_floating_point()
     ]
     torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
-
-
-def _tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Every tensor of a run by name; the tensors are the run's own, so they can be restored in place."""
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for i, parameter in enumerate(parameters):
-        slot = optimizer.state[parameter]
-        if slot.get("momentum_buffer") is None:
-            slot["momentum_buffer"] = torch.zeros_like(parameter)
-        tensors[f"momentum.{i}"] = slot["momentum_buffer"]
-    return tensors
-
-
-def _save_state(
-    folder: Path, config: Config, state: State, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    fields = {"state": state.__dict__, "config": config.to_dict()}
-    checkpoint.write_tensors(folder / "last.safetensors", _tensors(model, average, optimizer), fields)
-    _write(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
-
-
-@torch.no_grad()
-def _restore(
-    folder: Path, config: Config, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> State:
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / "last.safetensors"
-    if not path.is_file():
-        raise UsageError(f"{folder}: nothing to resume, no epoch was finished there")
-    try:
-        with safe_open(path, "pt") as file:
-            fields = file.metadata()
-            if changed := config.differences(json.loads(fields["config"])):
-                raise UsageError(f"{folder} was started with {', '.join(changed)}: resume it with the same options")
-            for name, tensor in _tensors(model, average, optimizer).items():
-                tensor.copy_(file.get_tensor(name))
-            return State(**json.loads(fields["state"]))
-    except SafetensorError as error:
-        raise UsageError(f"{path}: damaged ({error})") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a small text file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -1,0 +1,116 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from idx import write_bars
+
+from vidclf.cli.train import evaluate, train
+from vidclf.errors import UsageError
+from vidclf.models.checkpoint import read_header
+
+QUICK = ["--no-verify", "--epochs", "1", "--batch", "32", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bars(tmp_path_factory.mktemp("bars"))
+
+
+@pytest.fixture(scope="module")
+def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["--data", str(pictures), *QUICK, "--run", str(folder / "run"), "-o", str(folder / "mine.safetensors")]
+    return folder, CliRunner().invoke(train, words, catch_exceptions=False)
+
+
+def test_train_writes_weights_and_keeps_stdout_clean(trained: tuple[Path, Result]) -> None:
+    folder, result = trained
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "epoch 1/1" in result.stderr and "of 50 correct" in result.stderr
+    header = read_header(folder / "mine.safetensors")
+    assert header["command"] == "vidclf train --data FOLDER --threads 1 --epochs 1 --batch 32"
+    assert str(folder) not in json.dumps(header)
+    assert sorted(p.name for p in (folder / "run").iterdir()) == [
+        "best.safetensors",
+        "config.json",
+        "last.safetensors",
+        "metrics.jsonl",
+    ]
+
+
+def test_eval_gives_the_figures_training_ended_with(trained: tuple[Path, Result], pictures: Path) -> None:
+    weights = trained[0] / "mine.safetensors"
+    words = [str(weights), "--data", str(pictures), "--no-verify", "--device", "cpu"]
+    result = CliRunner().invoke(evaluate, [*words, "--json", "-"], catch_exceptions=False)
+    figures = json.loads(result.stdout)
+    assert list(figures) == ["weights", "parameters", "correct", "total", "top1", "top5", "ece", "per_class"]
+    assert figures["weights"] == str(weights)
+    assert figures["parameters"] == read_header(weights)["parameters"]
+    assert {k: figures[k] for k in ("correct", "total", "top1", "top5", "ece")} == read_header(weights)["metrics"]
+    assert set(figures["per_class"]["Bag"]) == {"precision", "recall", "f1"}
+
+    file = trained[0] / "figures.json"
+    result = CliRunner().invoke(evaluate, [*words, "--json", str(file)], catch_exceptions=False)
+    assert json.loads(file.read_text()) == figures
+    assert f"{figures['correct']} of 50 correct" in result.stdout and "Ankle boot" in result.stdout
+
+
+def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: Path) -> None:
+    folder, _ = trained
+    before = (folder / "mine.safetensors").read_bytes()
+    data = ["--data", str(pictures), *QUICK]
+    with pytest.raises(UsageError, match="run holds a run already: --resume continues it, --force starts it afresh"):
+        CliRunner().invoke(train, [*data, "--run", str(folder / "run")], catch_exceptions=False)
+    with pytest.raises(UsageError, match=r"mine\.safetensors exists already: --force replaces it"):
+        CliRunner().invoke(
+            train,
+            [*data, "--run", str(folder / "new"), "-o", str(folder / "mine.safetensors")],
+            catch_exceptions=False,
+        )
+    with pytest.raises(UsageError, match="checksum"):
+        CliRunner().invoke(
+            train,
+            ["--data", str(pictures), "--run", str(folder / "run"), "--force", "-o", str(folder / "mine.safetensors")],
+            catch_exceptions=False,
+        )
+    assert (folder / "mine.safetensors").read_bytes() == before
+    assert (folder / "run" / "last.safetensors").exists()
+
+
+def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidclf.training.progress.Progress.live", interrupted)
+    words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run")]
+    result = CliRunner().invoke(train, words, catch_exceptions=False)
+    assert result.exit_code == 130
+    assert "the same command with --resume continues" in result.stderr
+    monkeypatch.undo()
+    assert CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epochs", "0"], "0 is not in the range 1<=x<=10000"),
+        (["--lr", "-1"], "-1.0 is not in the range"),
+        (["--model", "vgg"], "'vgg' is not one of 'lean'"),
+        (["--time-limit", "soon"], "'soon' is no time: say 90s, 20m or 1h30m"),
+        (["--time-limit", "0m"], "'0m' is no time"),
+        (["--threads", "0"], "0 is not in the range"),
+    ],
+)
+def test_wrong_options_are_refused(words: list[str], message: str) -> None:
+    result = CliRunner().invoke(train, words)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", [train, evaluate])
+def test_help_has_an_example(command: object) -> None:
+    result = CliRunner().invoke(command, ["--help"])  # type: ignore[arg-type]
+    assert result.exit_code == 0
+    assert "Example:  vidclf" in result.stdout

@@ -1,0 +1,148 @@
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint, create, load, save
+from vidclf.models.classifier import Classifier
+from vidclf.preprocess import Preprocess
+
+
+@pytest.fixture
+def model() -> Classifier:
+    torch.manual_seed(3)
+    model = create("lean", ["cat", "dog"], Preprocess(size=32, channels=3, aspect="squash", polarity="auto"), 0.4, 0.2)
+    model.temperature = 1.25
+    return model.eval()
+
+
+def rewrite(path: Path, **changes: object) -> Path:
+    """The same file with other words in its header."""
+    header = checkpoint.read_header(path) | changes
+    save_file(load_file(path), path, {"vidclf": json.dumps({k: v for k, v in header.items() if v is not None})})
+    return path
+
+
+def test_a_saved_classifier_comes_back_with_all_that_belongs_to_it(tmp_path: Path, model: Classifier) -> None:
+    path = save(tmp_path / "new" / "pets.safetensors", model, seed=7, metrics={"top1": 93.1})
+    again = load(path)
+    assert (again.name, again.labels, again.preprocess) == ("lean", ("cat", "dog"), model.preprocess)
+    assert again.temperature == 1.25
+    assert not again.training
+    crops = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    assert torch.equal(again(crops), model(crops))
+    header = checkpoint.read_header(path)
+    assert (header["seed"], header["metrics"]) == (7, {"top1": 93.1})
+    assert header["parameters"] == model.parameter_count
+    assert header["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert [p.name for p in path.parent.iterdir()] == ["pets.safetensors"]  # no temporary file is left
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, model: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "pets.safetensors", model)
+    before = path.read_bytes()
+
+    def full(_: object, part: Path, **__: object) -> None:
+        part.write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(path, model)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["pets.safetensors"]
+
+
+def test_the_header_is_read_without_torch() -> None:
+    code = (
+        "import sys; from vidclf.models.checkpoint import read_preprocess; "
+        "print(read_preprocess('lean').size, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["28", "False"]
+
+
+def test_a_shipped_name_and_a_missing_file() -> None:
+    assert checkpoint.find("lean").name == "lean.safetensors"
+    with pytest.raises(UsageError, match=r"weights 'nosuch' not found.*shipped: .*lean"):
+        load("nosuch")
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        load(tmp_path)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, ("raise SystemExit('unpickled')",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"12345", b"x" * 500, pickle.dumps(Trap()), (2).to_bytes(8, "little") + b"[]", (9**9).to_bytes(8, "little")],
+    ids=["empty", "short", "text", "pickle", "list", "longer than the file"],
+)
+def test_what_is_not_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"odd\.safetensors: not a safetensors file"):
+        load(path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
+def test_a_truncated_file_is_refused(tmp_path: Path, model: Classifier, share: float) -> None:
+    path = save(tmp_path / "pets.safetensors", model)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UsageError, match="cut short"):
+        load(path)
+    with pytest.raises(UsageError, match="cut short"):
+        checkpoint.read_header(path)
+
+
+def test_tensors_of_another_architecture_are_refused(tmp_path: Path, model: Classifier) -> None:
+    path = rewrite(save(tmp_path / "pets.safetensors", model), architecture="v1")
+    with pytest.raises(UsageError, match=r"pets\.safetensors: its tensors are not those of architecture 'v1'"):
+        load(path)
+
+
+def test_another_number_of_labels_is_refused(tmp_path: Path, model: Classifier) -> None:
+    path = rewrite(save(tmp_path / "pets.safetensors", model), labels=["cat", "dog", "cow"])
+    with pytest.raises(UsageError, match=r"not those of architecture 'lean'.*network\.head"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"architecture": "vgg"}, "unknown model 'vgg'"),
+        ({"schema": 99}, "header schema 99"),
+        ({"labels": None, "temperature": None}, "the header lacks labels, temperature"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"temperature": 0}, "temperature"),
+        ({"preprocess": {"size": 28, "colour": "red"}}, "unknown preprocessing fields: colour"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(
+    tmp_path: Path, model: Classifier, changes: dict[str, object], words: str
+) -> None:
+    path = rewrite(save(tmp_path / "pets.safetensors", model), **changes)
+    with pytest.raises(UsageError, match=words):
+        load(path)
+
+
+def test_safetensors_without_our_header_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(UsageError, match="no vidclf header"):
+        load(path)
+    save_file({"weight": torch.zeros(3)}, path, {"vidclf": "{"})
+    with pytest.raises(UsageError, match="not a JSON object"):
+        load(path)

@@ -1,0 +1,110 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from idx import bars, write_bars, write_idx
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.preprocess import Preprocess, crop_picture
+from vidclf.training import data
+
+PICTURES, TARGETS = (name for name, _ in data.FILES["train"])
+
+
+def test_every_picture_is_made_by_preprocess(tmp_path: Path) -> None:
+    folder = write_bars(tmp_path)
+    pictures, targets = bars(200, seed=200)
+    for policy in (Preprocess(), Preprocess(size=20, polarity="dark"), Preprocess(size=32, channels=3)):
+        loaded = data.load(folder, "train", policy, verify=False)
+        assert loaded.images.dtype == torch.uint8
+        assert loaded.images.shape == (200, policy.channels, policy.size, policy.size)
+        expected = crop_picture(pictures[17], policy)
+        found = loaded.images[17].numpy()
+        assert np.array_equal(found[0] if policy.channels == 1 else found.transpose(1, 2, 0), expected)
+        assert loaded.targets.tolist() == targets.tolist()
+
+
+@pytest.mark.parametrize("below", ["", "raw", "FashionMNIST/raw"])
+def test_the_files_may_lie_where_torchvision_puts_them(tmp_path: Path, below: str) -> None:
+    write_bars(tmp_path / below)
+    assert len(data.load(tmp_path, "test", Preprocess(), verify=False)) == 50
+
+
+def test_other_data_fail_the_checksum_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"train-images-idx3-ubyte\.gz: checksum is [0-9a-f]{32}.* 8d4fb7e6.*-verify"):
+        data.load(write_bars(tmp_path), "train", Preprocess())
+
+
+def test_a_folder_without_the_files_says_what_it_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds neither train-images-idx3-ubyte\.gz nor FashionMNIST/raw"):
+        data.load(tmp_path, "train", Preprocess())
+    with pytest.raises(UsageError, match="is no folder"):
+        data.load(tmp_path / "nosuch", "train", Preprocess())
+
+
+def test_one_missing_file_is_named(tmp_path: Path) -> None:
+    (write_bars(tmp_path) / TARGETS).unlink()
+    with pytest.raises(UsageError, match=r"train-labels-idx1-ubyte\.gz: No such file"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+
+
+def test_truncated_swapped_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = write_bars(tmp_path) / PICTURES
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    with pytest.raises(UsageError, match=r"train-images.*not a complete gzip file"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    path.write_bytes(b"not gzip at all")
+    with pytest.raises(UsageError, match=r"train-images.*not a complete gzip file"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    path.write_bytes((tmp_path / TARGETS).read_bytes())
+    with pytest.raises(UsageError, match=r"train-images.*not an IDX file of bytes in 3 dimension"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    path.write_bytes(gzip.compress(gzip.decompress(whole)[:-5]))
+    with pytest.raises(UsageError, match=r"train-images.*156795 bytes of data, its header says \(200, 28, 28\)"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+
+
+def test_pictures_and_labels_must_fit_each_other(tmp_path: Path) -> None:
+    write_bars(tmp_path)
+    write_idx(tmp_path / TARGETS, np.zeros(199, np.uint8))
+    with pytest.raises(UsageError, match=r"200 pictures in .*199 in"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    write_idx(tmp_path / TARGETS, np.full(200, 11, np.uint8))
+    with pytest.raises(UsageError, match="wants classes 0 to 9, got 11 to 11"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+
+
+def test_the_split_takes_the_same_share_of_every_class() -> None:
+    targets = torch.tensor([0] * 100 + [1] * 40 + [2] * 20)
+    whole = data.Dataset(torch.arange(160, dtype=torch.uint8).reshape(160, 1, 1, 1), targets, ("a", "b", "c"))
+    rest, taken = data.split(whole, 0.1, seed=1)
+    assert taken.targets.bincount().tolist() == [10, 4, 2]
+    assert sorted(rest.images.flatten().tolist() + taken.images.flatten().tolist()) == list(range(160))
+    again, other = data.split(whole, 0.1, seed=1)[1], data.split(whole, 0.1, seed=2)[1]
+    assert torch.equal(taken.images, again.images) and not torch.equal(taken.images, other.images)
+    assert len(data.split(whole, 0.0, seed=1)[1]) == 0
+
+
+def test_the_digest_tells_data_apart() -> None:
+    images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1])
+    one = data.Dataset(images, targets, ("a", "b"))
+    assert one.digest() == data.Dataset(images.clone(), targets.clone(), ("a", "b")).digest()
+    assert one.digest() != data.Dataset(images + 1, targets, ("a", "b")).digest()
+    assert one.digest() != data.Dataset(images, targets.flip(0), ("a", "b")).digest()
+
+
+def test_offline_the_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    # Every mirror behind a closed port of this machine: the download fails as it does without a network.
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST.mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(VidclfError, match=r"Fashion-MNIST cannot be downloaded .*--data FOLDER"):
+        data.load(None, "train", Preprocess())
+
+
+def test_fashion_mnist_itself(shared: Path) -> None:
+    loaded = data.load(shared, "test", Preprocess())
+    assert len(loaded) == 10_000
+    assert loaded.targets.bincount().tolist() == [1000] * 10

@@ -1,0 +1,158 @@
+import io
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from idx import bars, write_bars
+from safetensors.torch import load_file
+
+from vidclf.errors import UsageError
+from vidclf.models import load
+from vidclf.models.checkpoint import read_header
+from vidclf.models.classifier import to_tensor
+from vidclf.preprocess import crop_picture
+from vidclf.training import data
+from vidclf.training.config import Config
+from vidclf.training.loop import schedule, train
+from vidclf.training.progress import Progress, duration
+
+SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bars(tmp_path_factory.mktemp("bars"))
+
+
+def run(folder: Path, pictures: Path, config: Config = SMALL, **options: object) -> dict[str, object]:
+    progress = options.pop("progress", Progress(quiet=True))
+    return train(config, folder, folder / "out.safetensors", pictures, verify=False, progress=progress, **options)  # type: ignore[arg-type]
+
+
+class Interrupt(Progress):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(quiet=True)
+        self.at = at
+
+    def live(self, text: str) -> None:
+        if text.startswith(self.at):
+            raise KeyboardInterrupt
+
+
+def test_it_learns_and_leaves_a_complete_checkpoint(tmp_path: Path, pictures: Path) -> None:
+    metrics = run(tmp_path, pictures, Config(epochs=8, batch=20, lr=0.05, ema=0.9, validation=0.1, shift=0, erase=0.0))
+    assert metrics["top1"] >= 80
+    header = read_header(tmp_path / "out.safetensors")
+    assert header["metrics"]["correct"] == metrics["correct"]
+    assert header["config"]["batch"] == 20
+    assert header["data"] == data.load(pictures, "train", load(tmp_path / "out.safetensors").preprocess, False).digest()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("at", ["epoch 1, step 2 ", "epoch 2, step 1 ", "epoch 3, step 5 "])
+def test_interrupted_and_resumed_is_undisturbed_bit_for_bit(tmp_path: Path, pictures: Path, at: str) -> None:
+    whole = run(tmp_path / "whole", pictures)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", pictures, progress=Interrupt(at))
+    torch.rand(7)  # whatever chance did in between
+    assert run(tmp_path / "broken", pictures, resume=True) == whole
+    for name in ("out.safetensors", "last.safetensors"):
+        one, other = load_file(tmp_path / "whole" / name), load_file(tmp_path / "broken" / name)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to resume"):
+        run(tmp_path / "run", pictures, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", pictures, progress=Interrupt("epoch 2"))
+    with pytest.raises(UsageError, match=r"started with lr=0\.05 \(now 0\.1\), seed=5 \(now 6\)"):
+        run(tmp_path / "run", pictures, Config(**SMALL.to_dict() | {"lr": 0.1, "seed": 6}), resume=True)
+    with pytest.raises(UsageError, match="started with other pictures"):
+        run(tmp_path / "run", write_bars(tmp_path / "other", train=100), resume=True)
+    last = tmp_path / "run" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:5000])
+    with pytest.raises(UsageError, match=r"last\.safetensors: damaged"):
+        run(tmp_path / "run", pictures, resume=True)
+
+
+def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:
+    run(tmp_path, pictures)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, pictures, progress=Interrupt("epoch 1"))
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_the_time_limit_ends_a_run_annealed(tmp_path: Path, pictures: Path) -> None:
+    long = Config(epochs=1000, batch=32, ema=0.9, validation=0.1)
+    run(tmp_path, pictures, long, time_limit=2.0)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert 0 < len(rows) < 1000
+    assert rows[-1]["rate"] < 0.2 * max(row["rate"] for row in rows)
+    assert load(tmp_path / "out.safetensors").name == "lean"
+
+
+def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Path) -> None:
+    run(tmp_path, pictures, Config(epochs=2, batch=32, validation=0.0))
+    assert read_header(tmp_path / "best.safetensors")["epoch"] == 2
+    assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
+
+
+def test_training_and_serving_see_the_same_crop_and_give_the_same_logits(tmp_path: Path, pictures: Path) -> None:
+    """The golden test: one picture as the training loop gets it, and as a detection on a larger colour frame."""
+    run(tmp_path, pictures, Config(epochs=1, batch=32))
+    model = load(tmp_path / "out.safetensors")
+    trained_on = data.load(pictures, "test", model.preprocess, verify=False).images[7:8]
+
+    scene = np.full((120, 160, 3), 90, np.uint8)
+    scene[40:68, 70:98] = cv2.cvtColor(bars(50, seed=50)[0][7], cv2.COLOR_GRAY2BGR)
+    crop = crop_picture(scene, model.preprocess, (70, 40, 98, 68), np.ones((28, 28), bool))
+    served = to_tensor([crop])
+
+    assert served.numpy().tobytes() == trained_on.numpy().tobytes()
+    assert torch.equal(model(served), model(trained_on))
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [schedule(i / 100, 0.1) for i in range(101)]
+    assert rates[0] == 0.01
+    assert max(rates) == pytest.approx(1) and rates.index(max(rates)) == 10
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0)
+    assert schedule(0.0, 0.0) == 1
+
+
+def test_settings_outside_their_range_are_refused() -> None:
+    with pytest.raises(UsageError, match="epochs must be 1 to 10000, got 0"):
+        Config(epochs=0)
+    with pytest.raises(UsageError, match=r"validation must be 0 to 0\.5, got 0\.7"):
+        Config(validation=0.7)
+
+
+def test_progress_writes_lines_and_on_a_terminal_a_live_one() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    plain, terminal = io.StringIO(), Terminal()
+    for stream in (plain, terminal):
+        progress = Progress(stream)
+        progress.live("step 1 of 10")
+        progress.line("epoch 1")
+    assert plain.getvalue() == "epoch 1\n"
+    assert terminal.getvalue() == "step 1 of 10\repoch 1     \n"
+    assert [duration(s) for s in (42, 725, 3725)] == ["42 s", "12 min 05 s", "1 h 02 min"]

@@ -1,0 +1,100 @@
+"""The folder of a training run: what was asked for, how it goes, and all that is needed to continue it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint
+
+
+@dataclass
+class State:
+    """How far a run has come; with the networks and the momentum it is all that is needed to continue."""
+
+    epoch: int = 0  # epochs finished
+    seconds: float = 0.0  # spent so far, over all interruptions
+    best: float = -1.0  # top-1 on validation, percent
+    history: list[dict[str, Any]] = field(default_factory=list)  # one row an epoch
+
+
+class Run:
+    """config.json, metrics.jsonl (a row an epoch), best.safetensors and last.safetensors (the state) in a folder.
+
+    Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], digest: str) -> None:
+        self.folder = folder
+        self.settings = dict(settings)
+        self.digest = digest  # of the training pictures
+        self.best = folder / "best.safetensors"
+        self.last = folder / "last.safetensors"
+
+    def start(self) -> State:
+        """Note what the run is asked for; what an earlier run left there must not be taken for this one's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in (self.last, self.best, self.folder / "metrics.jsonl"):
+            path.unlink(missing_ok=True)
+        self._write("config.json", json.dumps({"settings": self.settings, "data": self.digest}, indent=2) + "\n")
+        return State()
+
+    def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the state at the end of an epoch."""
+        self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
+        checkpoint.write_tensors(self.last, tensors, {"state": asdict(state)})
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> State:
+        """Put these tensors back to the end of the last finished epoch; the start, if none was finished.
+
+        Raises UsageError where there is no run, or one with other settings or other pictures.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        self._check()
+        if not self.last.is_file():
+            return State()
+        try:
+            with safe_open(self.last, "pt") as file:
+                for name, tensor in tensors.items():
+                    tensor.copy_(file.get_tensor(name))
+                return State(**json.loads(file.metadata()["state"]))
+        except SafetensorError as error:
+            raise UsageError(f"{self.last}: damaged ({error})") from error
+
+    def _check(self) -> None:
+        try:
+            asked = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            then, digest = asked["settings"], asked["data"]
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"{self.folder}: nothing to resume, there is no run with a config.json") from error
+        changed = [f"{k}={then.get(k)} (now {v})" for k, v in self.settings.items() if then.get(k) != v]
+        if changed:
+            raise UsageError(f"{self.folder} was started with {', '.join(changed)}: resume it with the same options")
+        if digest != self.digest:
+            raise UsageError(f"{self.folder} was started with other pictures: resume it with the same --data")
+
+    def _write(self, name: str, text: str) -> None:
+        part = self.folder / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.folder / name)
+
+
+def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Every tensor of a run by name: the run's own, so they are saved as they are then, and restored in place."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for i, parameter in enumerate(parameters):
+        # An optimiser makes its buffer in the first step; one of zeros does the same and is here from the start.
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        tensors[f"momentum.{i}"] = optimizer.state[parameter]["momentum_buffer"]
+    return tensors
