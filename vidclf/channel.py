@@ -48,7 +48,9 @@ class Channel:
         channel.close()
         return channel
 
-    def __len__(self) -> int:
+    @property
+    def depth(self) -> int:
+        """How many frames are waiting now."""
         return len(self._waiting)
 
     def put(self, frame: Frame) -> bool:

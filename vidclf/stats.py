@@ -98,7 +98,7 @@ class Meter:
             "busy_s": round(self.busy, 4),
             "wait_in_s": round(self.wait_in, 4),
             "wait_out_s": round(self.wait_out, 4),
-            "queue": len(self.inbox) if self.inbox else 0,
+            "queue": self.inbox.depth if self.inbox else 0,
             **percentiles,
         }
 
