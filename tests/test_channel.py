@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from threading import Thread
+from time import sleep
+
+import pytest
+
+from tests.frames import make_frames, make_source
+from vidclf.channel import Aborted, Channel
+
+
+def indices(frames: object) -> list[int]:
+    return [frame.index for frame in frames]  # type: ignore[attr-defined]
+
+
+def test_frames_come_out_in_order() -> None:
+    assert indices(Channel.of(make_frames(5))) == [0, 1, 2, 3, 4]
+
+
+def test_take_returns_what_is_here_and_no_more_than_the_limit() -> None:
+    channel = Channel.of(make_frames(5))
+    assert indices(channel.take(3)) == [0, 1, 2]
+    assert indices(channel.take(3)) == [3, 4]
+    assert channel.take(3) == []
+
+
+def test_put_waits_for_room_and_the_wait_is_measured() -> None:
+    channel, done = Channel(size=1), []
+    frames = list(make_frames(2))
+
+    def produce() -> None:
+        done.extend(channel.put(frame) for frame in frames)
+
+    thread = Thread(target=produce)
+    thread.start()
+    sleep(0.05)
+    assert done == [True]  # the second is still waiting
+    assert indices(channel.take()) == [0]
+    assert indices(channel.take()) == [1]
+    thread.join()
+    assert done == [True, True]
+    assert channel.put_wait > 0.03
+
+
+def test_the_bytes_of_waiting_pictures_are_bounded_but_one_frame_may_always_wait() -> None:
+    frames = list(make_frames(2))
+    channel = Channel(size=10, max_bytes=frames[0].image.nbytes + 1)
+    assert channel.put(frames[0])
+    thread = Thread(target=channel.put, args=(frames[1],))
+    thread.start()
+    sleep(0.02)
+    assert channel.depth == 1
+    channel.take()
+    thread.join()
+    assert channel.depth == 1
+    tiny = Channel(size=10, max_bytes=1)
+    assert tiny.put(frames[0])
+
+
+def test_dropping_forgets_the_oldest_and_counts_it() -> None:
+    source = make_source()
+    channel = Channel(size=2, drop=True)
+    for frame in make_frames(5, source):
+        assert channel.put(frame)
+    channel.close()
+    assert indices(channel) == [3, 4]
+    assert channel.lost[source] == 3
+
+
+def test_cancel_refuses_frames_and_counts_what_is_lost() -> None:
+    source = make_source()
+    first, second = make_frames(2, source)
+    channel = Channel(size=2)
+    channel.put(first)
+    channel.cancel()
+    assert not channel.put(second)
+    assert channel.take() == []
+    assert channel.lost[source] == 2
+
+
+def test_cancel_wakes_a_waiting_producer() -> None:
+    channel, results = Channel(size=1), []
+    first, second = make_frames(2)
+    channel.put(first)
+    thread = Thread(target=lambda: results.append(channel.put(second)))
+    thread.start()
+    sleep(0.02)
+    channel.cancel()
+    thread.join(5)
+    assert results == [False]
+
+
+def test_after_a_failure_what_is_here_can_be_taken_and_then_the_consumer_is_told() -> None:
+    channel = Channel(size=4)
+    for frame in make_frames(2):
+        channel.put(frame)
+    channel.close(failed=True)
+    assert indices(channel.take(8)) == [0, 1]
+    with pytest.raises(Aborted):
+        channel.take()
+
+
+def test_a_shared_channel_ends_with_its_last_producer() -> None:
+    channel = Channel(size=4, producers=2)
+    channel.close()
+    for frame in make_frames(1):
+        channel.put(frame)
+    channel.close()
+    assert indices(channel) == [0]
+
+
+def test_an_empty_channel_is_not_false() -> None:
+    assert Channel(size=1)

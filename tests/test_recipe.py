@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from vidclf.errors import UsageError
+from vidclf.frame import Frame
+from vidclf.recipe import build, check_options, convert, find_stage, load_recipe, override, parse_item
+from vidclf.resources import shipped
+from vidclf.stages import STAGES
+
+
+class Blur:
+    def __init__(self, radius: int = 15, mode: Literal["box", "gauss"] = "box"):
+        if radius < 1:
+            raise UsageError(f"radius must be at least 1, got {radius}")
+        self.radius = radius
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        yield from frames
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_item_is_a_name_or_a_name_with_options(tmp_path: Path) -> None:
+    path = write(tmp_path, "- capture\n- crop: {padding: 0.1}\n- classify:\n")
+    items = load_recipe(path)
+    assert [(item.name, item.options) for item in items] == [("capture", {}), ("crop", {"padding": 0.1}), ("classify", {})]
+    assert items[1].where == f"{path}, item 2"
+
+
+@pytest.mark.parametrize("path", sorted(shipped("pipelines").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_pipeline_fits_its_stages(path: Path) -> None:
+    for item in load_recipe(path):
+        check_options(find_stage(item.name), item.options, item.where)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_built_in_stage_is_there_and_every_option_has_a_checkable_type(name: str) -> None:
+    from inspect import signature
+
+    from vidclf.recipe import type_hints
+
+    stage = find_stage(name)
+    assert set(signature(stage).parameters) <= set(type_hints(stage))
+
+
+def test_a_misspelt_option_names_the_item_and_what_it_takes() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_options(Blur, {"radus": 3}, "mine.yaml, item 2: blur")
+    assert str(caught.value) == (
+        "mine.yaml, item 2: blur has no option 'radus'; did you mean radius? (it takes radius=15, mode=box)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"radius": "wide"}, "here: radius must be a whole number, got 'wide'"),
+        ({"radius": 1.5}, "here: radius must be a whole number, got 1.5"),
+        ({"radius": True}, "here: radius must be a whole number, got True"),
+        ({"mode": "median"}, "here: mode must be one of box, gauss, got 'median'"),
+    ],
+)
+def test_a_value_of_the_wrong_type_says_what_is_wanted(options: dict, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_options(Blur, options, "here")
+    assert str(caught.value) == message
+
+
+def test_a_missing_option_is_named() -> None:
+    def needs(path: str) -> None: ...
+
+    with pytest.raises(UsageError, match="here needs path"):
+        check_options(needs, {}, "here")
+
+
+def test_a_value_out_of_range_names_the_item() -> None:
+    with pytest.raises(UsageError, match=r"^mine.yaml, item 1: .*Blur: radius must be at least 1, got 0$"):
+        parse_item({f"{__name__}:Blur": {"radius": 0}}, "mine.yaml, item 1").create()
+
+
+def test_an_unknown_stage_gets_a_hint() -> None:
+    with pytest.raises(UsageError, match=r"unknown stage 'clasify'; did you mean classify\?"):
+        find_stage("clasify", "mine.yaml, item 4")
+
+
+def test_a_stage_of_ones_own_is_found_beside_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_own_stage.py").write_text("class Same:\n    def __call__(self, frames):\n        yield from frames\n")
+    monkeypatch.chdir(tmp_path)
+    assert find_stage("my_own_stage:Same").__name__ == "Same"
+    with pytest.raises(UsageError, match="module 'my_own_stage' has no 'Other'"):
+        find_stage("my_own_stage:Other")
+    with pytest.raises(UsageError, match="cannot import 'no_such_module'"):
+        find_stage("no_such_module:Stage")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "capture", "- [capture]", "- {capture: 1}", "- {a: {}, b: {}}", "- 'unclosed", "- crop: [1, 2]", "\x00"]
+)
+def test_what_is_no_pipeline_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_pipeline_lists_the_shipped_ones() -> None:
+    with pytest.raises(UsageError, match="no such pipeline file: nosuch .shipped: .*motion"):
+        load_recipe("nosuch")
+
+
+@pytest.mark.parametrize("name", ["motion", "motion.yaml", "pipelines/motion.yaml"])
+def test_shipped_pipelines_are_found_by_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(name)[0].name == "capture"
+
+
+def test_set_overrides_one_option() -> None:
+    items = [parse_item("capture", ""), parse_item({"a.b:Blur": {"radius": 1}}, "")]
+    override(items, "capture.size=640x360")
+    override(items, "a.b:Blur.radius=9")
+    assert items[0].options == {"size": "640x360"}
+    assert items[1].options == {"radius": 9}
+
+
+@pytest.mark.parametrize("assignment", ["capture", "capture=1", "capture.=1", "nosuch.size=1"])
+def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        override([parse_item("capture", "")], assignment)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "result"),
+    [
+        ("640x360", tuple[int, int], (640, 360)),
+        ([640, 360], tuple[int, int] | None, (640, 360)),
+        (None, tuple[int, int] | None, None),
+        (1, float, 1.0),
+        (7, str, "7"),
+        ("person, car", list[str], ["person", "car"]),
+        ("person", list[str] | None, ["person"]),
+        ("in.mp4", Path, Path("in.mp4")),
+    ],
+)
+def test_values_are_converted(value: object, kind: object, result: object) -> None:
+    assert convert(value, kind) == result
+
+
+@pytest.mark.parametrize("value", ["640", "640xhigh", [1, 2, 3], 640, "-1x-1"])
+def test_a_size_must_be_two_whole_numbers(value: object) -> None:
+    with pytest.raises(ValueError):
+        convert(value, tuple[int, int])
+
+
+def test_build_joins_the_stages() -> None:
+    pipeline = build([parse_item({"capture": {"source": "in.mp4"}}, ""), parse_item(f"{__name__}:Blur", "")])
+    assert len(pipeline.stages) == 1
