@@ -182,14 +182,18 @@ def _options(codec: str, quality: int | None) -> dict[str, str]:
 def _first_that_opens(encoders: tuple[str, ...], size: tuple[int, int]) -> str:
     """The first encoder that really works here at this size; the last is software and needs no trial."""
     for name in encoders[:-1]:
-        if not name.endswith(HARDWARE):
+        if not name.endswith(HARDWARE) or opens(name, size):
             return name
-        try:
-            context: Any = av.CodecContext.create(name, "w")
-            context.width, context.height, context.pix_fmt = *size, "yuv420p"
-            context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-            context.open()
-            return name
-        except (av.error.FFmpegError, ValueError, MemoryError):
-            continue
     return encoders[-1]
+
+
+def opens(encoder: str, size: tuple[int, int] = (640, 360)) -> bool:
+    """Whether an encoder works on this machine for pictures of (width, height); being listed does not prove it."""
+    try:
+        context: Any = av.CodecContext.create(encoder, "w")
+        context.width, context.height, context.pix_fmt = *size, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        context.open()
+        return True
+    except (av.error.FFmpegError, ValueError, MemoryError):
+        return False
