@@ -1,7 +1,7 @@
 """A streaming video pipeline: detect, crop to 28x28, classify in batches, annotate, write.
 
-    from vidclf import load_pipeline
-    load_pipeline("motion", capture={"source": "in.mp4"}, write={"path": "out.mp4"}).run()
+from vidclf import load_pipeline
+load_pipeline("motion", capture={"source": "in.mp4"}, write={"path": "out.mp4"}).run()
 """
 
 from __future__ import annotations

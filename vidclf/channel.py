@@ -93,7 +93,7 @@ class Channel:
                 self._has_frames.wait()
                 self._takers -= 1
                 self.take_wait += perf_counter() - began
-            group = []
+            group: list[Frame] = []
             while waiting and len(group) < limit:
                 frame = waiting.popleft()
                 self._bytes -= frame.image.nbytes

@@ -119,9 +119,7 @@ def _to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return picture
 
 
-def _widen(
-    box: Box, mask: np.ndarray | None, share: float, width: int, height: int
-) -> tuple[Box, np.ndarray | None]:
+def _widen(box: Box, mask: np.ndarray | None, share: float, width: int, height: int) -> tuple[Box, np.ndarray | None]:
     x0, y0, x1, y1 = box
     margin = round(share * max(x1 - x0, y1 - y0))
     wide = (max(0, x0 - margin), max(0, y0 - margin), min(width, x1 + margin), min(height, y1 + margin))

@@ -158,7 +158,7 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
 
 def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a class's constructor, or of a function; none where they cannot be resolved."""
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor
     try:
         return get_type_hints(function)
     except (NameError, TypeError):

@@ -14,7 +14,12 @@ from vidclf.resources import shipped
 
 @click.command()
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="demo-output", show_default=True, help="Folder to write to."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="demo-output",
+    show_default=True,
+    help="Folder to write to.",
 )
 def demo(output: Path) -> int:
     """Run the shipped sample clip through the default pipeline, offline, and say what was written.

@@ -110,7 +110,7 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def write_json(content: dict[str, Any], target: str) -> None:
+def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if target == "-":

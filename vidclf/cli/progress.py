@@ -17,7 +17,7 @@ BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and e
 
 
 class ShowProgress:
-    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, now and then a line elsewhere."""
+    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, now and then a line else."""
 
     def __init__(self, console: Console, pipeline: Pipeline, name: str):
         self._console, self._pipeline, self._name = console, pipeline, name
@@ -55,9 +55,7 @@ class ShowProgress:
         speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {self._pipeline.stats()['bottleneck']}"
         if self._console.is_terminal:
             total = max(expected, self._frames) if expected else None
-            self._bar.update(
-                self._task, completed=self._frames, total=total, expected=expected or "?", speed=speed
-            )
+            self._bar.update(self._task, completed=self._frames, total=total, expected=expected or "?", speed=speed)
         else:
             self._console.print(f"{self._name}: {self._frames}/{expected or '?'} frames, {speed}", highlight=False)
 

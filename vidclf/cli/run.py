@@ -17,9 +17,9 @@ from vidclf.video.part import PartFile
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video; a folder for several sources.")
-@click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or a shipped one.")
-@click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Override one option; repeatable.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
+@click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name.")
+@click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable.")
 @click.option("--record", type=click.Path(path_type=Path), help="A row a detection, as .jsonl, .csv or .parquet.")
 @click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns.")
 @click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector.")

@@ -57,8 +57,9 @@ class Classify:
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
+                crops = to_tensor([d.crop for d in chunk if d.crop is not None]).to(device)
                 with torch.inference_mode():
-                    probabilities = model.probabilities(to_tensor([d.crop for d in chunk if d.crop is not None]).to(device)).cpu().numpy()
+                    probabilities = model.probabilities(crops).cpu().numpy()
                 for detection, row in zip(chunk, probabilities, strict=True):
                     self._name(detection, row, model.labels)
             yield from group

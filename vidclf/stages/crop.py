@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from vidclf.frame import Frame
 from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
@@ -33,7 +34,7 @@ class Crop:
             from vidclf.models.checkpoint import read_preprocess
 
             policy = read_preprocess(like)
-        chosen = {
+        chosen: dict[str, Any] = {
             "size": size,
             "channels": channels,
             "aspect": aspect,

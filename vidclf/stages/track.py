@@ -1,0 +1,81 @@
+"""Track: gives every object one identity over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Frame, Source
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+USUAL_RATE = 25.0  # frames a second, where the source does not know its own
+BUFFER_RATE = 30.0  # the rate at which `trackers` counts its buffer of lost tracks
+
+
+class Track:
+    """Number the detections of one object alike, from its second sight on; each source has numbers of its own.
+
+    method: bytetrack (Zhang et al. 2022) or ocsort (Cao et al. 2023), as implemented by roboflow's `trackers`, on
+    the frames' own timestamps. lost: seconds an object may be out of sight. confidence: a detection above it may
+    begin a track or go on with one; below it, it may only go on. overlap: the least IoU with where the object was
+    expected. frames: how many sights in a row make a track.
+    """
+
+    def __init__(
+        self,
+        method: Literal["bytetrack", "ocsort"] = "bytetrack",
+        lost: float = 1.0,
+        confidence: float = 0.4,
+        overlap: float = 0.1,
+        frames: int = 2,
+    ):
+        if not 0 <= lost <= 3600:
+            raise UsageError(f"lost must be 0 to 3600 seconds, got {lost}")
+        for name, value in (("confidence", confidence), ("overlap", overlap)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} must be 0 to 1, got {value}")
+        if not 1 <= frames <= 1000:
+            raise UsageError(f"frames must be 1 to 1000, got {frames}")
+        self.method, self.lost, self.confidence = method, lost, confidence
+        self.overlap, self.frames = overlap, frames
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        trackers: dict[Source, Any] = {}
+        for frame in frames:
+            if frame.source not in trackers:
+                trackers[frame.source] = self._tracker(frame.source)
+            tracked = trackers[frame.source].update(_to_supervision(frame), timestamp=frame.time)
+            for index, number in zip(tracked.data.get("index", ()), tracked.tracker_id, strict=True):
+                frame.detections[index].track = int(number) if number >= 0 else None
+            yield frame
+
+    def _tracker(self, source: Source) -> Any:
+        from trackers import ByteTrackTracker, OCSORTTracker
+
+        options: dict[str, Any] = {
+            "lost_track_buffer": round(self.lost * BUFFER_RATE),
+            "frame_rate": float(source.rate or USUAL_RATE),
+            "minimum_consecutive_frames": self.frames,
+            "minimum_iou_threshold": self.overlap,
+            "high_conf_det_threshold": self.confidence,
+        }
+        if self.method == "ocsort":
+            return OCSORTTracker(**options)
+        return ByteTrackTracker(track_activation_threshold=self.confidence, **options)
+
+
+def _to_supervision(frame: Frame) -> sv.Detections:
+    """Boxes and scores, and where each stands in the frame's list: a tracker may change the order."""
+    import supervision as sv
+
+    detections = frame.detections
+    return sv.Detections(
+        xyxy=np.array([d.box for d in detections], np.float32).reshape(-1, 4),
+        confidence=np.array([d.score for d in detections], np.float32),
+        data={"index": np.arange(len(detections))},
+    )
