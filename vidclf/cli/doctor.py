@@ -1,0 +1,176 @@
+"""`vidclf doctor`: what vidclf finds on this machine, and what to do about what is missing or does not fit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+import vidclf
+from vidclf.errors import VidclfError
+from vidclf.resources import Kind, shipped
+
+
+class Problem(VidclfError):
+    """Something that has to be put right; the message says how."""
+
+
+@click.command()
+def doctor() -> int:
+    """Show what vidclf finds on this machine: versions, GPU, encoders, programs; exit code 1 if something is wrong.
+
+    \b
+    Example:
+      vidclf doctor
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("what", "found")
+    problems = []
+    for name, check in CHECKS.items():
+        try:
+            found = escape(check())
+        except Exception as error:  # whatever is broken here is what the user wants to know
+            found = "[red]problem[/red]"
+            advice = "" if isinstance(error, Problem) else f" ({type(error).__name__}){_advice(error)}"
+            problems.append(f"{name}: {error}{advice}")
+        table.add_row(name, found)
+    console = Console()
+    console.print(table)
+    for problem in problems:
+        console.print(f"- {problem}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(problems)} problem(s) found" if problems else "everything works", highlight=False)
+    return 1 if problems else 0
+
+
+def _advice(error: Exception) -> str:
+    if "libGL" in str(error) or "libgthread" in str(error):
+        return ": OpenCV needs system libraries; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
+    if isinstance(error, ImportError):
+        return ": install vidclf again: pip install --force-reinstall vidclf"
+    return ""
+
+
+def _python() -> str:
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+
+
+def _vidclf() -> str:
+    kinds: tuple[Kind, ...] = ("weights", "pipelines", "samples")
+    if missing := [kind for kind in kinds if not any(shipped(kind).glob("*.*"))]:
+        raise Problem(f"the package lacks its {', '.join(missing)}; install it again")
+    return f"{vidclf.__version__} in {Path(vidclf.__file__).parent}"
+
+
+def _torch() -> str:
+    import torch
+
+    try:
+        import torchvision
+
+        # With a torch of another release than it was built for, torchvision lacks its own operators.
+        kept = torchvision.ops.nms(torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]]), torch.tensor([0.9, 0.8]), 0.5)
+        assert kept.tolist() == [0]
+    except (RuntimeError, AttributeError) as error:
+        found = f"torch {torch.__version__} and torchvision {metadata.version('torchvision')} are not a pair"
+        wanted = " ".join(f"'{_requirement(name)}'" for name in ("torch", "torchvision"))
+        raise Problem(f"{found} ({error}); pip install --force-reinstall {wanted}") from None
+    return f"{torch.__version__}, with torchvision {torchvision.__version__}"
+
+
+def _requirement(name: str) -> str:
+    """The versions of a package that vidclf wants, as pip takes it."""
+    wanted = (re.match(rf"{name}\b[^;]*", line) for line in metadata.requires("vidclf") or ())
+    return next((match[0].strip() for match in wanted if match), name)
+
+
+def _cuda() -> str:
+    import torch
+
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return ", ".join(names) or "no device; networks run on the CPU"
+
+
+def _opencv() -> str:
+    import cv2
+
+    return str(cv2.__version__)
+
+
+def _pyav() -> str:
+    import av
+
+    return f"{av.__version__}, with FFmpeg {av.ffmpeg_version_info}"
+
+
+def _hardware_encoders() -> str:
+    import av.logging
+
+    from vidclf.video.encoder import ENCODERS, HARDWARE, opens
+
+    av.logging.set_level(None)  # what does not open says so at length
+    names = [name for names in ENCODERS.values() for name in names if name.endswith(HARDWARE)]
+    return ", ".join(filter(opens, names)) or "none that works; videos are encoded on the CPU"
+
+
+def _ffmpeg() -> str:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return "not on the PATH; only `write: {backend: skvideo}` needs it"
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=20, check=False).stdout
+    return f"{' '.join(said.split()[2:3])} at {program}"
+
+
+def _installed(package: str, use: str, optional: bool = False) -> Callable[[], str]:
+    """A check that only looks for the version: importing some packages takes seconds, or has consequences."""
+
+    def check() -> str:
+        try:
+            return f"{metadata.version(package)} ({use})"
+        except metadata.PackageNotFoundError:
+            if optional:
+                return f"not installed ({use})"
+            raise Problem(f"not installed; pip install '{_requirement(package)}'") from None
+
+    return check
+
+
+def _cpu() -> str:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{usable} of {os.cpu_count()} cores usable"
+
+
+def _memory() -> str:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "Python": _python,
+    "vidclf": _vidclf,
+    "torch": _torch,
+    "CUDA": _cuda,
+    "OpenCV": _opencv,
+    "PyAV": _pyav,
+    "hardware encoders": _hardware_encoders,
+    "ffmpeg program": _ffmpeg,
+    "supervision": _installed("supervision", "annotate"),
+    "ultralytics": _installed("ultralytics", "yolo"),
+    "pyarrow": _installed("pyarrow", "record to .parquet"),
+    "scikit-video": _installed("scikit-video", "one of write's backends"),
+    "trackers": _installed("trackers", "track; extra: vidclf[track]", optional=True),
+    "openvino": _installed("openvino", "yolo on OpenVINO models; extra: vidclf[openvino]", optional=True),
+    "CPU": _cpu,
+    "memory": _memory,
+}
