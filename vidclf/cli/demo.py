@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import INTERRUPTED, execute, set_up_logging
+from vidclf.cli.execute import execute, set_up_logging
 from vidclf.resources import shipped
 
 
@@ -36,8 +36,7 @@ def demo(output: Path) -> int:
     sample = shipped("samples") / "wardrobe.mp4"
     video, record = output / "wardrobe.mp4", output / "wardrobe.jsonl"
     items = assemble(RunOptions(force=True), str(sample), video, record)
-    _, interrupted = execute([items], console)
-    if interrupted:
-        return INTERRUPTED
+    if code := execute([items], console)[1]:
+        return code
     console.print(table(score_files(record, sample.with_suffix(".truth.jsonl"))))
     return 0

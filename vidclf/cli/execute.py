@@ -15,43 +15,56 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 
-from vidclf.cli.main import INTERRUPTED
+from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
 from vidclf.stats import add_up
 from vidclf.video.part import PartFile
 
-__all__ = ["INTERRUPTED", "execute", "set_up_logging", "write_json"]
 
+def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tuple[dict[str, Any], int]:
+    """Run each list of items as a pipeline. Returns the books of all, and the exit code.
 
-def execute(jobs: list[list[Item]], console: Console) -> tuple[dict[str, Any], bool]:
-    """Run each list of items as a pipeline. Returns the books of all, and whether the user ended it early.
-
-    All stages are made before the first pipeline runs, so that every mistake is told before any work.
+    All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
+    sources, one that fails is told and does not keep the others from running.
     """
     made: dict[str, Stage] = {}  # items that are alike share one stage, and so a loaded model
     pipelines = []
     for items in jobs:
         for item in items:
-            made.setdefault(repr((item.name, item.options)), item.create())
+            if (key := repr((item.name, item.options))) not in made:
+                made[key] = item.create()
         pipelines.append(Pipeline([made[repr((item.name, item.options))] for item in items]))
-    books = []
+    books: list[dict[str, Any]] = []
+    code = 0
     for items, pipeline in zip(jobs, pipelines, strict=True):
         source = str(items[0].options["source"])
-        with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
-            stats = pipeline.run(watch=show)
+        try:
+            with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
+                stats = pipeline.run(watch=show)
+        except Exception as error:
+            if len(jobs) == 1:
+                raise
+            report(error, debug)
+            code = 1
+            continue
         books.append(stats)
-        console.print(closing_table(stats))
-        for line in closing_lines(stats):
-            console.print(line, highlight=False, soft_wrap=True)
-        for path in (Path(item.options["path"]) for item in items if item.name in ("write", "record")):
-            if path.exists():
-                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        tell(stats, items, console)
         if stopped:
             # Ending a live stream is its normal end.
-            return merge(books), not pipeline.live
-    return merge(books), False
+            return merge(books), code if pipeline.live else INTERRUPTED
+    return merge(books), code
+
+
+def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
+    """The closing table of one run, its books in words, and the files it wrote."""
+    console.print(closing_table(stats))
+    for line in closing_lines(stats):
+        console.print(line, highlight=False, soft_wrap=True)
+    for path in (Path(item.options["path"]) for item in items if item.name in ("write", "record")):
+        if path.exists():
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

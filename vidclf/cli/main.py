@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code: Any = cli.main(args=arguments, prog_name="vidclf", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = f" (see {context.command_path} --help)" if context else ""
+        click.echo(f"Error: {error.format_message()}{where}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -71,11 +73,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         code = 1
     except Exception as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        click.echo(f"Error: {describe(error, debug='--debug' in arguments)}", err=True)
+        report(error, debug="--debug" in arguments)
         code = error.exit_code if isinstance(error, VidclfError) else 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def report(error: Exception, debug: bool) -> None:
+    """Tell an error in one line on stderr; with `debug`, also where it came from."""
+    if debug:
+        traceback.print_exception(error)
+    click.echo(f"Error: {describe(error, debug)}", err=True)
 
 
 def describe(error: Exception, debug: bool = False) -> str:

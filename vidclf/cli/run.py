@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE, RunOptions, assemble
-from vidclf.cli.execute import INTERRUPTED, execute, set_up_logging, write_json
+from vidclf.cli.execute import execute, set_up_logging, write_json
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.video.part import PartFile
@@ -61,10 +61,10 @@ def run(
         table = _file_for(source, record, ".jsonl", several)
         jobs.append(assemble(RunOptions(**options), source, video, table))
     _refuse_clashes(sources, jobs)
-    books, interrupted = execute(jobs, console)
+    books, code = execute(jobs, console, debug)
     if stats_file:
         write_json(books, stats_file)
-    return INTERRUPTED if interrupted else 0
+    return code
 
 
 def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> Path | None:
