@@ -169,7 +169,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "ultralytics": _installed("ultralytics", "yolo"),
     "pyarrow": _installed("pyarrow", "record to .parquet"),
     "scikit-video": _installed("scikit-video", "one of write's backends"),
-    "trackers": _installed("trackers", "track; extra: vidclf[track]", optional=True),
+    "trackers": _installed("trackers", "track"),
     "openvino": _installed("openvino", "yolo on OpenVINO models; extra: vidclf[openvino]", optional=True),
     "CPU": _cpu,
     "memory": _memory,
