@@ -48,7 +48,8 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise UsageError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(content, list) or not content:
         raise UsageError(f"{path}: a pipeline file is a list of stages, one item a stage")
     return [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]

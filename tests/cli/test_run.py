@@ -1,0 +1,180 @@
+"""`vidclf run` as its users see it: files, messages, exit codes. What a stage does is tested with the stage."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vidclf.cli.main import main
+from vidclf.resources import shipped
+
+SAMPLE = str(shipped("samples") / "wardrobe.mp4")
+Run = Callable[..., tuple[int, str, str]]
+
+
+def names(folder: str = ".") -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+@pytest.fixture
+def vidclf(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command line in an empty folder; gives exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return run
+
+
+def test_the_main_job(vidclf: Run) -> None:
+    code, out, err = vidclf(
+        "run", SAMPLE, "-o", "out.mp4", "--record", "out.jsonl", "--stats", "s.json", "--max-frames", 90
+    )
+    assert (code, out) == (0, "")
+    assert "wrote out.mp4" in err
+    assert "wrote out.jsonl" in err
+    stats = json.loads(Path("s.json").read_text())
+    assert stats["ledger"] == {"read": 90, "finished": 90, "corrupt": 0, "dropped": {}}
+    assert stats["detections"] > 20
+    rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert rows[0]["schema"] == 1
+    assert len(rows) - 1 == stats["detections"] == sum(stats["labels"].values())
+    assert {name for row in stats["stages"] for name in row} >= {
+        "name", "in", "out", "busy_s", "wait_in_s", "wait_out_s", "p50_ms", "p95_ms", "p99_ms",
+    }  # fmt: skip
+    assert names() == {"out.mp4", "out.jsonl", "s.json"}
+
+
+def test_stats_go_to_stdout_alone(vidclf: Run) -> None:
+    code, out, _ = vidclf("run", SAMPLE, "--max-frames", 5, "--stats", "-")
+    assert code == 0
+    assert json.loads(out)["ledger"]["read"] == 5
+
+
+def test_quiet_says_nothing(vidclf: Run) -> None:
+    assert vidclf("run", SAMPLE, "--max-frames", 5, "--record", "out.csv", "--quiet") == (0, "", "")
+
+
+def test_several_sources_write_into_a_folder(vidclf: Run) -> None:
+    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
+    code, out, _ = vidclf("run", SAMPLE, "other.mp4", "-o", "out", "--record", "out", "--max-frames", 5, "--stats", "-")
+    assert code == 0
+    assert names("out") == {"wardrobe.mp4", "wardrobe.jsonl", "other.mp4", "other.jsonl"}
+    assert {name: entry["read"] for name, entry in json.loads(out)["sources"].items()} == {SAMPLE: 5, "other.mp4": 5}
+
+
+def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> None:
+    Path("bad.mp4").write_text("not a video")
+    code, _, err = vidclf("run", "bad.mp4", SAMPLE, "-o", "out", "--max-frames", 5)
+    assert code == 1
+    assert "Error: cannot read bad.mp4" in err
+    assert names("out") == {"wardrobe.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nosuch.mp4"], 2, "no such file: nosuch.mp4"),
+        ([SAMPLE, "-p", "nosuch"], 2, "no such pipeline file: nosuch"),
+        ([SAMPLE, "-o", "out.xyz"], 2, "cannot write .xyz"),
+        ([SAMPLE, "-o", "out.mp4", "--set", "write.codec=nosuch"], 2, "unknown codec 'nosuch'"),
+        ([SAMPLE, "--set", "motion.min_aera=1"], 2, "motion has no option 'min_aera'; did you mean min_area?"),
+        ([SAMPLE, "--set", "motion.min_area=2"], 2, "min_area must be"),
+        ([SAMPLE, "--set", "motion.min_area"], 2, "--set wants stage.option=value"),
+        ([SAMPLE, "--set", "nosuch.size=1"], 2, "no stage 'nosuch'"),
+        ([SAMPLE, "--nosuch"], 2, "No such option '--nosuch'"),
+        ([SAMPLE, "--max-frames", "0"], 2, "--max-frames"),
+        ([SAMPLE, "--weights", "nosuch"], 2, "nosuch"),
+        ([SAMPLE, "--detector-weights", "nosuch.pt"], 2, "--detector-weights is for yolo"),
+        ([SAMPLE, "--device", "gpu"], 2, "device must be"),
+        ([SAMPLE, "-o", "exists.mp4"], 2, "exists.mp4 exists"),
+        ([SAMPLE, "-o", "exists.mp4/out.mp4"], 2, "cannot write to exists.mp4"),
+        ([SAMPLE, "--record", "out.txt"], 2, "suffix must be one of"),
+        ([SAMPLE, "--stats", "exists.mp4/s.json"], 2, "cannot write to exists.mp4"),
+        (["exists.mp4", "-o", "exists.mp4", "--force"], 2, "would overwrite the source"),
+        ([SAMPLE, SAMPLE, "-o", "out.mp4"], 2, "need a folder"),
+        ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
+        (["exists.mp4"], 1, "cannot read exists.mp4 as video"),
+    ],
+    ids=lambda value: " ".join(value[1:]) or value[0] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(vidclf: Run, arguments: list[str], code: int, message: str) -> None:
+    Path("exists.mp4").write_text("mine")
+    result, out, err = vidclf("run", *arguments, "--quiet")
+    assert (result, out) == (code, "")
+    assert err.startswith("Error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert names() == {"exists.mp4"}
+    assert Path("exists.mp4").read_text() == "mine"
+
+
+def test_a_stage_that_raises_is_named_with_the_frame_and_only_a_part_is_left(vidclf: Run) -> None:
+    Path("mine.py").write_text(
+        "class Fails:\n"
+        "    def __call__(self, frames):\n"
+        "        for frame in frames:\n"
+        "            if frame.index == 7:\n"
+        "                raise RuntimeError('no luck')\n"
+        "            yield frame\n"
+    )
+    Path("mine.yaml").write_text("- capture\n- mine:Fails\n- write\n- record\n")
+    code, _, err = vidclf("run", SAMPLE, "-p", "mine.yaml", "-o", "out.mp4", "--record", "out.jsonl")
+    assert code == 1
+    assert err == (f"Error: in stage 'fails' at frame 7 of {SAMPLE}: RuntimeError: no luck (--debug shows where)\n")
+    assert names() >= {"out.mp4.part", "out.jsonl.part"}
+    assert not names() & {"out.mp4", "out.jsonl"}
+
+
+def test_debug_shows_the_traceback(vidclf: Run) -> None:
+    code, _, err = vidclf("run", "nosuch.mp4", "--debug")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_a_pipeline_has_to_begin_with_capture(vidclf: Run) -> None:
+    Path("mine.yaml").write_text("- annotate\n")
+    assert vidclf("run", SAMPLE, "-p", "mine.yaml")[::2] == (
+        2, "Error: mine.yaml, item 1: the first stage must be capture, got annotate\n",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_finishes_what_is_inside(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "class Slow:\n"
+        "    def __call__(self, frames):\n"
+        "        for frame in frames:\n"
+        "            time.sleep(0.02)\n"
+        "            yield frame\n"
+    )
+    (tmp_path / "slow.yaml").write_text("- capture\n- slow:Slow\n- write\n- record: {frames: true}\n")
+    command = [sys.executable, "-m", "vidclf", "run", SAMPLE, "-p", "slow.yaml", "-o", "out.mp4"]
+    command += ["--record", "out.jsonl", "--stats", "s.json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    part = tmp_path / "out.jsonl.part"
+    while process.poll() is None and not (part.exists() and part.read_text().count("\n") > 20):
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    ledger = json.loads((tmp_path / "s.json").read_text())["ledger"]
+    assert 20 <= ledger["finished"] < 430
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == ledger["finished"] + 1
+
+    import av
+
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == ledger["finished"]
