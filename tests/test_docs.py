@@ -78,7 +78,7 @@ def test_every_setting_the_readme_names_exists():
 
 
 def test_the_readme_lists_the_stages_that_there_are():
-    (line,) = re.findall(r"^The built-in stages: (.*?)\.$", README, re.MULTILINE)
+    (line,) = re.findall(r"The built-in stages: (.*?)\.\s", README, re.DOTALL)
     assert re.findall(r"`([\w-]+)`", line) == list(STAGES)
 
 
@@ -157,7 +157,7 @@ def test_the_figures_are_those_of_the_demo(folder: Path):
 
 
 def test_the_figures_are_those_of_the_weights():
-    (line,) = re.findall(r"The shipped classifier `lean` has ([\d,]+) parameters.*?([\d.]+) %", README)
+    (line,) = re.findall(r"The shipped classifier `lean` has ([\d,]+) parameters.*?([\d.]+) %", README, re.DOTALL)
     header = read_header("lean")
     assert line == (f"{header['parameters']:,}", f"{header['metrics']['top1']:.2f}")
 
