@@ -17,13 +17,13 @@ class Config:
     """Settings of a run, all of which shape the weights; the command line makes an option of each."""
 
     model: str = field(default="lean", metadata={"about": "the network, one of `vidclf models`"})
-    epochs: int = _setting(48, 1, 10_000, "passes over the training crops")
+    epochs: int = _setting(64, 1, 10_000, "passes over the training crops")
     batch: int = _setting(256, 1, 65_536, "crops a step")
     lr: float = _setting(0.15, 1e-6, 10, "the highest learning rate, annealed to zero by half a cosine")
     warmup: float = _setting(2.0, 0, 1_000, "epochs in which the rate rises to it")
     momentum: float = _setting(0.9, 0, 0.999, "Nesterov's momentum")
     weight_decay: float = _setting(5e-4, 0, 1, "on weights only: not on biases, not on batch normalisation")
-    label_smoothing: float = _setting(0.05, 0, 0.5, "share of the target spread over all classes")
+    label_smoothing: float = _setting(0.0, 0, 0.5, "share of the target spread over all classes")
     ema: float = _setting(0.998, 0, 0.99999, "decay a step of the averaged weights, which are those kept")
     validation: float = _setting(0.05, 0, 0.5, "share of every class kept back to choose the epoch and the temperature")
     flip: bool = field(default=True, metadata={"about": "mirror half of the crops"})
