@@ -203,7 +203,7 @@ def test_a_stage_tests_without_a_thread() -> None:
 
 @pytest.mark.parametrize("seed", range(400))
 def test_stress(seed: int) -> None:
-    """Random chains, queues, batches, errors and stops: order kept, nothing lost, no thread left, first error raised."""
+    """Random chains, queues, batches, errors, stops: order kept, nothing lost, no thread left, first error raised."""
     dice = random.Random(seed)
     count, stages, failing = dice.randrange(60), [], []
     for _ in range(dice.randrange(1, 6)):

@@ -17,7 +17,7 @@ BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and e
 
 
 class ShowProgress:
-    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, now and then a line else."""
+    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, else a line now and then."""
 
     def __init__(self, console: Console, pipeline: Pipeline, name: str):
         self._console, self._pipeline, self._name = console, pipeline, name

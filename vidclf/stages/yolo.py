@@ -1,0 +1,124 @@
+"""Yolo: finds people, or any other kind of object a YOLO model knows, in batches of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Detection, Frame, clip_box
+from vidclf.models.device import check_device, choose_device
+
+if TYPE_CHECKING:
+    from vidclf.channel import Channel
+
+
+class Yolo:
+    """Detect objects with an ultralytics model (detect, or segment: then with masks).
+
+    weights: a file (.pt, .onnx), an exported model's folder (OpenVINO), or a published name: yolo11n, yolo11s,
+    ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all.
+    confidence: the least score. iou: boxes of one kind that overlap more are one. image_size: pixels of the longer
+    side the network sees. half: 16-bit arithmetic on a GPU. batch: most frames in one forward pass.
+    device: auto, cpu, cuda, cuda:N. max_objects: most objects a frame.
+    Raises UsageError for a model that is not there, or a class it does not know.
+    """
+
+    def __init__(
+        self,
+        weights: str = "yolo11n",
+        classes: list[str] | None = None,
+        confidence: float = 0.3,
+        iou: float = 0.7,
+        image_size: int = 640,
+        half: bool = False,
+        batch: int = 8,
+        device: str = "auto",
+        max_objects: int = 300,
+    ):
+        from vidclf.models.detector import find_weights
+
+        for name, value in (("confidence", confidence), ("iou", iou)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} must be 0 to 1, got {value}")
+        if not 32 <= image_size <= 8192:
+            raise UsageError(f"image_size must be 32 to 8192 pixels, got {image_size}")
+        if not 1 <= batch <= 1024:
+            raise UsageError(f"batch must be 1 to 1024 frames, got {batch}")
+        if max_objects < 1:
+            raise UsageError(f"max_objects must be at least 1, got {max_objects}")
+        find_weights(weights)  # complain about a path now; the model itself is loaded in the stage's thread
+        self.weights, self.classes = weights, ["person"] if classes is None else classes
+        self.confidence, self.iou, self.image_size, self.half = confidence, iou, image_size, half
+        self.batch, self.device, self.max_objects = batch, check_device(device), max_objects
+        self._model: Any = None
+
+    def __call__(self, frames: Channel) -> Iterator[Frame]:
+        device = choose_device(self.device)
+        if self._model is None:
+            from vidclf.models.detector import load_detector
+
+            self._model = load_detector(self.weights)
+        model = self._model
+        wanted = self._class_numbers(model.names)
+        # An exported model has its batch built in, mostly of one.
+        batch = self.batch if Path(self.weights).suffix in (".pt", "") and not Path(self.weights).is_dir() else 1
+        while group := frames.take(batch):
+            results = model.predict(
+                [frame.image for frame in group],
+                conf=self.confidence,
+                iou=self.iou,
+                imgsz=self.image_size,
+                half=self.half and device != "cpu",
+                device=device,
+                classes=wanted,
+                max_det=self.max_objects,
+                verbose=False,
+            )
+            for frame, result in zip(group, results, strict=True):
+                frame.detections += to_detections(result)
+            yield from group
+
+    def _class_numbers(self, names: dict[int, str]) -> list[int] | None:
+        numbers = {name: number for number, name in names.items()}
+        unknown = [name for name in self.classes if name not in numbers]
+        if unknown:
+            known = ", ".join(list(numbers)[:12]) + (f", ... ({len(numbers)} in all)" if len(numbers) > 12 else "")
+            raise UsageError(f"{self.weights} does not know the class {unknown[0]!r}; it knows {known}")
+        return [numbers[name] for name in self.classes] or None
+
+
+def to_detections(result: Any) -> list[Detection]:
+    """One frame's `ultralytics.engine.results.Results` as our own type; nothing of it is kept."""
+    height, width = result.orig_shape
+    boxes = result.boxes.cpu().numpy()
+    masks = result.masks.data.cpu().numpy() if result.masks is not None else None
+    detections = []
+    for i, (x0, y0, x1, y1) in enumerate(boxes.xyxy):
+        # To the nearest pixel, not outwards: a box one pixel too large all around costs IoU on small objects.
+        box = clip_box(
+            round(x0), round(y0), max(round(x1), round(x0) + 1), max(round(y1), round(y0) + 1), width, height
+        )
+        if box is None:
+            continue
+        mask = _inside(masks[i], box, width, height) if masks is not None else None
+        kind = result.names[int(boxes.cls[i])]
+        detections.append(Detection(box, score=float(boxes.conf[i]), kind=kind, mask=mask))
+    return detections
+
+
+def _inside(mask: np.ndarray, box: tuple[int, int, int, int], width: int, height: int) -> np.ndarray:
+    """A mask as the network gives it, over its letterboxed input -> bool over the box."""
+    rows, columns = mask.shape
+    scale = min(columns / width, rows / height)
+    left, top = (columns - width * scale) / 2, (rows - height * scale) / 2
+    x0, y0, x1, y1 = box
+    # Sample the mask at the centre of each of the box's pixels.
+    xs = ((np.arange(x0, x1) + 0.5) * scale + left - 0.5).astype(np.float32)
+    ys = ((np.arange(y0, y1) + 0.5) * scale + top - 0.5).astype(np.float32)
+    grid = np.meshgrid(xs, ys)
+    return cv2.remap(mask.astype(np.float32), grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) > 0.5
