@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from idx import write_bars
 
+from tests.idx import write_bars
 from vidclf.cli.train import evaluate, train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
@@ -79,6 +79,14 @@ def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: 
     assert (folder / "run" / "last.safetensors").exists()
 
 
+def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run"), "-o", str(tmp_path / "file" / "w")]
+    with pytest.raises(UsageError, match=r"cannot write to .*file"):
+        CliRunner().invoke(train, words, catch_exceptions=False)
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -113,4 +121,4 @@ def test_wrong_options_are_refused(words: list[str], message: str) -> None:
 def test_help_has_an_example(command: object) -> None:
     result = CliRunner().invoke(command, ["--help"])  # type: ignore[arg-type]
     assert result.exit_code == 0
-    assert "Example:  vidclf" in result.stdout
+    assert "Examples:\n    vidclf " in result.stdout

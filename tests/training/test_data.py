@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from idx import bars, write_bars, write_idx
 
+from tests.idx import bars, write_bars, write_idx
 from vidclf.errors import UsageError, VidclfError
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import data

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from idx import bars, write_bars
 from safetensors.torch import load_file
 
+from tests.idx import bars, write_bars
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source

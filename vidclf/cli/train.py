@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import Config
@@ -59,9 +60,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command(
-    epilog="Example:  vidclf train --model lean --data FashionMNIST --time-limit 20m -o mine.safetensors",
-)
+@click.command()
 @_DATA
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run.")
 @click.option(
@@ -97,6 +96,11 @@ def train(
 
     An epoch is never lost: Ctrl-C or a crash, then the same command with --resume, ends in the same weights as an
     undisturbed run (on a CPU and without --time-limit, bit for bit).
+
+    \b
+    Examples:
+      vidclf train --model lean --data FashionMNIST --time-limit 20m -o mine.safetensors
+      vidclf train --model v2 --epochs 30 --batch 128 --lr 0.025 --run runs/v2
     """
     config = Config(**settings)
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
@@ -106,6 +110,8 @@ def train(
             raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
         if output.exists():
             raise UsageError(f"{output} exists already: --force replaces it")
+    for place in (folder, output.parent):
+        _writable(place)
 
     import torch
 
@@ -135,7 +141,7 @@ def train(
         click.echo(report.table(metrics), err=True)
 
 
-@click.command("eval", epilog="Example:  vidclf eval lean --data FashionMNIST --json -")
+@click.command("eval")
 @click.argument("weights")
 @_DATA
 @click.option("--json", "json_path", metavar="FILE", help="Write the figures as JSON; - is stdout.")
@@ -146,6 +152,11 @@ def evaluate(weights: str, data: Path | None, json_path: str | None, batch: int,
     """Test WEIGHTS (a path or a shipped name) on Fashion-MNIST's 10,000 test pictures.
 
     Accuracy and calibration error (ECE, 15 bins, after the temperature) are in percent.
+
+    \b
+    Examples:
+      vidclf eval lean --data FashionMNIST
+      vidclf eval mine.safetensors --json - | jq .top1
     """
     from vidclf.models.device import choose_device
     from vidclf.training import data as pictures
@@ -160,8 +171,20 @@ def evaluate(weights: str, data: Path | None, json_path: str | None, batch: int,
         click.echo(text)
         return
     if json_path:
-        Path(json_path).write_text(text + "\n", encoding="utf-8")
+        try:
+            Path(json_path).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise VidclfError(f"cannot write {json_path}: {error.strerror or error}") from None
     click.echo(report.table(metrics))
+
+
+def _writable(folder: Path) -> None:
+    """Complain about a folder that takes no file before the training, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
 def _spelled(ctx: click.Context) -> str:
