@@ -1,0 +1,166 @@
+"""What a scene looks like with nothing moving in it: three ways to learn that, and to tell what differs from it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+SHADOW = 0.7  # a shadow is a pixel at least this much as bright as its background; deeper means an object
+NOISE = 36.0  # least variance a pixel is granted: codecs leave still pixels so quiet that a breath would show
+WARM_UP = 25  # frames learned in full, so that what stood in the very first ones fades
+ROUND3 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+ROUND5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+SQUARE3 = np.ones((3, 3), np.uint8)
+
+
+class Background(Protocol):
+    """Learns a background from pictures of one size; its constructor takes the first of them."""
+
+    def picture(self) -> np.ndarray:
+        """The background now, (height, width, 3) uint8."""
+        ...
+
+    def foreground(self, image: np.ndarray) -> np.ndarray:
+        """Which pixels do not belong to the background, cleaned of specks: (height, width) uint8, 0 or 255."""
+        ...
+
+    def learn(self, image: np.ndarray) -> None:
+        """Let the background become a little more like `image`."""
+        ...
+
+
+class Mog2:
+    """A mixture of Gaussians a pixel (Zivkovic 2004, OpenCV's MOG2)."""
+
+    def __init__(self, image: np.ndarray, history: int, threshold: float, shadows: bool):
+        self._history, self._seen = history, 1
+        self._model = cv2.createBackgroundSubtractorMOG2(history, threshold, detectShadows=not shadows)
+        self._model.setShadowThreshold(SHADOW)
+        self._model.setVarMin(NOISE)
+        self._model.setVarInit(NOISE)
+        self._model.apply(image)
+
+    def picture(self) -> np.ndarray:
+        return self._model.getBackgroundImage()
+
+    def foreground(self, image: np.ndarray) -> np.ndarray:
+        return _tidy(self._model.apply(image, learningRate=0))
+
+    def learn(self, image: np.ndarray) -> None:
+        self._seen += 1
+        self._model.apply(image, learningRate=1 / min(2 * self._seen, self._history))
+
+
+class Knn:
+    """The nearest of a pixel's earlier values (Zivkovic and van der Heijden 2006, OpenCV's KNN).
+
+    It cannot look without learning, so it learns what stands still by its own clock.
+    """
+
+    def __init__(self, image: np.ndarray, history: int, threshold: float, shadows: bool):
+        self._model = cv2.createBackgroundSubtractorKNN(history, threshold, detectShadows=not shadows)
+        self._model.setShadowThreshold(SHADOW)
+        for _ in range(8):  # until it has seen a picture some times, all of it is foreground
+            self._model.apply(image)
+
+    def picture(self) -> np.ndarray:
+        return self._model.getBackgroundImage()
+
+    def foreground(self, image: np.ndarray) -> np.ndarray:
+        return _tidy(self._model.apply(image))
+
+    def learn(self, image: np.ndarray) -> None:
+        pass
+
+
+class Reference:
+    """One reference picture, and the difference from it: the webcam demo of LucasVandroux/Fashion-MNIST-PyTorch.
+
+    adapt: how much of each new picture the reference takes in; 0 = never changes, as in that demo.
+    """
+
+    def __init__(self, image: np.ndarray, threshold: float, adapt: float):
+        self._mean = image.astype(np.float32)
+        self._threshold, self._adapt = threshold, adapt
+
+    def picture(self) -> np.ndarray:
+        return cv2.convertScaleAbs(self._mean)
+
+    def foreground(self, image: np.ndarray) -> np.ndarray:
+        difference = cv2.cvtColor(cv2.absdiff(image, self.picture()), cv2.COLOR_BGR2GRAY)
+        _, mask = cv2.threshold(cv2.GaussianBlur(difference, (5, 5), 0), self._threshold, 255, cv2.THRESH_BINARY)
+        mask = cv2.erode(cv2.dilate(mask, SQUARE3), SQUARE3)
+        return cv2.dilate(mask, SQUARE3, iterations=2)
+
+    def learn(self, image: np.ndarray) -> None:
+        if self._adapt:
+            cv2.accumulateWeighted(image, self._mean, self._adapt)
+
+
+class Scene:
+    """One source's background, followed through changing light, and how long objects have been in front of it.
+
+    hold: frames for which what is in front of the background is not learned; follow: whether to follow the light.
+    """
+
+    def __init__(self, background: Background, shape: tuple[int, ...], hold: int, follow: bool):
+        self.shape = shape
+        self._background, self._hold, self._follow = background, hold, follow
+        self._age = np.zeros(shape[:2], np.int32)  # for how many frames there has been an object
+        self._frames = 0
+
+    def look(self, image: np.ndarray) -> np.ndarray:
+        """Which pixels of the next picture are not background: (height, width) uint8, 0 or 255."""
+        self._picture = self._background.picture()
+        self._seen = match_light(image, self._picture, self._age == 0) if self._follow else image
+        # The light is undone by nine tenths only in what is learned, so that the background drifts to the new one:
+        # else the noise of an evening would for ever be stretched to noon.
+        self._lesson = cv2.addWeighted(self._seen, 0.9, image, 0.1, 0) if self._follow else image.copy()
+        return self._background.foreground(self._seen)
+
+    def learn(self, objects: np.ndarray) -> None:
+        """Learn the picture looked at last, but not where there are `objects`, (height, width) uint8, 0 or 255."""
+        self._frames += 1
+        self._age = np.where(cv2.dilate(objects, ROUND5), np.minimum(self._age + 1, self._hold + 1), 0)
+        if self._frames > WARM_UP:
+            held = (self._age > 0) & (self._age <= self._hold)
+            self._lesson[held] = self._picture[held]
+        self._background.learn(self._lesson)
+
+
+def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) -> np.ndarray:
+    """Undo a change of the light or of the camera's exposure: give `image` the tones of `background`.
+
+    An object that enters makes a camera choose another exposure, and the whole picture changes by some monotone
+    tone curve. It is measured here, per colour channel: the median of today's values, for each of 16 levels of the
+    background, over a sample of the pixels that were `still` (bool) a frame ago.
+    """
+    step = max(1, min(image.shape[:2]) // 90)
+    still = still[::step, ::step]
+    now, then = image[::step, ::step][still], background[::step, ::step][still]
+    curves = [_tone_curve(now[:, channel], then[:, channel]) for channel in range(image.shape[2])]
+    return cv2.LUT(image, np.stack(curves, axis=-1)[None])
+
+
+def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarray:
+    """(256,) uint8: for each value today, what it was then; from two (n,) uint8 samples of the same pixels."""
+    values = np.arange(256)
+    by_level = np.sort((then >> 4).astype(np.uint16) * 256 + now)  # level by level, each in the order of its values
+    edges = np.searchsorted(by_level, np.arange(17) * 256)
+    middles = ((edges[:-1] + edges[1:]) // 2)[np.diff(edges) >= least]
+    if len(middles) < 2:
+        return values.astype(np.uint8)
+    today = (by_level[middles] & 255) + np.arange(len(middles)) * 1e-3  # strictly increasing, so that it inverts
+    past = np.sort(then)[middles].astype(float)
+    today = np.concatenate([[min(-1e-3, today[0] - 1)], np.maximum.accumulate(today), [256]])
+    curve = np.interp(values, today, np.concatenate([[0], past, [255]]))
+    return np.rint(curve).astype(np.uint8)
+
+
+def _tidy(labels: np.ndarray) -> np.ndarray:
+    """Foreground (255; shadows are 127) without specks and with cracks closed."""
+    _, mask = cv2.threshold(labels, 200, 255, cv2.THRESH_BINARY)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, ROUND3)
+    return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, ROUND5)

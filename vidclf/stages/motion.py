@@ -1,0 +1,152 @@
+"""Find what moves: pixels that differ from the learned background, put together into objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Detection, Frame, Source
+from vidclf.stages._background import Background, Knn, Mog2, Reference, Scene
+
+Method = Literal["mog2", "knn", "reference"]
+THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}  # OpenCV's own for the first two, A's for the third
+JUMP = 0.7  # more of the frame than this changed at once: the light or the scene did, not an object
+CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, not a part
+
+
+class Motion:
+    """Detect moving objects by background subtraction; needs a camera that stands still, and no model.
+
+    The first frame is learned, so it has no detections. Light that changes, slowly or all at once, is followed.
+    Each detection has kind "motion", its filled outline as mask, and as score the share of its box the mask fills.
+
+    method: `mog2` and `knn` are OpenCV's; `reference` compares with the first frame (`relearn` takes a new one).
+    min_area: the smallest object, as a share of the frame's area.
+    max_objects: keep only so many, the largest; None keeps all.
+    history: frames over which mog2 and knn learn.
+    threshold: how different is different. mog2: squared distance in standard deviations, 16 if None;
+      knn: squared distance in grey levels, 400; reference: grey levels, 50.
+    shadows: whether a cast shadow belongs to the object (mog2 and knn; `reference` cannot tell).
+    hold: frames for which something that stopped still counts as an object before it is learned (not knn).
+    adapt: how much of each frame the `reference` picture takes in where nothing moves; 0: it never changes.
+    merge: two parts one above the other are one object if at most this share of the frame's height is between them.
+    width: larger pictures are searched in a copy whose longer side has so many pixels.
+    """
+
+    def __init__(
+        self,
+        method: Method = "mog2",
+        min_area: float = 0.003,
+        max_objects: int | None = None,
+        history: int = 500,
+        threshold: float | None = None,
+        shadows: bool = False,
+        hold: int = 300,
+        adapt: float = 0.01,
+        merge: float = 0.04,
+        width: int = 640,
+    ):
+        if method not in get_args(Method):
+            raise UsageError(f"motion: method must be one of {', '.join(get_args(Method))}, got {method!r}")
+        if not 0 < min_area < 1:
+            raise UsageError(f"motion: min_area must be between 0 and 1 (a share of the frame), got {min_area}")
+        if max_objects is not None and max_objects < 1:
+            raise UsageError(f"motion: max_objects must be at least 1, or null for all, got {max_objects}")
+        if history < 1:
+            raise UsageError(f"motion: history must be at least 1 frame, got {history}")
+        if threshold is not None and threshold <= 0:
+            raise UsageError(f"motion: threshold must be above 0, got {threshold}")
+        if hold < 0:
+            raise UsageError(f"motion: hold must be 0 frames or more, got {hold}")
+        if not 0 <= adapt <= 1:
+            raise UsageError(f"motion: adapt must be 0 to 1, got {adapt}")
+        if not 0 <= merge <= 1:
+            raise UsageError(f"motion: merge must be 0 to 1 (a share of the frame's height), got {merge}")
+        if width < 32:
+            raise UsageError(f"motion: width must be at least 32 pixels, got {width}")
+        self.method, self.min_area, self.max_objects = method, min_area, max_objects
+        self.history, self.threshold = history, THRESHOLDS[method] if threshold is None else threshold
+        self.shadows, self.hold, self.adapt, self.merge, self.width = shadows, hold, adapt, merge, width
+        self._lessons = 0  # how often relearn() was called
+
+    def relearn(self) -> None:
+        """Take the next frame of each source as the new background; may be called from any thread."""
+        self._lessons += 1
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        scenes: dict[Source, tuple[int, Scene]] = {}
+        for frame in frames:
+            lesson = self._lessons
+            image = self._shrink(frame.image)
+            learned, scene = scenes.get(frame.source, (-1, None))
+            if scene is None or learned != lesson or scene.shape != image.shape:
+                scenes[frame.source] = lesson, self._scene(image)
+            else:
+                mask = scene.look(image)
+                if np.count_nonzero(mask) > JUMP * mask.size:
+                    scenes[frame.source] = lesson, self._scene(image)
+                else:
+                    objects = self._objects(mask)
+                    solid = np.zeros_like(mask)
+                    cv2.drawContours(solid, [part for parts in objects for part in parts], -1, 255, cv2.FILLED)
+                    scene.learn(solid)
+                    height, width = frame.image.shape[:2]
+                    frame.detections += [_detection(parts, mask.shape, width, height) for parts in objects[: self.max_objects]]
+            yield frame
+
+    def _shrink(self, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        scale = self.width / max(height, width)
+        if scale >= 1:
+            return image
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+    def _scene(self, image: np.ndarray) -> Scene:
+        background: Background
+        if self.method == "reference":
+            background = Reference(image, self.threshold, self.adapt)
+        else:
+            model = Mog2 if self.method == "mog2" else Knn
+            background = model(image, self.history, self.threshold, self.shadows)
+        follow = self.method != "reference" or self.adapt > 0
+        return Scene(background, image.shape, self.hold, follow)
+
+    def _objects(self, mask: np.ndarray) -> list[list[np.ndarray]]:
+        """The outlines of each object's parts, the largest object first."""
+        height, width = mask.shape
+        smallest = self.min_area * height * width
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outlines = [outline for outline in outlines if cv2.contourArea(outline) >= CRUMB * smallest]
+        objects = [(sum(map(cv2.contourArea, parts)), parts) for parts in self._together(outlines, mask)]
+        objects.sort(key=lambda item: item[0], reverse=True)
+        return [parts for area, parts in objects if area >= smallest]
+
+    def _together(self, outlines: list[np.ndarray], mask: np.ndarray) -> list[list[np.ndarray]]:
+        """Put parts one above the other together: a belt in the colour of the wall does not make two people."""
+        gap = round(self.merge * mask.shape[0])
+        if not gap:
+            return [[outline] for outline in outlines]
+        solid = np.zeros_like(mask)
+        cv2.drawContours(solid, outlines, -1, 255, cv2.FILLED)
+        _, labels = cv2.connectedComponents(cv2.dilate(solid, np.ones((gap + 1, 1), np.uint8)))
+        objects: dict[int, list[np.ndarray]] = {}
+        for outline in outlines:
+            x, y = outline[0, 0]
+            objects.setdefault(int(labels[y, x]), []).append(outline)
+        return list(objects.values())
+
+
+def _detection(parts: list[np.ndarray], searched: tuple[int, ...], width: int, height: int) -> Detection:
+    """The object with these outlines, found in a picture of shape `searched`, in one of width x height."""
+    x, y, columns, rows = cv2.boundingRect(np.concatenate(parts))
+    mask = np.zeros((rows, columns), np.uint8)
+    cv2.drawContours(mask, parts, -1, 255, cv2.FILLED, offset=(-x, -y))
+    x0, x1 = (round(edge * width / searched[1]) for edge in (x, x + columns))
+    y0, y1 = (round(edge * height / searched[0]) for edge in (y, y + rows))
+    inside = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 127
+    return Detection((x0, y0, x1, y1), score=float(inside.mean()), kind="motion", mask=inside)
