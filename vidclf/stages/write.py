@@ -54,8 +54,8 @@ class Write:
             raise UsageError("write needs a path")
         if quality is not None and not 0 <= quality <= 63:
             raise UsageError(f"quality must be 0 to 63, got {quality}")
-        if fps is not None and not 0 < fps <= 1000:
-            raise UsageError(f"fps must be above 0 and at most 1000, got {fps}")
+        if fps is not None and not 0.01 <= fps <= 1000:
+            raise UsageError(f"fps must be 0.01 to 1000, got {fps}")
         if size is not None and min(size) < 2:
             raise UsageError(f"size must be at least 2x2, got {size[0]}x{size[1]}")
         self.path = Path(path)
@@ -75,7 +75,7 @@ class Write:
             return  # no frame, no file
         source = frame.source
         with PartFile(self.path, self.force, keep_suffix=self.backend != "pyav") as part:
-            writer, clock = self._open(part, source)
+            writer, clock = self._open(part, frame)
             end = Fraction(0)
             try:
                 while frame is not None:
@@ -95,8 +95,9 @@ class Write:
                 raise
             writer.close(None if source.ended else end)
 
-    def _open(self, part: Path, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
-        size, rate = self.size or source.size, self.fps or _rate(source)
+    def _open(self, part: Path, first: Frame) -> tuple[Writer, SourceClock | SteadyClock]:
+        source, height_width = first.source, first.image.shape[:2]  # a stage may have made another size of it
+        size, rate = self.size or (height_width[1], height_width[0]), self.fps or _rate(source)
         if self.backend == "pyav":
             from vidclf.video.encoder import Encoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
+from av.bitstream import BitStreamFilterContext
 
 from vidclf.frame import Source
+from vidclf.video.opening import open_again, reason
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -19,25 +22,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What FFmpeg's own list says too little of (mpegts), or more than players can play (avi).
+COPIED = {
+    "mpegts": {"aac", "ac3", "eac3", "mp2", "mp3"},
+    "avi": {"ac3", "mp2", "mp3", "pcm_s16le", "pcm_u8"},
+}
+TRANSCODED = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus", "avi": "libmp3lame", "mpegts": "aac"}
+
 
 class Audio:
     """Every audio track of `source`, copied packet for packet; transcoded where the container cannot hold its codec.
 
-    It opens the source a second time: sound needs no stage, so it need not travel with the frames.
+    It opens the source a second time: sound needs no stage, so it need not travel with the frames. A track that
+    cannot be carried over is left out with a warning.
     """
 
     def __init__(self, source: Source, output: OutputContainer):
         self._output = output
-        self._container = av.open(source.uri) if source.uri else None
+        self._source = open_again(source)
         self._shift = source.origin + Fraction(source.begin)  # source clock at the output's zero, seconds
         self._tracks: dict[int, _Copied | _Transcoded] = {}
-        for stream in self._container.streams.audio if self._container else ():
+        for stream in self._source.streams.audio:
             try:
-                kind = _Copied if stream.codec.canonical_name in output.supported_codecs else _Transcoded
+                kind = _Copied if _can_hold(output.format.name, stream) else _Transcoded
                 self._tracks[stream.index] = kind(stream, output)
             except (av.error.FFmpegError, ValueError) as error:
-                log.warning("audio track %d of %s is left out: %s", stream.index, source.name, error)
-        self._packets = self._read(source.begin)
+                log.warning("audio track %d of %s is left out: %s", stream.index, source.name, reason(error))
+        self._packets = self._read(seek=source.begin > 0)
         self._next = next(self._packets, None)
 
     def write(self, until: Fraction | None = None) -> None:
@@ -53,65 +64,81 @@ class Audio:
         """Flush what the codecs hold back and let go of the source."""
         for track in self._tracks.values():
             self._output.mux(track.flush())
-        if self._container:
-            self._container.close()
+        self._source.close()
 
     def _mux(self, packet: Packet[Any]) -> None:
         track = self._tracks[packet.stream_index]
-        shift = round(self._shift / packet.time_base)
         try:
-            self._output.mux(track.convert(packet, shift))
-        except av.error.InvalidDataError:
-            log.debug("a corrupt audio packet is left out")
+            converted = track.convert(packet, round(self._shift / packet.time_base))
+        except (av.error.InvalidDataError, ValueError) as error:
+            log.debug("a packet of sound is left out: %s", reason(error))
+            return
+        self._output.mux(converted if track.starts_early else _from_zero(converted))
 
     def _time(self, packet: Packet[Any]) -> Fraction:
         assert packet.dts is not None
         return packet.dts * packet.time_base - self._shift
 
-    def _read(self, begin: float) -> Iterator[Packet[Any]]:
+    def _read(self, seek: bool) -> Iterator[Packet[Any]]:
         """The packets of all tracks, each later than the one before on its track, up to the first read error."""
-        if not self._container or not self._tracks:
+        if not self._tracks:
             return
-        if begin:
-            self._container.seek(int(begin * 1_000_000), backward=True)
         latest: dict[int, int] = {}
         try:
-            for packet in self._container.demux([self._container.streams[i] for i in self._tracks]):
+            if seek:
+                self._source.seek(int(self._shift * 1_000_000), backward=True)
+            for packet in self._source.demux([self._source.streams[i] for i in self._tracks]):
                 if packet.dts is not None and packet.dts > latest.get(packet.stream_index, -(1 << 62)):
                     latest[packet.stream_index] = packet.dts
                     yield packet
         except av.error.FFmpegError as error:
-            log.warning("the sound ends early: %s", error)
+            log.warning("the sound ends early: %s", reason(error))
 
 
 class _Copied:
+    """A track whose packets are taken over as they are."""
+
     def __init__(self, stream: AudioStream, output: OutputContainer):
         self._stream = output.add_stream_from_template(stream)
         if language := stream.metadata.get("language"):
             self._stream.metadata["language"] = language
+        codec, container = stream.codec.canonical_name, output.format.name
+        # MPEG-TS repeats AAC's set-up in every packet; elsewhere it stands in the header once.
+        repeats = codec == "aac" and not stream.codec_context.extradata and container != "mpegts"
+        self._filter = BitStreamFilterContext("aac_adtstoasc", stream) if repeats else None
+        # A codec's delay lies before time zero. MP4 tells players to skip it; Matroska too, if the source told how long
+        # it is. Elsewhere a negative time would make FFmpeg move everything, pictures included.
+        delay_is_known = codec == "opus" or "matroska" in stream.container.format.name
+        self.starts_early = container in ("mp4", "mov") or (container in ("matroska", "webm") and delay_is_known)
 
     def convert(self, packet: Packet[Any], shift: int) -> list[Packet[Any]]:
         assert packet.dts is not None
         packet.dts -= shift
         packet.pts = packet.pts - shift if packet.pts is not None else packet.dts
-        packet.stream = self._stream
-        return [packet]
+        packets = self._filter.filter(packet) if self._filter else [packet]
+        for each in packets:
+            each.stream = self._stream
+        return packets
 
     def flush(self) -> list[Packet[Any]]:
         return []
 
 
 class _Transcoded:
+    """A track that is decoded and encoded again, as one or two channels."""
+
     def __init__(self, stream: AudioStream, output: OutputContainer):
-        codec = output.default_audio_codec
-        codec = {"opus": "libopus", "vorbis": "libopus"}.get(codec, codec)
-        # Opus knows five rates; 48 kHz suits every other codec too.
-        rate = 48_000 if codec == "libopus" else stream.rate
-        encoder: Any = output.add_stream(codec, rate=rate, layout=stream.layout.name)
+        container = output.format.name
+        codec = av.Codec(TRANSCODED[container], "w")
+        rates: list[int] = codec.audio_rates or [stream.rate]
+        rate = stream.rate if stream.rate in rates else min(48_000, max(rates))
+        layout = "mono" if stream.channels == 1 else "stereo"
+        encoder: Any = output.add_stream(codec.name, rate=rate, layout=layout)
         self._encoder = encoder
-        self._resampler = av.AudioResampler(
-            encoder.format.name, encoder.layout.name, rate, frame_size=encoder.codec_context.frame_size or None
-        )
+        encoder.codec_context.open()  # its frame size is known only then
+        size = encoder.codec_context.frame_size or None
+        self._resampler = av.AudioResampler(encoder.format.name, layout, rate, frame_size=size)
+        self.starts_early = container not in ("avi", "mpegts")
 
     def convert(self, packet: Packet[Any], shift: int) -> list[Packet[Any]]:
         made = []
@@ -127,3 +154,28 @@ class _Transcoded:
         for piece in self._resampler.resample(None):
             made += self._encoder.encode(piece)
         return made + self._encoder.encode(None)
+
+
+def _can_hold(container: str, stream: AudioStream) -> bool:
+    """Whether packets of a stream can be copied into a container: tried, as a list of codecs is not the whole truth."""
+    codec = stream.codec.canonical_name
+    if container in COPIED:
+        return codec in COPIED[container]
+    if container == "mp4" and codec.startswith("pcm") and stream.layout.name.endswith("channels"):
+        return False  # it wants to know which channel is which
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return codec in trial.supported_codecs
+
+
+def _from_zero(packets: list[Packet[Any]]) -> list[Packet[Any]]:
+    """Without those that lie before time zero; one that does with less than half of it begins there."""
+    kept = [p for p in packets if p.dts is None or p.dts + (p.duration or 0) / 2 >= 0]
+    for packet in kept:
+        if packet.dts is not None and packet.dts < 0:
+            packet.pts = packet.dts = 0
+    return kept

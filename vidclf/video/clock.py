@@ -14,19 +14,24 @@ def seconds(frame: Frame) -> Fraction:
 
 
 class SourceClock:
-    """Every frame at its own time, in units of `time_base`; a frame that a stage repeats is shown once."""
+    """Every frame at its own time, in units of `time_base`, or as soon after it as there is a unit free.
+
+    A frame that a stage repeats is shown once.
+    """
 
     def __init__(self, time_base: Fraction):
         self._time_base = time_base
+        self._at = Fraction(-1)
         self._latest = -1
 
     def ticks(self, frame: Frame) -> Iterable[int]:
         """The timestamps to write a frame at: one, or none."""
-        pts = round(seconds(frame) / self._time_base)
-        if pts <= self._latest:
+        at = seconds(frame)
+        if at <= self._at:
             return ()
-        self._latest = pts
-        return (pts,)
+        self._at = at
+        self._latest = max(self._latest + 1, round(at / self._time_base))
+        return (self._latest,)
 
 
 class SteadyClock:

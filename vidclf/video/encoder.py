@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -12,7 +14,7 @@ from typing import Any
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
@@ -39,9 +41,14 @@ ENCODERS = {
     "mjpeg": ["mjpeg"],
     "ffv1": ["ffv1"],
 }
+# What FFmpeg's own list says too little of (mpegts: it writes the rest, too, as something no player knows) or too much.
+HELD = {"mpegts": {"h264", "hevc", "mpeg4", "mpeg2video"}}
+NOT_HELD = {"mov": {"vp9", "av1"}}
 HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
 DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
-FRAGMENT_SECONDS = 0.5  # of video a killed process may lose to the container
+# What a killed process may lose: to the container, the shorter of these two; to the encoder, a frame a thread.
+FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
+ENCODER_THREADS = 4
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -55,6 +62,10 @@ def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[s
     available = [name for name in encoders if name in av.codecs_available and _is_video_encoder(name)]
     if not available:
         raise UsageError(f"unknown codec {codec!r}; one of {', '.join(ENCODERS)}, or the name of an FFmpeg encoder")
+    held = _codecs_in(container)
+    if (wanted := av.Codec(available[0], "w").canonical_name) not in held:
+        choices = ", ".join(name for name in ENCODERS if name in held)
+        raise UsageError(f"a {path.suffix} file cannot hold {wanted}; it can hold {choices}")
     software = [name for name in available if not name.endswith(HARDWARE)]
     return container, (software or available) if not hardware else available
 
@@ -64,6 +75,12 @@ def _is_video_encoder(name: str) -> bool:
         return av.Codec(name, "w").type == "video"
     except ValueError:
         return False
+
+
+@cache
+def _codecs_in(container: str) -> set[str]:
+    with av.open(io.BytesIO(), "w", format=container) as trial:
+        return HELD.get(container, trial.supported_codecs) - NOT_HELD.get(container, set())
 
 
 class Encoder:
@@ -87,17 +104,22 @@ class Encoder:
         quality: int | None = None,
         sound: Source | None = None,
     ):
+        os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own way to be told not to print
         codec = _first_that_opens(tuple(encoders), _even(size))
-        options = {"flush_packets": "1", "max_interleave_delta": str(int(FRAGMENT_SECONDS * 1_000_000))}
+        fragment = min(FRAGMENT_SECONDS, float(FRAGMENT_FRAMES / rate))
+        options = {"flush_packets": "1", "max_interleave_delta": str(int(fragment * 1_000_000))}
         if container in ("mp4", "mov"):
-            options |= {"movflags": "hybrid_fragmented", "frag_duration": str(int(FRAGMENT_SECONDS * 1_000_000))}
+            # delay_moov: the header knows where each track begins, as sound often does before zero
+            flags = "hybrid_fragmented+delay_moov"
+            options |= {"movflags": flags, "frag_duration": str(int(fragment * 1_000_000))}
         elif container in ("matroska", "webm"):
-            options |= {"cluster_time_limit": str(int(FRAGMENT_SECONDS * 1000))}
+            options |= {"cluster_time_limit": str(int(fragment * 1000))}
         self._what = f"{codec} to {part}"
         with self._explained():
             self._output = av.open(str(part), "w", format=container, options=options)
             self._stream: Any = self._output.add_stream(codec, rate=rate, options=_options(codec, quality))
-            self._configure(codec, size, rate, time_base)
+            # AVI counts frames: anything finer than one a frame is filled up with empty ones.
+            self._configure(codec, size, rate, 1 / rate if container == "avi" else time_base)
             self._audio = Audio(sound, self._output) if sound else None
             self._output.start_encoding()
         self.size: tuple[int, int] = (self._stream.width, self._stream.height)
@@ -115,23 +137,30 @@ class Encoder:
         context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
         # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
         context.max_b_frames = 0
-        self._colours = Colorspace.ITU709 if stream.height >= 720 else Colorspace.ITU601
-        context.colorspace = 1 if stream.height >= 720 else 6  # in H.273: BT.709, SMPTE 170M (what ITU601 means)
-        context.color_range = ColorRange.JPEG if "yuvj" in stream.pix_fmt else ColorRange.MPEG
+        context.thread_count = min(ENCODER_THREADS, os.cpu_count() or 1)
+        # BT.709 from 720 lines up, BT.601 below, as everybody guesses where a file does not say; JPEG knows one only.
+        is_jpeg = codec == "mjpeg"
+        is_709 = stream.height >= 720 and not is_jpeg
+        context.colorspace = 1 if is_709 else 6  # in H.273: BT.709, SMPTE 170M (what ITU601 means)
+        context.color_range = ColorRange.JPEG if is_jpeg or "yuvj" in stream.pix_fmt else ColorRange.MPEG
+        self._colours = {
+            "format": stream.pix_fmt,
+            "src_color_range": ColorRange.JPEG,
+            "dst_colorspace": Colorspace.ITU709 if is_709 else Colorspace.ITU601,
+            "dst_color_range": context.color_range,
+        }
+        self._reformatter = VideoReformatter()
 
     def write(self, image: np.ndarray, pts: int) -> None:
         """Encode one picture of `self.size`, (height, width, 3) uint8 BGR, shown at `pts` x `self.time_base`."""
-        picture = av.VideoFrame.from_numpy_buffer(image, format="bgr24").reformat(
-            format=self._stream.pix_fmt,
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=self._colours,
-            dst_color_range=self._stream.codec_context.color_range,
-        )
+        picture = self._reformatter.reformat(av.VideoFrame.from_numpy_buffer(image, format="bgr24"), **self._colours)
         picture.pts, picture.time_base = pts, self.time_base
         with self._explained():
-            self._output.mux(self._stream.encode(picture))
-            if self._audio:
-                self._audio.write(until=pts * self.time_base)
+            packets = self._stream.encode(picture)
+            until = packets[-1].dts * packets[-1].time_base if packets else None
+            self._output.mux(packets)
+            if self._audio and until is not None:
+                self._audio.write(until)
 
     def close(self, sound_until: Fraction | None = None) -> None:
         """Finish the file; the sound goes on to its own end, or until a time in seconds."""
@@ -168,7 +197,7 @@ def _options(codec: str, quality: int | None) -> dict[str, str]:
         speed = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
         return {"crf": level, "b": "0", **speed}
     if codec == "libsvtav1":
-        return {"crf": level, "preset": "10", "svtav1-params": "pred-struct=1:lookahead=0"}
+        return {"crf": level, "preset": "9", "svtav1-params": "pred-struct=1:lookahead=0"}
     if codec in ("mpeg4", "mjpeg"):
         return {"qmin": level, "qmax": level}
     if codec.endswith("_nvenc"):

@@ -14,10 +14,11 @@ import av.error
 from av.container import InputContainer
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Source
 
 LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtp", "udp", "srt"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-OPEN_SECONDS, READ_SECONDS = 10.0, 10.0  # how long a network source may say nothing
+PATIENCE = (10.0, 10.0)  # seconds that a network source may say nothing: while it is opened, and later
 
 
 def is_camera(source: str) -> bool:
@@ -51,11 +52,12 @@ def open_source(source: str, rate: float | None = None) -> InputContainer:
     rate: pictures a second, for a pattern of pictures (25 by default).
     Raises UsageError when there is no such thing, VidclfError when FFmpeg cannot read it.
     """
-    name, options, arguments = source, {}, {}
+    name, options = source, {}
+    arguments: dict[str, Any] = {}
     if is_camera(source):
         name, arguments = _camera(source)
     elif is_url(source):
-        arguments["timeout"] = (OPEN_SECONDS, READ_SECONDS)
+        arguments["timeout"] = PATIENCE
         if source.lower().startswith("rtsp"):
             options["rtsp_transport"] = "tcp"  # UDP loses packets, and half-decoded pictures are not pictures
     else:
@@ -70,8 +72,16 @@ def open_source(source: str, rate: float | None = None) -> InputContainer:
         raise VidclfError(f"cannot read {redact(source)} as video: {reason(error)}") from None
 
 
+def open_again(source: Source) -> InputContainer:
+    """Open what a capture is reading a second time; raises PyAV's errors."""
+    assert source.uri is not None
+    return av.open(source.uri, timeout=PATIENCE if is_url(source.uri) else None)
+
+
 def reason(error: Exception) -> str:
-    """What FFmpeg said, without its number and file name."""
+    """What FFmpeg said, without its number and file name (which may hold a password)."""
+    if isinstance(error, av.error.ExitError):  # its "Immediate exit requested" comes of the time limit we set
+        return f"it said nothing for {PATIENCE[1]:.0f} s"
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -90,7 +100,7 @@ def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[st
     if re.search(r"%0?\d*d", source):
         return source, pictures | {"pattern_type": "sequence", "start_number_range": "100000"}, {"format": "image2"}
     if re.search(r"[*?\[]", source):
-        if not glob.glob(source):
+        if not glob.glob(source):  # noqa: PTH207 - Path.glob takes no absolute pattern
             raise UsageError(f"no file matches {source}")
         return source, pictures | {"pattern_type": "glob"}, {"format": "image2"}
     raise UsageError(f"no such file: {source}")

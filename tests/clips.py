@@ -1,0 +1,169 @@
+"""Small synthetic clips for the tests: every picture carries its number in blocks that no lossy codec can blur."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+# The top row tells which way is up, and whether colours survive; below it lie the bits of the picture's number.
+MARK = [(32, 32, 224), (32, 224, 32), (224, 32, 32), (224, 224, 224)]  # BGR
+SIZE = (96, 72)
+
+
+def picture(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """(height, width, 3) uint8 BGR that shows `index`, 0..255."""
+    bits = np.unpackbits(np.array([index], np.uint8)).reshape(2, 4, 1)
+    grid = np.concatenate([np.array([MARK]), np.where(bits, 224, 32).repeat(3, axis=2)]).astype(np.uint8)
+    return cv2.resize(grid, size, interpolation=cv2.INTER_NEAREST)
+
+
+def blocks(image: np.ndarray) -> np.ndarray:
+    """(3, 4, 3) the mean colour of every block's middle."""
+    height, width = image.shape[:2]
+    rows, columns = height / 3, width / 4
+    return np.array(
+        [
+            [
+                image[
+                    int((r + 0.3) * rows) : int((r + 0.7) * rows) + 1,
+                    int((c + 0.3) * columns) : int((c + 0.7) * columns) + 1,
+                ]
+                .reshape(-1, 3)
+                .mean(axis=0)
+                for c in range(4)
+            ]
+            for r in range(3)
+        ]
+    )
+
+
+def index_of(image: np.ndarray, colour: bool = True) -> int:
+    """The number a picture shows; fails where the picture is not upright or its colours are not its own."""
+    seen = blocks(image)
+    if colour:
+        assert np.abs(seen[0] - MARK).max() < 40, f"not upright, or wrong colours: {seen[0].round()}"
+    return int(np.packbits(seen[1:].mean(axis=2).reshape(-1) > 128)[0])
+
+
+def tone(seconds: float, rate: int = 44_100, channels: int = 2) -> np.ndarray:
+    """(channels, samples) float32: a chirp, so that a shift in time shows."""
+    t = np.arange(round(seconds * rate)) / rate
+    return np.tile(0.4 * np.sin(2 * np.pi * (200 * t + 150 * t * t)), (channels, 1)).astype(np.float32)
+
+
+def write_clip(
+    path: Path,
+    frames: int = 30,
+    rate: Fraction | int = 30,
+    size: tuple[int, int] = SIZE,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    times: Sequence[Fraction | float] | None = None,
+    time_base: Fraction | None = None,
+    sound: str | None = None,
+    sound_rate: int = 44_100,
+    first: int = 0,
+    format: str | None = None,
+    muxer: dict[str, str] | None = None,
+    **options: Any,
+) -> Path:
+    """Write a clip of numbered pictures.
+
+    times: when each picture is shown, in seconds. sound: the codec of an audio track as long as the pictures.
+    first: the first picture's number. options: the encoder's, such as bf=2; `context_NAME` sets an attribute.
+    """
+    times = [Fraction(n) / rate for n in range(frames)] if times is None else [Fraction(t) for t in times]
+    base = time_base or Fraction(1, 90_000 if codec != "mpeg4" else 60_000)
+    with av.open(str(path), "w", format=format, options=muxer or {}) as output:
+        encode = {name: str(value) for name, value in options.items() if not name.startswith("context_")}
+        video = output.add_stream(codec, rate=rate, options=encode)
+        video.width, video.height, video.pix_fmt = *size, pix_fmt
+        video.time_base = video.codec_context.time_base = base
+        for name, value in options.items():
+            if name.startswith("context_"):
+                setattr(video.codec_context, name.removeprefix("context_"), value)
+        audio = output.add_stream(sound, rate=sound_rate, layout="stereo") if sound else None
+        for number, time in enumerate(times, first):
+            image = picture(number % 256, size)
+            shot = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(
+                format=pix_fmt,
+                src_color_range="JPEG",
+                dst_colorspace=video.codec_context.colorspace if video.codec_context.colorspace == 1 else "ITU601",
+                dst_color_range=video.codec_context.color_range or "MPEG",
+            )
+            shot.pts, shot.time_base = round(time / base), base
+            output.mux(video.encode(shot))
+        output.mux(video.encode(None))
+        if audio:
+            samples = tone(float(times[-1] + Fraction(1) / rate), sound_rate)
+            resampler = av.AudioResampler(
+                audio.format.name, "stereo", sound_rate, audio.codec_context.frame_size or 1024
+            )
+            whole = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+            whole.sample_rate, whole.pts, whole.time_base = sound_rate, 0, Fraction(1, sound_rate)
+            for piece in [*resampler.resample(whole), *resampler.resample(None)]:
+                output.mux(audio.encode(piece))
+            output.mux(audio.encode(None))
+    return path
+
+
+@dataclass
+class Seen:
+    """What is in a file, decoded with PyAV alone."""
+
+    times: list[float] = field(default_factory=list)  # seconds, of every picture
+    indices: list[int] = field(default_factory=list)  # the numbers the pictures show
+    sound: np.ndarray = field(default_factory=lambda: np.zeros((0,)))  # the first channel of the first audio track
+    sound_start: float | None = None  # seconds
+    size: tuple[int, int] = (0, 0)
+    codec: str = ""
+    sound_codecs: list[str] = field(default_factory=list)
+
+
+def look(path: Path, colour: bool = True, numbered: bool = True) -> Seen:
+    """Decode a file to its end."""
+    seen = Seen()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        seen.codec, seen.size = stream.codec.canonical_name, (stream.width, stream.height)
+        seen.sound_codecs = [s.codec.canonical_name for s in container.streams.audio]
+        for shot in container.decode(stream):
+            assert shot.pts is not None
+            seen.times.append(float(shot.pts * shot.time_base))
+            if numbered:
+                seen.indices.append(index_of(shot.to_ndarray(format="bgr24"), colour))
+    with av.open(str(path)) as container:
+        if container.streams.audio:
+            pieces = list(container.decode(audio=0))
+            seen.sound_start = float(pieces[0].pts * pieces[0].time_base) if pieces else None
+            seen.sound = np.concatenate([p.to_ndarray().reshape(-1, p.samples)[0] for p in pieces] or [seen.sound])
+    return seen
+
+
+def rotate_metadata(path: Path, degrees: int) -> None:
+    """Ask the player of an mp4 to turn the picture clockwise, as a phone held upright does."""
+    matrices = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+    a, b, c, d = (value << 16 for value in matrices[degrees])
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version and flags, times and ids, reserved, layer and volume
+    matrix = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
+    content[at : at + 36] = matrix
+    path.write_bytes(content)
+
+
+def damage(path: Path, packets: Sequence[int]) -> None:
+    """Overwrite the middle of the video packets with these numbers (in the order of the file)."""
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    content = bytearray(path.read_bytes())
+    for number in packets:
+        start, size = places[number]
+        content[start : start + size] = bytes((7 * i + 13) % 251 for i in range(size))
+    path.write_bytes(content)

@@ -1,0 +1,178 @@
+"""Decodes a source, packet by packet, into upright pictures with timestamps that can be trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av.error
+import numpy as np
+from av.format import Flags
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from vidclf.errors import VidclfError
+from vidclf.video.opening import reason, redact
+from vidclf.video.timestamps import Timestamps
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from vidclf.frame import Source
+
+NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream: nothing to find a place by
+DECODER_THREADS = 4  # more only cost memory: decoding is hardly the bottleneck of a pipeline that detects
+FRAME_THREADS_FROM = 4_000_000  # pixels a picture
+BROKEN_READS = 100  # reads that fail one after the other before there is no point in going on
+SEEK_BACK = 10  # seconds; where a seek lands too late, the next goes so much further back
+
+
+def video_stream(container: InputContainer, uri: str) -> VideoStream:
+    """The best video track, set up for decoding; VidclfError if there is none (cover pictures of sound are none)."""
+    best: Any = container.streams.best("video")
+    if best is None or "ATTACHED_PIC" in str(best.disposition).upper():
+        kinds = ", ".join(s.type for s in container.streams if s is not best) or "nothing"
+        raise VidclfError(f"{redact(uri)} has no video track (it holds: {kinds})")
+    # Threads that decode several frames at once lose good frames next to a broken one; only large pictures need them.
+    best.codec_context.thread_type = "AUTO" if best.width * best.height >= FRAME_THREADS_FROM else "SLICE"
+    best.codec_context.thread_count = min(DECODER_THREADS, os.cpu_count() or 1)
+    return best
+
+
+def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
+    """What the source's own clock shows at its start, in seconds: MPEG-TS, say, starts anywhere.
+
+    All tracks share it, so sound stays in step. A start before zero (a codec's delay) is not the start.
+    """
+    start = Fraction(container.start_time or 0, 1_000_000)
+    first = (stream.start_time or 0) * (stream.time_base or Fraction(1))
+    if abs(start - first) < Fraction(1, 100_000):
+        start = first  # the container's is rounded to microseconds
+    return min(max(start, Fraction(0)), first) if stream.start_time is not None else max(start, Fraction(0))
+
+
+def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int]]:
+    """The pictures from `source.begin` on, each with its time after the source's start, in `source.time_base` units.
+
+    Counts corrupt packets in `source.corrupt`. Raises VidclfError when the source cannot be read on.
+    """
+    begin = Fraction(source.begin).limit_denominator(1_000_000)  # 0.1 as its user meant it
+    origin = round(source.origin / source.time_base)
+    for place in _places(begin, source.origin):
+        maybe_late = place is not None and _seek(container, place) and place > 0
+        source.corrupt = 0
+        timestamps = Timestamps(_step(stream))
+        for picture in _decode(container, stream, source):
+            pts = timestamps.repair(None if picture.pts is None else picture.pts - origin)
+            time = pts * source.time_base
+            if maybe_late and time > begin:
+                break
+            maybe_late = False
+            if time >= begin:
+                yield picture, pts
+        if not maybe_late:
+            return
+
+
+def _places(begin: Fraction, origin: Fraction) -> Iterator[Fraction | None]:
+    """Where to read from to see what is shown at `begin`, on the source's own clock; None is from where it is.
+
+    Without an index, a seek may land behind the last key frame before `begin`: then the next place is tried.
+    """
+    if not begin:
+        yield None
+        return
+    yield origin + begin
+    if begin > SEEK_BACK:
+        yield origin + begin - SEEK_BACK
+    yield Fraction(0)
+
+
+def _seek(container: InputContainer, time: Fraction) -> bool:
+    """Go to the last key frame before a time; False where that is not possible."""
+    if container.format.flags & NO_TIMESTAMPS:
+        return False  # a failed attempt would leave it at its end
+    try:
+        container.seek(int(time * 1_000_000), backward=True)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _step(stream: VideoStream) -> int:
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    return round(1 / (rate * stream.time_base)) if stream.time_base else 1
+
+
+def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[VideoFrame]:
+    """Decode packet by packet, so that a corrupt one costs itself and not the rest of the file."""
+    set_times = _AviTimes() if container.format.name == "avi" else None
+    broken = 0
+    packets = container.demux(stream)
+    while broken < BROKEN_READS:
+        try:
+            packet = next(packets, None)
+        except (OSError, av.error.ExitError) as error:  # a failed read is not the end of the file
+            raise VidclfError(f"{source.name} cannot be read any further: {reason(error)}") from None
+        except av.error.FFmpegError:
+            source.corrupt += 1
+            broken += 1
+            packets = container.demux(stream)  # a generator that raised is over
+            continue
+        if packet is None:
+            return
+        broken = 0
+        try:
+            made = packet.decode()
+        except av.error.FFmpegError:
+            source.corrupt += 1
+            continue
+        if set_times:
+            set_times(packet, made)
+        yield from made
+    raise VidclfError(f"{source.name} cannot be read any further: {broken} reads failed one after the other")
+
+
+class _AviTimes:
+    """AVI stores no presentation times, and what FFmpeg shows as such are decoding times in the wrong order.
+
+    The right ones are the decoding times, less the time the decoder held back its first picture.
+    """
+
+    def __init__(self) -> None:
+        self._first_packet: int | None = None
+        self._held_back: int | None = None
+
+    def __call__(self, packet: Packet[Any], made: list[VideoFrame]) -> None:
+        if self._first_packet is None:
+            self._first_packet = packet.dts
+        for picture in made:
+            if self._held_back is None:
+                self._held_back = (picture.dts or 0) - (self._first_packet or 0)
+            picture.pts = None if picture.dts is None else picture.dts - self._held_back
+
+
+class Upright:
+    """Makes a decoded picture (height, width, 3) uint8 BGR, rotated as the file's metadata asks."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # kept, as setting one up may take longer than using it
+
+    def __call__(self, picture: VideoFrame) -> np.ndarray:
+        # Untagged video is BT.709 from 720 lines up and BT.601 below, by universal custom.
+        space, limits = picture.colorspace, picture.color_range
+        if space in (2, 3) or space > 9:  # unspecified, reserved, or nothing swscale knows
+            space = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
+        if limits not in (ColorRange.MPEG, ColorRange.JPEG):
+            limits = ColorRange.JPEG if picture.format.name.startswith("yuvj") else ColorRange.MPEG
+        is_rgb = picture.format.is_rgb or picture.format.has_palette
+        colours = (
+            {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
+        )
+        image = self._reformatter.reformat(picture, format="bgr24", **colours).to_ndarray()
+        turns = round(picture.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, turns))
