@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,22 @@ class Classify:
 
         device = choose_device(self.device)
         model = self._load(device)
+        # Crops are small and the other stages are busy too: threads that wait for each other at every layer would
+        # mostly wait for a core. torch keeps this number per thread, so a detector keeps its own.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         warned = False
         while group := frames.take(self.batch):
             detections = [d for frame in group for d in frame.detections if d.crop is not None]
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
-                crops = to_tensor([d.crop for d in chunk if d.crop is not None]).to(device)
+                crops = [d.crop for d in chunk if d.crop is not None]
+                # The libraries beneath torch prepare, and keep, kernels for every size of batch they meet.
+                # Rounding it up to a power of two keeps those few: time and memory stay flat.
+                crops += crops[-1:] * (2 ** (len(crops) - 1).bit_length() - len(crops))
                 with torch.inference_mode():
-                    probabilities = model.probabilities(crops).cpu().numpy()
-                for detection, row in zip(chunk, probabilities, strict=True):
+                    probabilities = model.probabilities(to_tensor(crops).to(device)).cpu().numpy()
+                for detection, row in zip(chunk, probabilities, strict=False):
                     self._name(detection, row, model.labels)
             yield from group
 
