@@ -9,7 +9,7 @@ import numpy as np
 
 SHADOW = 0.7  # a shadow is a pixel at least this much as bright as its background; deeper means an object
 NOISE = 36.0  # least variance a pixel is granted: codecs leave still pixels so quiet that a breath would show
-WARM_UP = 25  # frames learned in full, so that what stood in the very first ones fades
+GHOST = 1.1  # an outline this many times as sharp in the background as in the picture is what an object left behind
 ROUND3 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 ROUND5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 SQUARE3 = np.ones((3, 3), np.uint8)
@@ -100,34 +100,48 @@ class Reference:
 
 
 class Scene:
-    """One source's background, followed through changing light, and how long objects have been in front of it.
+    """One source's background, followed through changing light, and for how long objects have stood before it.
 
-    hold: frames for which what is in front of the background is not learned; follow: whether to follow the light.
+    hold: frames for which an object is not learned; follow: whether to follow the light and to tell ghosts.
     """
 
-    def __init__(self, background: Background, shape: tuple[int, ...], hold: int, follow: bool):
-        self.shape = shape
+    def __init__(self, background: Background, image: np.ndarray, hold: int, follow: bool):
+        self.shape = image.shape
         self._background, self._hold, self._follow = background, hold, follow
-        self._age = np.zeros(shape[:2], np.int32)  # for how many frames there has been an object
-        self._frames = 0
+        self._age = np.zeros(image.shape[:2], np.int32)  # for how many frames there has been an object
+        self._seen = self._picture = image
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Which pixels of the next picture are not background: (height, width) uint8, 0 or 255."""
-        self._picture = self._background.picture()
+        self._image, self._picture = image, self._background.picture()
         self._seen = match_light(image, self._picture, self._age == 0) if self._follow else image
-        # The light is undone by nine tenths only in what is learned, so that the background drifts to the new one:
-        # else the noise of an evening would for ever be stretched to noon.
-        self._lesson = cv2.addWeighted(self._seen, 0.9, image, 0.1, 0) if self._follow else image.copy()
         return self._background.foreground(self._seen)
+
+    def is_ghost(self, parts: list[np.ndarray]) -> bool:
+        """Whether these outlines, found in the picture looked at last, are of something that has left.
+
+        What stood there when the background was learned is in the background, and where it stood differs from it for
+        ever; but the edge that runs along the outline is then in the background, and not in the picture.
+        """
+        if not self._follow:
+            return False
+        x, y, columns, rows = cv2.boundingRect(np.concatenate(parts))
+        left, top = max(0, x - 4), max(0, y - 4)
+        around = np.s_[top : y + rows + 4, left : x + columns + 4]
+        outline = np.zeros(self._seen[around].shape[:2], np.uint8)
+        cv2.drawContours(outline, parts, -1, 255, 3, offset=(-left, -top))
+        now, then = (cv2.mean(_edges(picture[around]), outline)[0] for picture in (self._seen, self._picture))
+        return then > GHOST * now
 
     def learn(self, objects: np.ndarray) -> None:
         """Learn the picture looked at last, but not where there are `objects`, (height, width) uint8, 0 or 255."""
-        self._frames += 1
         self._age = np.where(cv2.dilate(objects, ROUND5), np.minimum(self._age + 1, self._hold + 1), 0)
-        if self._frames > WARM_UP:
-            held = (self._age > 0) & (self._age <= self._hold)
-            self._lesson[held] = self._picture[held]
-        self._background.learn(self._lesson)
+        # A tenth of the change of light is learned, so that the background drifts to the new one: else the noise of
+        # an evening would for ever be stretched to noon.
+        lesson = cv2.addWeighted(self._seen, 0.9, self._image, 0.1, 0) if self._follow else self._image.copy()
+        held = (self._age > 0) & (self._age <= self._hold)
+        lesson[held] = self._picture[held]
+        self._background.learn(lesson)
 
 
 def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) -> np.ndarray:
@@ -157,6 +171,13 @@ def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarra
     today = np.concatenate([[min(-1e-3, today[0] - 1)], np.maximum.accumulate(today), [256]])
     curve = np.interp(values, today, np.concatenate([[0], past, [255]]))
     return np.rint(curve).astype(np.uint8)
+
+
+def _edges(picture: np.ndarray) -> np.ndarray:
+    """How steep each pixel is, its texture smoothed away first: (height, width) float32."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (0, 0), 1.5)
+    across, down = cv2.spatialGradient(grey)
+    return cv2.magnitude(across.astype(np.float32), down.astype(np.float32))
 
 
 def _tidy(labels: np.ndarray) -> np.ndarray:

@@ -80,23 +80,23 @@ class Motion:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         scenes: dict[Source, tuple[int, Scene]] = {}
         for frame in frames:
-            lesson = self._lessons
-            image = self._shrink(frame.image)
-            learned, scene = scenes.get(frame.source, (-1, None))
-            if scene is None or learned != lesson or scene.shape != image.shape:
+            image, lesson = self._shrink(frame.image), self._lessons
+            learned, scene = scenes.get(frame.source, (lesson, None))
+            found = self._find(scene, image) if scene and scene.shape == image.shape and learned == lesson else None
+            if found is None:
                 scenes[frame.source] = lesson, self._scene(image)
             else:
-                mask = scene.look(image)
-                if np.count_nonzero(mask) > JUMP * mask.size:
-                    scenes[frame.source] = lesson, self._scene(image)
-                else:
-                    objects = self._objects(mask)
-                    solid = np.zeros_like(mask)
-                    cv2.drawContours(solid, [part for parts in objects for part in parts], -1, 255, cv2.FILLED)
-                    scene.learn(solid)
-                    height, width = frame.image.shape[:2]
-                    frame.detections += [_detection(parts, mask.shape, width, height) for parts in objects[: self.max_objects]]
+                frame.detections += [_to_detection(parts, image, frame.image) for parts in found[: self.max_objects]]
             yield frame
+
+    def _find(self, scene: Scene, image: np.ndarray) -> list[list[np.ndarray]] | None:
+        """Each object as the outlines of its parts, the largest first; None if the scene is another one."""
+        mask = scene.look(image)
+        if np.count_nonzero(mask) > JUMP * mask.size:
+            return None
+        objects = [parts for parts in self._objects(mask) if not scene.is_ghost(parts)]
+        scene.learn(_fill([part for parts in objects for part in parts], mask.shape))
+        return objects
 
     def _shrink(self, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
@@ -114,7 +114,7 @@ class Motion:
             model = Mog2 if self.method == "mog2" else Knn
             background = model(image, self.history, self.threshold, self.shadows)
         follow = self.method != "reference" or self.adapt > 0
-        return Scene(background, image.shape, self.hold, follow)
+        return Scene(background, image, self.hold, follow)
 
     def _objects(self, mask: np.ndarray) -> list[list[np.ndarray]]:
         """The outlines of each object's parts, the largest object first."""
@@ -129,11 +129,8 @@ class Motion:
     def _together(self, outlines: list[np.ndarray], mask: np.ndarray) -> list[list[np.ndarray]]:
         """Put parts one above the other together: a belt in the colour of the wall does not make two people."""
         gap = round(self.merge * mask.shape[0])
-        if not gap:
-            return [[outline] for outline in outlines]
-        solid = np.zeros_like(mask)
-        cv2.drawContours(solid, outlines, -1, 255, cv2.FILLED)
-        _, labels = cv2.connectedComponents(cv2.dilate(solid, np.ones((gap + 1, 1), np.uint8)))
+        stretched = cv2.dilate(_fill(outlines, mask.shape), np.ones((gap + 1, 1), np.uint8))
+        _, labels = cv2.connectedComponents(stretched)
         objects: dict[int, list[np.ndarray]] = {}
         for outline in outlines:
             x, y = outline[0, 0]
@@ -141,12 +138,16 @@ class Motion:
         return list(objects.values())
 
 
-def _detection(parts: list[np.ndarray], searched: tuple[int, ...], width: int, height: int) -> Detection:
-    """The object with these outlines, found in a picture of shape `searched`, in one of width x height."""
+def _fill(outlines: list[np.ndarray], shape: tuple[int, ...], offset: tuple[int, int] = (0, 0)) -> np.ndarray:
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.drawContours(mask, outlines, -1, 255, cv2.FILLED, offset=offset)
+    return mask
+
+
+def _to_detection(parts: list[np.ndarray], searched: np.ndarray, image: np.ndarray) -> Detection:
+    """The object with these outlines in the picture `searched`, in the pixels of `image`, of which that is a copy."""
     x, y, columns, rows = cv2.boundingRect(np.concatenate(parts))
-    mask = np.zeros((rows, columns), np.uint8)
-    cv2.drawContours(mask, parts, -1, 255, cv2.FILLED, offset=(-x, -y))
-    x0, x1 = (round(edge * width / searched[1]) for edge in (x, x + columns))
-    y0, y1 = (round(edge * height / searched[0]) for edge in (y, y + rows))
-    inside = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 127
-    return Detection((x0, y0, x1, y1), score=float(inside.mean()), kind="motion", mask=inside)
+    down, across = image.shape[0] / searched.shape[0], image.shape[1] / searched.shape[1]
+    x0, y0, x1, y1 = round(x * across), round(y * down), round((x + columns) * across), round((y + rows) * down)
+    mask = cv2.resize(_fill(parts, (rows, columns), (-x, -y)), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 127
+    return Detection((x0, y0, x1, y1), score=float(mask.mean()), kind="motion", mask=mask)
