@@ -167,9 +167,9 @@ def _can_hold(container: str, stream: AudioStream) -> bool:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             trial.add_stream_from_template(stream)
             trial.start_encoding()
+            return codec in trial.supported_codecs
     except (av.error.FFmpegError, ValueError):
         return False
-    return codec in trial.supported_codecs
 
 
 def _from_zero(packets: list[Packet[Any]]) -> list[Packet[Any]]:
