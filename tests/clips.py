@@ -25,30 +25,15 @@ def picture(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def blocks(image: np.ndarray) -> np.ndarray:
-    """(3, 4, 3) the mean colour of every block's middle."""
-    height, width = image.shape[:2]
-    rows, columns = height / 3, width / 4
-    return np.array(
-        [
-            [
-                image[
-                    int((r + 0.3) * rows) : int((r + 0.7) * rows) + 1,
-                    int((c + 0.3) * columns) : int((c + 0.7) * columns) + 1,
-                ]
-                .reshape(-1, 3)
-                .mean(axis=0)
-                for c in range(4)
-            ]
-            for r in range(3)
-        ]
-    )
+    """(3, 4, 3) the colour of every block, as its middle shows it."""
+    shrunk = cv2.resize(image, (40, 30), interpolation=cv2.INTER_AREA)
+    return shrunk.reshape(3, 10, 4, 10, 3)[:, 3:7, :, 3:7].astype(float).mean(axis=(1, 3))
 
 
-def index_of(image: np.ndarray, colour: bool = True) -> int:
+def index_of(image: np.ndarray) -> int:
     """The number a picture shows; fails where the picture is not upright or its colours are not its own."""
     seen = blocks(image)
-    if colour:
-        assert np.abs(seen[0] - MARK).max() < 40, f"not upright, or wrong colours: {seen[0].round()}"
+    assert np.abs(seen[0] - MARK).max() < 40, f"not upright, or wrong colours: {seen[0].round()}"
     return int(np.packbits(seen[1:].mean(axis=2).reshape(-1) > 128)[0])
 
 
@@ -120,50 +105,71 @@ class Seen:
 
     times: list[float] = field(default_factory=list)  # seconds, of every picture
     indices: list[int] = field(default_factory=list)  # the numbers the pictures show
-    sound: np.ndarray = field(default_factory=lambda: np.zeros((0,)))  # the first channel of the first audio track
-    sound_start: float | None = None  # seconds
     size: tuple[int, int] = (0, 0)
     codec: str = ""
-    sound_codecs: list[str] = field(default_factory=list)
+    sound: np.ndarray = field(default_factory=lambda: np.zeros(0))  # the first channel of the first audio track
+    sound_rate: int = 0
+    sound_start: float = 0.0  # seconds
+    sound_codecs: list[str] = field(default_factory=list)  # of all audio tracks
 
 
-def look(path: Path, colour: bool = True, numbered: bool = True) -> Seen:
-    """Decode a file to its end."""
+def look(path: Path, numbered: bool = True) -> Seen:
+    """Decode a file to its end; it fails where a picture is not upright, or its colours are not its own."""
     seen = Seen()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         seen.codec, seen.size = stream.codec.canonical_name, (stream.width, stream.height)
-        seen.sound_codecs = [s.codec.canonical_name for s in container.streams.audio]
         for shot in container.decode(stream):
             assert shot.pts is not None
             seen.times.append(float(shot.pts * shot.time_base))
             if numbered:
-                seen.indices.append(index_of(shot.to_ndarray(format="bgr24"), colour))
+                seen.indices.append(index_of(shot.to_ndarray(format="bgr24")))
     with av.open(str(path)) as container:
-        if container.streams.audio:
-            pieces = list(container.decode(audio=0))
-            seen.sound_start = float(pieces[0].pts * pieces[0].time_base) if pieces else None
-            seen.sound = np.concatenate([p.to_ndarray().reshape(-1, p.samples)[0] for p in pieces] or [seen.sound])
+        seen.sound_codecs = [s.codec.canonical_name for s in container.streams.audio]
+        if pieces := list(container.decode(audio=0)) if seen.sound_codecs else []:
+            seen.sound_rate, seen.sound_start = pieces[0].sample_rate, float(pieces[0].pts * pieces[0].time_base)
+            planes = (
+                p.to_ndarray()[0] if p.format.is_planar else p.to_ndarray()[0, :: p.layout.nb_channels] for p in pieces
+            )
+            seen.sound = np.concatenate(list(planes))
     return seen
 
 
+def lag(before: Seen, after: Seen) -> float:
+    """How much later, in seconds, the sound of `after` is against its pictures than that of `before`."""
+    rate = before.sound_rate
+    x = before.sound / np.abs(before.sound).max()
+    y = np.interp(
+        np.arange(0, len(after.sound) / after.sound_rate, 1 / rate),
+        np.arange(len(after.sound)) / after.sound_rate,
+        after.sound / np.abs(after.sound).max(),
+    )
+    size = 1 << (len(x) + len(y)).bit_length()
+    likeness = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size)), size)
+    shift = int(np.argmax(likeness))
+    shift = shift - size if shift > size // 2 else shift
+    in_before = before.sound_start - before.times[0]
+    return shift / rate + (after.sound_start - after.times[0]) - in_before
+
+
 def rotate_metadata(path: Path, degrees: int) -> None:
-    """Ask the player of an mp4 to turn the picture clockwise, as a phone held upright does."""
+    """Ask the player of an mp4 to turn its pictures by so many degrees clockwise, as a phone held upright does."""
     matrices = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
     a, b, c, d = (value << 16 for value in matrices[degrees])
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version and flags, times and ids, reserved, layer and volume
-    matrix = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
-    content[at : at + 36] = matrix
+    content[at : at + 36] = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
     path.write_bytes(content)
 
 
 def damage(path: Path, packets: Sequence[int]) -> None:
-    """Overwrite the middle of the video packets with these numbers (in the order of the file)."""
+    """Overwrite the video packets with these numbers (in the order of the file) with rubbish."""
     with av.open(str(path)) as container:
-        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
-    content = bytearray(path.read_bytes())
+        payloads = [bytes(p) for p in container.demux(video=0) if p.size]
+    content = path.read_bytes()
     for number in packets:
-        start, size = places[number]
-        content[start : start + size] = bytes((7 * i + 13) % 251 for i in range(size))
+        # Containers may strip or change the first bytes of a packet.
+        tail = payloads[number][8:]
+        assert content.count(tail) == 1
+        content = content.replace(tail, bytes((7 * i + 13) % 251 for i in range(len(tail))))
     path.write_bytes(content)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
 from vidclf.video.part import PartFile
 
@@ -48,26 +49,24 @@ class Record:
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        with PartFile(self.path, self.force) as part:
-            try:
-                with TABLES[self.path.suffix.lower()](part) as table:
-                    for frame in frames:
-                        if self.frames:
-                            table.write(_row(frame, None))
-                        for detection in frame.detections:
-                            table.write(_row(frame, detection))
-                        yield frame
-            except OSError as error:
-                raise VidclfError(f"cannot write {part}: {error.strerror or error}") from None
+        frames = iter(frames)
+        first = list(islice(frames, 1))  # a source that fails at once leaves no file
+        with PartFile(self.path, self.force) as part, TABLES[self.path.suffix.lower()](part) as table:
+            for frame in chain(first, frames):
+                if self.frames:
+                    table.write(_row(frame, None))
+                for detection in frame.detections:
+                    table.write(_row(frame, detection))
+                yield frame
 
 
 def _row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
     if detection is not None:
-        row |= dict(zip(("x0", "y0", "x1", "y1"), detection.box, strict=True))
+        row |= dict(zip(("x0", "y0", "x1", "y1"), map(int, detection.box), strict=True))
         row |= {
-            "track": detection.track,
+            "track": None if detection.track is None else int(detection.track),
             "kind": detection.kind,
             "score": round(float(detection.score), 4),
             "label": detection.label,

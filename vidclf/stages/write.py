@@ -66,6 +66,10 @@ class Write:
             from vidclf.video.encoder import check_codec
 
             self._container, self._encoders = check_codec(self.path, codec, hardware)
+        else:
+            from vidclf.video.backends import WRITERS
+
+            WRITERS[backend].check(self.path, codec, quality)
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -76,24 +80,33 @@ class Write:
         source = frame.source
         with PartFile(self.path, self.force, keep_suffix=self.backend != "pyav") as part:
             writer, clock = self._open(part, frame)
+
+            def finish(sound_until: Fraction | None) -> None:
+                try:
+                    for image, tick in clock.finish(end):
+                        writer.write(image, tick)
+                finally:
+                    writer.close(sound_until)
+
             end = Fraction(0)
             try:
                 while frame is not None:
                     if frame.source is not source:
                         raise VidclfError(f"one file cannot hold two sources ({source.name} and {frame.source.name})")
-                    for tick in clock.ticks(frame):
-                        writer.write(self._fit(frame.image, writer.size), tick)
-                    end = seconds(frame) + 1 / _rate(source)
+                    at = seconds(frame)
+                    for image, tick in clock.show(self._fit(frame.image, writer.size), at):
+                        writer.write(image, tick)
+                    end = at + 1 / _rate(source)
                     yield frame
                     frame = next(frames, None)
             except GeneratorExit:  # nobody wants more: what is written so far is the whole file
-                writer.close(end)
+                finish(end)
                 raise
             except BaseException:
                 with suppress(VidclfError):  # the first error is the one to tell
-                    writer.close(end)
+                    finish(Fraction(0))  # no more sound: where the source fails to answer, it would fail again
                 raise
-            writer.close(None if source.ended else end)
+            finish(None if source.ended else end)
 
     def _open(self, part: Path, first: Frame) -> tuple[Writer, SourceClock | SteadyClock]:
         source, height_width = first.source, first.image.shape[:2]  # a stage may have made another size of it
@@ -105,10 +118,9 @@ class Write:
             sound = source if self.audio and source.uri else None
             encoder = Encoder(part, self._container, self._encoders, size, rate, time_base, self.quality, sound)
             return encoder, SteadyClock(rate) if self.fps else SourceClock(encoder.time_base)
-        from vidclf.video import backends
+        from vidclf.video.backends import WRITERS
 
-        writer = backends.OpenCvWriter if self.backend == "opencv" else backends.SkVideoWriter
-        return writer(part, size, rate, self.codec, self.quality), SteadyClock(rate)
+        return WRITERS[self.backend](part, size, rate, self.codec, self.quality), SteadyClock(rate)
 
     def _fit(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The picture at the writer's size: scaled if the user said so, else with its last row and column repeated.

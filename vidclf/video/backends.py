@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,70 +14,128 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 
 FOURCC = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+# Suffix: the usual encoder; all of these know -crf, which other encoders ignore.
+ENCODER = {".webm": "libvpx-vp9"} | dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".ts"), "libx264")
 
 
 class OpenCvWriter:
     """cv2.VideoWriter. codec: a FourCC such as mp4v or MJPG."""
 
-    def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, quality: int | None):
-        if quality is not None:
-            raise UsageError("the opencv writer has no quality setting; the pyav writer has")
-        fourcc = codec or FOURCC.get(part.suffix.lower(), "")
-        if len(fourcc) != 4:
-            choices = ", ".join(FOURCC)
-            raise UsageError(f"the opencv writer needs a FourCC of 4 letters, or one of {choices}; got {codec!r}")
+    def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, _: int | None):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # else a full disk is a warning a frame
         self.size = _even(size)
+        self._part, self._written = part, 0
+        fourcc = codec or FOURCC[part.suffix.lower()]
         code = cv2.VideoWriter.fourcc(*fourcc)
         self._writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, code, float(rate), self.size)
         if not self._writer.isOpened():
             raise VidclfError(f"OpenCV cannot write {fourcc} into {part.suffix} files here")
 
+    @staticmethod
+    def check(path: Path, codec: str | None, quality: int | None) -> None:
+        """UsageError for what this writer cannot do."""
+        if quality is not None:
+            raise UsageError("the opencv writer has no quality setting; the pyav writer has")
+        if path.suffix.lower() not in FOURCC:
+            raise UsageError(
+                f"the opencv writer cannot write {path.name}; the suffix must be one of {', '.join(FOURCC)}"
+            )
+        if codec is not None and len(codec) != 4:
+            raise UsageError(f"the opencv writer needs a FourCC, such as mp4v or MJPG, got {codec!r}")
+
     def write(self, image: np.ndarray, _: int) -> None:
         self._writer.write(image)
+        self._written += 1
 
     def close(self, _: Fraction | None = None) -> None:
+        """OpenCV's writer tells of no failure, so the file is asked how many frames it holds."""
         self._writer.release()
+        held = round(cv2.VideoCapture(str(self._part), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT))
+        if abs(held - self._written) > 1:
+            raise VidclfError(f"cannot write {self._part}: of {self._written} frames {held} arrived; is the disk full?")
 
 
 class SkVideoWriter:
     """skvideo.io.FFmpegWriter: pipes into the program `ffmpeg`, which must be on the PATH."""
 
     def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, quality: int | None):
+        self.size = _even(size)
+        self._part = part
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the writer
+        matrix = "bt709" if size[1] >= 720 else "smpte170m"  # as untagged video is understood
+        output = {
+            "-vcodec": codec or ENCODER[part.suffix.lower()],
+            "-crf": str(23 if quality is None else quality),
+            "-vf": f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p",
+            "-colorspace": matrix,
+        }
+        self._writer = _writer_class()(str(part), {"-r": str(rate), "-pix_fmt": "bgr24"}, output)
+        self._writer.said = self._said
+
+    @staticmethod
+    def check(path: Path, codec: str | None, quality: int | None) -> None:
+        """UsageError for what this writer cannot do."""
+        if path.suffix.lower() not in ENCODER:
+            raise UsageError(
+                f"the skvideo writer cannot write {path.name}; the suffix must be one of {', '.join(ENCODER)}"
+            )
         import skvideo
-        import skvideo.io
 
         if not skvideo._HAS_FFMPEG:
             raise UsageError("the skvideo writer needs the programs ffmpeg and ffprobe on the PATH")
-
-        class Writer(skvideo.io.FFmpegWriter):
-            """With a writeFrame that runs on numpy 2 (theirs calls ndarray.tostring) and copies nothing."""
-
-            _proc: subprocess.Popen[bytes] | None = None
-
-            def writeFrame(self, im: np.ndarray) -> None:
-                if not self.warmStarted:
-                    self._warmStart(*im.shape, im.dtype)
-                assert self._proc and self._proc.stdin
-                self._proc.stdin.write(im.data)
-
-        self.size = _even(size)
-        output = {"-vcodec": codec or "libx264", "-pix_fmt": "yuv420p", "-crf": str(23 if quality is None else quality)}
-        self._writer: Any = Writer(str(part), {"-r": str(rate), "-pix_fmt": "bgr24"}, output)
 
     def write(self, image: np.ndarray, _: int) -> None:
         try:
             self._writer.writeFrame(image)
         except OSError:
-            raise VidclfError("ffmpeg refused the frames of the skvideo writer: unknown codec, or disk full") from None
+            raise self._failed() from None
 
     def close(self, _: Fraction | None = None) -> None:
         process = self._writer._proc
         if process is None:
             return
-        process.stdin.close()
-        if code := process.wait():
-            raise VidclfError(f"ffmpeg ended with exit code {code} in the skvideo writer")
-        self._writer.close()
+        try:
+            process.stdin.close()
+        except OSError:
+            raise self._failed() from None
+        if process.wait():
+            raise self._failed()
+
+    def _failed(self) -> VidclfError:
+        self._writer._proc.wait()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
+        return VidclfError(f"cannot write {self._part}: ffmpeg says: {said[-1] if said else 'nothing'}")
+
+
+def _writer_class() -> Any:
+    import skvideo.io
+    from skvideo.io import ffmpeg
+
+    class Writer(skvideo.io.FFmpegWriter):
+        """With a writeFrame that runs on numpy 2 (theirs calls ndarray.tostring), and an ffmpeg that Ctrl-C spares."""
+
+        said: Any
+        _proc: subprocess.Popen[bytes] | None = None
+
+        def _createProcess(self, inputdict: dict[str, str], outputdict: dict[str, str], verbosity: int) -> None:
+            program = str(Path(ffmpeg._FFMPEG_PATH) / ffmpeg._FFMPEG_APPLICATION)
+            quiet = [program, "-y", "-loglevel", "error"]
+            command = [*quiet, *self._dict2Args(inputdict), "-i", "-", *self._dict2Args(outputdict), self._filename]
+            self._proc = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.said, start_new_session=True
+            )
+
+        def writeFrame(self, im: np.ndarray) -> None:
+            if not self.warmStarted:
+                self._warmStart(*im.shape, im.dtype)
+            assert self._proc and self._proc.stdin
+            self._proc.stdin.write(im.data)
+
+    return Writer
+
+
+WRITERS: dict[str, type[OpenCvWriter | SkVideoWriter]] = {"opencv": OpenCvWriter, "skvideo": SkVideoWriter}
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,11 +1,15 @@
-"""When a written frame is shown: at its source's own time, or in the slots of a constant rate."""
+"""When a written picture is shown: at its source's own time, or in the slots of a constant rate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
+
 from vidclf.frame import Frame
+
+Shown = Iterator[tuple[np.ndarray, int]]  # pictures, and the timestamps to write them at
 
 
 def seconds(frame: Frame) -> Fraction:
@@ -14,7 +18,7 @@ def seconds(frame: Frame) -> Fraction:
 
 
 class SourceClock:
-    """Every frame at its own time, in units of `time_base`, or as soon after it as there is a unit free.
+    """Every picture at its own time, in units of `time_base`, or as soon after it as there is a unit free.
 
     A frame that a stage repeats is shown once.
     """
@@ -22,30 +26,44 @@ class SourceClock:
     def __init__(self, time_base: Fraction):
         self._time_base = time_base
         self._at = Fraction(-1)
-        self._latest = -1
+        self._tick = -1
 
-    def ticks(self, frame: Frame) -> Iterable[int]:
-        """The timestamps to write a frame at: one, or none."""
-        at = seconds(frame)
-        if at <= self._at:
-            return ()
-        self._at = at
-        self._latest = max(self._latest + 1, round(at / self._time_base))
-        return (self._latest,)
+    def show(self, image: np.ndarray, at: Fraction) -> Shown:
+        """What to write now that the picture of time `at`, in seconds, is known."""
+        if at > self._at:
+            self._at = at
+            self._tick = max(self._tick + 1, round(at / self._time_base))
+            yield image, self._tick
+
+    def finish(self, _: Fraction) -> Shown:
+        """What is left to write, knowing when the last picture ends."""
+        yield from ()
 
 
 class SteadyClock:
-    """A constant number of frames a second, so that the duration stays true.
+    """A constant number of pictures a second, so that the duration stays true.
 
-    A frame is written not at all where two fall into one slot, and again where the source left a gap.
+    A picture fills the slots up to the next one: several where the source left a gap, none where two fall into one
+    slot. So it is held until the next is known.
     """
 
     def __init__(self, rate: Fraction):
         self._rate = rate
-        self._written = 0
+        self._slot = 0
+        self._held: np.ndarray | None = None
 
-    def ticks(self, frame: Frame) -> Iterable[int]:
-        """The slots, counted from 0, to write a frame into."""
-        slots = range(self._written, round(seconds(frame) * self._rate) + 1)
-        self._written = max(self._written, slots.stop)
-        return slots
+    def show(self, image: np.ndarray, at: Fraction) -> Shown:
+        """What to write now that the picture of time `at`, in seconds, is known."""
+        yield from self._fill(at)
+        self._held = image.copy()  # it is somebody else's before it is written
+
+    def finish(self, end: Fraction) -> Shown:
+        """What is left to write, knowing when the last picture ends; at least one picture is shown."""
+        yield from self._fill(max(end, Fraction(not self._slot) / self._rate))
+
+    def _fill(self, until: Fraction) -> Shown:
+        slots = range(self._slot, round(until * self._rate))
+        self._slot = max(self._slot, slots.stop)
+        if self._held is not None:
+            for slot in slots:
+                yield self._held, slot

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 
 
 class PartFile:
@@ -16,30 +16,40 @@ class PartFile:
     early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
     keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
     Raises UsageError, before anything is written, if `path` exists and `force` is not set or its folder cannot be
-    written to.
+    written to; VidclfError for an OSError inside the block, such as a full disk.
     """
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
         self.path = Path(path)
         name = f"{self.path.stem}.part{self.path.suffix}" if keep_suffix else f"{self.path.name}.part"
         self.part = self.path.with_name(name)
-        if self.path.is_dir():
-            raise UsageError(f"{self.path} is a folder; name a file in it")
-        if self.path.exists() and not force:
-            raise UsageError(f"{self.path} exists; --force (force: true) overwrites it")
         try:
+            if self.path.is_dir():
+                raise UsageError(f"{self.path} is a folder; name a file in it")
+            if self.path.exists() and not force:
+                raise UsageError(f"{self.path} exists; --force (force: true) overwrites it")
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            left_over = self.part.exists()
+            self.part.open("ab").close()  # tried, as permissions are not the only reason not to be able to
+            if not left_over:
+                self.part.unlink()
         except OSError as error:
-            raise UsageError(f"cannot write to {self.path.parent}: {error.strerror}") from None
-        if not os.access(self.path.parent, os.W_OK):
-            raise UsageError(f"cannot write to {self.path.parent}: Permission denied")
+            raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
 
     def __enter__(self) -> Path:
         return self.part
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            raise self._failed(error) from None
         if (kind is None or issubclass(kind, GeneratorExit)) and self.part.exists():
-            # The rename must not reach the disk before what is in the file has.
-            with self.part.open("rb+") as file:
-                os.fsync(file.fileno())
-            self.part.replace(self.path)
+            try:
+                # The rename must not reach the disk before what is in the file has.
+                with self.part.open("rb+") as file:
+                    os.fsync(file.fileno())
+                self.part.replace(self.path)
+            except OSError as failure:
+                raise self._failed(failure) from None
+
+    def _failed(self, error: OSError) -> VidclfError:
+        return VidclfError(f"cannot write {self.part}: {error.strerror or error}")
