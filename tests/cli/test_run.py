@@ -186,3 +186,22 @@ def test_ctrl_c_finishes_what_is_inside(tmp_path: Path) -> None:
 
     with av.open(str(tmp_path / "out.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == ledger["finished"]
+
+
+def test_a_file_that_ends_early_is_told_in_one_line(vidclf: Run) -> None:
+    video = Path(SAMPLE).read_bytes()
+    # The sample's index stands first, so a file that is cut short still promises all its frames.
+    Path("cut.mp4").write_bytes(video[: len(video) // 2])
+    code, out, err = vidclf("run", "cut.mp4", "--stats", "-")
+    ledger = json.loads(out)["ledger"]
+    assert code == 0
+    assert 100 < ledger["finished"] < 350
+    assert f"warning: cut.mp4 ends early: it says it has 430 frames, it has {ledger['finished']}\n" in err
+
+
+def test_a_name_with_brackets_is_shown_as_it_is(vidclf: Run) -> None:
+    Path("[red]a[b].mp4").write_bytes(Path(SAMPLE).read_bytes())
+    code, _, err = vidclf("run", "[red]a[b].mp4", "-o", "[x].mp4", "--max-frames", 5)
+    assert code == 0
+    assert "[red]a[b].mp4: " in err
+    assert "wrote [x].mp4\n" in err

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, set_up_logging
+from vidclf.cli.execute import execute, make_console, set_up_logging
 from vidclf.resources import shipped
 
 
@@ -31,12 +30,12 @@ def demo(output: Path) -> int:
     from vidclf.cli.score import table
     from vidclf.scoring import score_files
 
-    console = Console(stderr=True)
+    console = make_console()
     set_up_logging(console, debug=False)
     sample = shipped("samples") / "wardrobe.mp4"
     video, record = output / "wardrobe.mp4", output / "wardrobe.jsonl"
     items = assemble(RunOptions(force=True), str(sample), video, record)
     if code := execute([items], console)[1]:
         return code
-    console.print(table(score_files(record, sample.with_suffix(".truth.jsonl"))))
+    console.print(table(score_files(record, sample.with_suffix(".truth.jsonl"))), soft_wrap=False)
     return 0

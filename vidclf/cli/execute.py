@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
@@ -59,12 +58,12 @@ def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tu
 
 def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     """The closing table of one run, its books in words, and the files it wrote."""
-    console.print(closing_table(stats))
+    console.print(closing_table(stats), soft_wrap=False)
     for line in closing_lines(stats):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line)
     for path in (Path(item.options["path"]) for item in items if item.name in ("write", "record")):
         if path.exists():
-            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            console.print(f"wrote {path}")
 
 
 @contextmanager
@@ -80,7 +79,7 @@ def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]
         if len(came) > 1:
             raise KeyboardInterrupt
         pipeline.stop()
-        console.print("stopping: finishing the frames that are inside; once more to abort", highlight=False)
+        console.print("stopping: finishing the frames that are inside; once more to abort")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, handle) for number in signals]
@@ -91,12 +90,27 @@ def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]
             signal.signal(number, handler)
 
 
+def make_console(quiet: bool = False) -> Console:
+    """Where progress and messages go: stderr. File names are shown as they are, brackets are not markup."""
+    return Console(stderr=True, quiet=quiet, markup=False)
+
+
+class ConsoleHandler(logging.Handler):
+    """Log messages on the console that also shows the progress, each on one line."""
+
+    def __init__(self, console: Console):
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"{record.levelname.lower()}: {record.getMessage()}"
+        self._console.print(line)
+
+
 def set_up_logging(console: Console, debug: bool) -> None:
-    """Warnings of ours, one line each, on stderr; with `debug` everything."""
-    handler = RichHandler(console=console, show_time=False, show_path=debug, markup=False, highlighter=None)
+    """Warnings of ours on stderr; with `debug` everything."""
     logger = logging.getLogger("vidclf")
-    logger.handlers = [handler]
-    logger.propagate = False
+    logger.handlers = [ConsoleHandler(console)]
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)
 
 

@@ -26,7 +26,7 @@ class ShowProgress:
         self._shown = 0.0 if console.is_terminal else self._began
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.fields[expected]} frames, {task.fields[speed]}"),
             TimeElapsedColumn(),
@@ -57,7 +57,8 @@ class ShowProgress:
             total = max(expected, self._frames) if expected else None
             self._bar.update(self._task, completed=self._frames, total=total, expected=expected or "?", speed=speed)
         else:
-            self._console.print(f"{self._name}: {self._frames}/{expected or '?'} frames, {speed}", highlight=False)
+            line = f"{self._name}: {self._frames}/{expected or '?'} frames, {speed}"
+            self._console.print(line)
 
 
 def expected_frames(source: Source) -> int | None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE, RunOptions, assemble
-from vidclf.cli.execute import execute, set_up_logging, write_json
+from vidclf.cli.execute import execute, make_console, set_up_logging, write_json
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.video.part import PartFile
@@ -50,7 +49,7 @@ def run(
       vidclf run in.mp4 -o out.mp4 --record out.jsonl
       vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt --set yolo.confidence=0.4
     """
-    console = Console(stderr=True, quiet=quiet)
+    console = make_console(quiet)
     set_up_logging(console, debug)
     if stats_file and stats_file != "-":
         PartFile(stats_file, force=True)  # complain about its folder now rather than after the run

@@ -33,4 +33,4 @@ def stages(names: tuple[str, ...]) -> None:
         stage = find_stage(name)
         first = (inspect.getdoc(stage) or "").partition("\n\n")[0].replace("\n", " ")
         table.add_row(name, first, describe(inspect.signature(stage).parameters))
-    Console().print(table)
+    Console(markup=False).print(table)

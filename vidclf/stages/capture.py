@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -13,6 +14,10 @@ from vidclf.preprocess import letterbox
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+log = logging.getLogger(__name__)
+
+ENDS_EARLY = 0.98  # of the frames a header promises; the last few are missing from many a healthy file
 
 
 class Capture:
@@ -86,6 +91,8 @@ class Capture:
                 corrupt = f" ({source.corrupt} corrupt packets)" if source.corrupt else ""
                 after = f" after {self.start:g} s" if self.start else ""
                 raise VidclfError(f"no picture could be decoded from {source.name}{after}{corrupt}")
+            if source.frames and not self.start and index < ENDS_EARLY * source.frames:
+                log.warning("%s ends early: it says it has %d frames, it has %d", source.name, source.frames, index)
 
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
         from vidclf.video.decoder import origin_of
