@@ -92,7 +92,7 @@ def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]
 
 def make_console(quiet: bool = False) -> Console:
     """Where progress and messages go: stderr. File names are shown as they are, brackets are not markup."""
-    return Console(stderr=True, quiet=quiet, markup=False)
+    return Console(stderr=True, quiet=quiet, markup=False, highlight=False, soft_wrap=True)
 
 
 class ConsoleHandler(logging.Handler):
