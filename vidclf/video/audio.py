@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from av.bitstream import BitStreamFilterContext
 
 from vidclf.frame import Source
 from vidclf.video.opening import open_again, reason
+from vidclf.video.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -83,13 +85,17 @@ class Audio:
         """The packets of all tracks, each later than the one before on its track, up to the first read error."""
         if not self._tracks:
             return
-        latest: dict[int, int] = {}
-        try:
-            if seek:
+        clocks: dict[int, Timestamps] = {}
+        if seek:
+            with suppress(av.error.FFmpegError):  # else from the start: what is too early is not written
                 self._source.seek(int(self._shift * 1_000_000), backward=True)
+        try:
             for packet in self._source.demux([self._source.streams[i] for i in self._tracks]):
-                if packet.dts is not None and packet.dts > latest.get(packet.stream_index, -(1 << 62)):
-                    latest[packet.stream_index] = packet.dts
+                if packet.size:
+                    clock = clocks.setdefault(packet.stream_index, Timestamps(packet.duration or 1))
+                    ahead = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
+                    packet.dts = clock.repair(packet.dts)
+                    packet.pts = packet.dts + ahead
                     yield packet
         except av.error.FFmpegError as error:
             log.warning("the sound ends early: %s", reason(error))
@@ -114,7 +120,8 @@ class _Copied:
     def convert(self, packet: Packet[Any], shift: int) -> list[Packet[Any]]:
         assert packet.dts is not None
         packet.dts -= shift
-        packet.pts = packet.pts - shift if packet.pts is not None else packet.dts
+        assert packet.pts is not None
+        packet.pts -= shift
         packets = self._filter.filter(packet) if self._filter else [packet]
         for each in packets:
             each.stream = self._stream

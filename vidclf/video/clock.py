@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from math import floor
 
 import numpy as np
 
@@ -62,8 +63,8 @@ class SteadyClock:
         yield from self._fill(max(end, Fraction(not self._slot) / self._rate))
 
     def _fill(self, until: Fraction) -> Shown:
-        slots = range(self._slot, round(until * self._rate))
-        self._slot = max(self._slot, slots.stop)
         if self._held is not None:
+            slots = range(self._slot, floor(until * self._rate + Fraction(1, 2)))
+            self._slot = max(self._slot, slots.stop)
             for slot in slots:
                 yield self._held, slot

@@ -27,7 +27,7 @@ class Timestamps:
             self._last += self._step
             return self._last
         if pts + self._shift <= self._last:
-            if self._behind is not None and pts > self._behind:
+            if self._behind is not None and self._goes_with(pts, self._behind):
                 self._shift = self._last - self._behind
                 self._behind = None
             else:
@@ -38,6 +38,11 @@ class Timestamps:
             self._behind = None
         self._last = max(pts + self._shift, self._last + 1)
         return self._last
+
+    def _goes_with(self, pts: int, behind: int) -> bool:
+        """Whether it continues the clock that `behind` showed rather than the one before."""
+        assert self._last is not None
+        return pts > behind and abs(pts - behind - self._step) < abs(pts + self._shift - self._last)
 
     def _is_jitter(self, pts: int) -> bool:
         """Less than one step behind: the next frame will be right again, so leave room for it."""

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import Seen, lag, look, write_clip
+from vidclf.stages.capture import Capture
+from vidclf.stages.write import Write
+
+
+def through(source: Path, target: Path, **capture: float) -> Seen:
+    """Captured and written, nothing between."""
+    for _ in Write(str(target))(Capture(str(source), **capture)()):
+        pass
+    return look(target)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    folder = tmp_path_factory.mktemp("clips")
+
+    @cache
+    def make(codec: str, suffix: str) -> tuple[Path, Seen]:
+        video = "libvpx-vp9" if suffix == "webm" else "libx264"
+        path = write_clip(
+            folder / f"{codec}.{suffix}", 60, codec=video, sound=codec, sound_rate=48_000, context_gop_size=30
+        )
+        return path, look(path)
+
+    return make
+
+
+@pytest.mark.parametrize("target", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+def test_the_delay_of_a_codec_moves_no_picture_and_no_sound(clip, tmp_path: Path, codec: str, target: str) -> None:
+    """MP4 stores what AAC and MP3 encoders put before time zero; it must not push everything else to later."""
+    source, before = clip(codec, "mp4")
+    after = through(source, tmp_path / f"out.{target}")
+    assert after.times == pytest.approx(before.times, abs=0.0006)
+    assert after.indices == before.indices
+    assert abs(lag(before, after)) < 0.0015
+    assert len(after.sound) == pytest.approx(len(before.sound), abs=50)
+    if target != "mkv":  # nothing is lost: not a bit is different
+        assert np.array_equal(after.sound, before.sound)
+
+
+@pytest.mark.parametrize("target", ["mp4", "mov", "mkv", "webm", "avi", "ts"])
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("aac", "ts"), ("ac3", "ts"), ("libopus", "webm"), ("flac", "mkv"), ("pcm_s16le", "mkv"), ("pcm_s16le", "mov")],
+)
+def test_sound_goes_into_every_container_and_stays_in_step(
+    clip, tmp_path: Path, codec: str, suffix: str, target: str
+) -> None:
+    source, before = clip(codec, suffix)
+    after = through(source, tmp_path / f"out.{target}")
+    assert after.indices == before.indices
+    # AVI has no place to say that the pictures begin later than the sound.
+    assert abs(lag(before, after)) < (0.067 if target == "avi" else 0.0015)
+    seconds = len(before.sound) / before.sound_rate
+    assert len(after.sound) / after.sound_rate == pytest.approx(seconds, abs=0.03)
+
+
+@pytest.mark.parametrize("target", ["mp4", "mkv"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_part_of_the_source_keeps_its_sound_in_step(clip, tmp_path: Path, suffix: str, target: str) -> None:
+    source, before = clip("aac", suffix)
+    after = through(source, tmp_path / f"out.{target}", start=1.0, max_frames=15)
+    first = next(i for i, time in enumerate(before.times) if time - min(before.times[0], before.sound_start) >= 1)
+    assert after.indices == before.indices[first : first + 15]
+    assert after.times[0] < 0.03
+    # What is heard with the first picture is what was heard with it in the source.
+    cut = round((before.times[first] - before.sound_start) * before.sound_rate)
+    heard = Seen(sound=before.sound[cut:], sound_rate=before.sound_rate, times=[0.0])
+    assert abs(lag(heard, after)) < 0.0015
+    assert after.sound_start + len(after.sound) / after.sound_rate == pytest.approx(0.5 + after.times[0], abs=0.03)
+
+
+def test_sound_survives_a_clock_that_is_set_back(tmp_path: Path) -> None:
+    """Two recordings glued together, as MPEG-TS allows."""
+    first = write_clip(tmp_path / "1.ts", 60, sound="aac")
+    second = write_clip(tmp_path / "2.ts", 60, first=60, sound="aac", size=(160, 96))
+    (tmp_path / "both.ts").write_bytes(first.read_bytes() + second.read_bytes())
+    after = through(tmp_path / "both.ts", tmp_path / "out.mp4")
+    assert after.indices == list(range(120))
+    assert after.size == (96, 72)
+    assert len(after.sound) / after.sound_rate == pytest.approx(4, abs=0.1)
+
+
+def test_every_audio_track_is_kept_with_its_language(tmp_path: Path) -> None:
+    source = tmp_path / "two.mkv"
+    plain = str(write_clip(tmp_path / "plain.mkv", 30, sound="aac"))
+    with av.open(plain) as one, av.open(plain) as again, av.open(str(source), "w") as both:
+        tracks = {stream: both.add_stream_from_template(stream) for stream in (*one.streams, again.streams.audio[0])}
+        for track, language in zip(tracks.values(), ("eng", "deu", "fra"), strict=True):
+            track.metadata["language"] = language
+        for stream in tracks:
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = tracks[stream]
+                    both.mux(packet)
+            stream.container.seek(0)
+    assert through(source, tmp_path / "out.mkv").sound_codecs == ["aac", "aac"]
+    with av.open(str(tmp_path / "out.mkv")) as written:
+        assert [s.metadata.get("language") for s in written.streams.audio] == ["deu", "fra"]
+
+
+def test_no_sound_if_not_wanted(clip, tmp_path: Path) -> None:
+    source, _ = clip("aac", "mp4")
+    list(Write(str(tmp_path / "out.mp4"), audio=False)(Capture(str(source))()))
+    assert look(tmp_path / "out.mp4").sound_codecs == []
+
+
+def test_sound_that_begins_before_the_pictures_stays_before_them(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "late.mp4", times=[Fraction(1, 2) + Fraction(i, 30) for i in range(30)], sound="aac")
+    before, after = look(source), through(source, tmp_path / "out.mp4")
+    assert after.times == pytest.approx(before.times, abs=0.0006)
+    assert after.times[0] == 0.5
+    assert abs(lag(before, after)) < 0.0015

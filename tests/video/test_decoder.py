@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+import cv2
+import pytest
+
+from tests.clips import damage, index_of, write_clip
+from vidclf.errors import VidclfError
+from vidclf.frame import Frame
+from vidclf.stages.capture import Capture
+from vidclf.video import decoder
+
+REORDERED = {"x264-params": "bframes=3:b-adapt=0"}  # decoding order is not presentation order
+
+
+def read(path: Path, **options: float) -> list[Frame]:
+    return list(Capture(str(path), **options)())
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [index_of(frame.image) for frame in frames]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov", "ts", "avi", "h264"])
+def test_pictures_come_in_the_order_of_their_times(tmp_path: Path, suffix: str) -> None:
+    path = write_clip(tmp_path / f"clip.{suffix}", 30, rate=25, time_base=Fraction(1, 25), **REORDERED)
+    frames = read(path)
+    assert numbers(frames) == list(range(30))
+    assert [frame.time for frame in frames] == pytest.approx([i / 25 for i in range(30)], abs=0.0006)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi", "h264"])
+@pytest.mark.parametrize("start", [0.2, 1.0, 11.6])
+def test_start_finds_its_frame_in_every_container(tmp_path: Path, suffix: str, start: float) -> None:
+    """Key frames are far apart, and a transport stream has no index: the first seek often lands too late."""
+    path = write_clip(tmp_path / f"clip.{suffix}", 300, rate=25, time_base=Fraction(1, 25), context_gop_size=100)
+    frames = read(path, start=start, max_frames=3)
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert [frame.time for frame in frames] == pytest.approx([start, start + 0.04, start + 0.08], abs=0.0006)
+    assert numbers(frames) == [(round(start * 25) + i) % 256 for i in range(3)]
+
+
+def test_a_source_that_starts_anywhere_starts_at_zero(tmp_path: Path) -> None:
+    late = [Fraction(7) + Fraction(i, 25) for i in range(5)]
+    assert [round(f.time, 3) for f in read(write_clip(tmp_path / "a.ts", times=late))] == [0, 0.04, 0.08, 0.12, 0.16]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_a_corrupt_packet_costs_itself(tmp_path: Path, suffix: str) -> None:
+    codec = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "time_base": Fraction(1, 30)}  # every packet stands alone
+    path = write_clip(tmp_path / f"clip.{suffix}", 30, **codec)
+    damage(path, [0, 12, 13, 29])
+    frames = read(path)
+    assert numbers(frames) == [i for i in range(30) if i not in (0, 12, 13, 29)]
+    assert frames[0].source.corrupt == 4
+    assert [frame.index for frame in frames] == list(range(26))
+
+
+def test_a_truncated_file_gives_what_is_there(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 60, muxer={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    frames = read(path)
+    assert 10 < len(frames) < 60
+    assert numbers(frames) == list(range(len(frames)))
+    assert frames[0].source.frames == 60  # the header lies
+
+
+def test_a_failed_read_is_not_the_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 30)
+    container = av.open(str(path))
+    real = list(container.demux(video=0))
+
+    class Failing:
+        """A container whose disk fails after ten packets: none at hand can be asked to."""
+
+        format = container.format
+
+        def demux(self, _: object) -> object:
+            yield from real[:10]
+            raise av.error.OSError(5, "Input/output error")
+
+    source = read(path, max_frames=1)[0].source
+    with pytest.raises(VidclfError, match=r"clip\.mp4 cannot be read any further: Input/output error"):
+        list(decoder._decode(Failing(), container.streams.video[0], source))
+
+
+def test_endless_broken_reads_end(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 3)
+    container = av.open(str(path))
+
+    class Broken:
+        format = container.format
+
+        def demux(self, _: object) -> object:
+            raise av.error.InvalidDataError(1, "Invalid data")
+            yield
+
+    source = read(path, max_frames=1)[0].source
+    with pytest.raises(VidclfError, match="100 reads failed one after the other"):
+        list(decoder._decode(Broken(), container.streams.video[0], source))
+    assert source.corrupt == 100
+
+
+def test_a_change_of_size_in_mid_stream_is_letterboxed_to_the_first(tmp_path: Path) -> None:
+    first = write_clip(tmp_path / "1.h264", 10)
+    second = write_clip(tmp_path / "2.h264", 10, first=10, size=(192, 72))
+    (tmp_path / "both.h264").write_bytes(first.read_bytes() + second.read_bytes())
+    frames = read(tmp_path / "both.h264")
+    assert {frame.image.shape for frame in frames} == {(72, 96, 3)}
+    assert numbers(frames[:10]) == list(range(10))
+    assert not frames[15].image[:17].any()  # bars above and below
+    assert not frames[15].image[-17:].any()
+    assert numbers([Frame(f.source, 0, 0, cv2.resize(f.image[18:54], (96, 72))) for f in frames[10:]]) == list(
+        range(10, 20)
+    )
+
+
+def test_no_noise(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    """FFmpeg likes to print about what it repairs."""
+    path = write_clip(tmp_path / "clip.mp4", 30, context_gop_size=5)
+    damage(path, [7, 8])
+    with caplog.at_level(logging.WARNING):
+        read(path)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records

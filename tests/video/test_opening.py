@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.clips import write_clip
+from vidclf.errors import UsageError, VidclfError
+from vidclf.video.opening import is_camera, is_live, open_source, redact
+
+
+@pytest.mark.parametrize(
+    ("source", "camera", "live"),
+    [
+        ("0", True, True),
+        ("/dev/video2", True, True),
+        ("rtsp://host/stream", False, True),
+        ("RTSP://host/stream", False, True),
+        ("http://host/clip.mp4", False, False),
+        ("clip.mp4", False, False),
+        ("rtsp.mp4", False, False),
+    ],
+)
+def test_kinds_of_sources(source: str, camera: bool, live: bool) -> None:
+    assert (is_camera(source), is_live(source)) == (camera, live)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("rtsp://user:secret@host:554/a?b=c", "rtsp://user:***@host:554/a?b=c"),
+        ("http://user:se@cret@host/a", "http://user:***@host/a"),
+        ("http://user@host/a", "http://user@host/a"),
+        ("folder/user:secret@clip.mp4", "folder/user:secret@clip.mp4"),
+    ],
+)
+def test_no_password_is_shown(source: str, shown: str) -> None:
+    assert redact(source) == shown
+
+
+@pytest.mark.parametrize("name", ["a:b.mp4", "clip%03d.mp4", "clip[1].mp4", "50% off?.mp4", "-x.mp4", "ä ö.mp4"])
+def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(Path("plain.mp4"), frames=2).rename(name)
+    with open_source(name) as container:
+        assert container.streams.video
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("missing.mp4", UsageError, r"no such file: missing\.mp4"),
+        ("missing/%04d.png", UsageError, r"no such file: missing/%04d\.png"),
+        ("missing/*.png", UsageError, r"no file matches missing/\*\.png"),
+        (".", UsageError, r"\. is a folder; name a pattern of pictures"),
+        ("empty.mp4", VidclfError, r"cannot read empty\.mp4 as video: "),
+        ("text.mp4", VidclfError, r"cannot read text\.mp4 as video: "),
+        ("/dev/video99", UsageError, "no such camera: /dev/video99"),
+        ("nothing://user:secret@host/a", VidclfError, r"cannot read nothing://user:\*\*\*@host/a as video: "),
+    ],
+)
+def test_what_cannot_be_opened_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, error: type[VidclfError], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.mp4").touch()
+    Path("text.mp4").write_text("this is no video\n" * 100)
+    with pytest.raises(error, match=f"^{message}") as raised:
+        open_source(source)
+    assert type(raised.value) is error
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.video.part import PartFile
+
+
+def write(path: Path, text: str, error: BaseException | None = None, **options: bool) -> None:
+    with PartFile(path, **options) as part:
+        part.write_text(text)
+        if error:
+            raise error
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_it_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    with PartFile(tmp_path / "new" / "out.mp4") as part:
+        part.write_text("all")
+        assert names(tmp_path / "new") == ["out.mp4.part"]
+    assert (tmp_path / "new" / "out.mp4").read_text() == "all"
+
+
+def test_a_stage_that_is_closed_early_is_complete(tmp_path: Path) -> None:
+    with pytest.raises(GeneratorExit):
+        write(tmp_path / "out", "some", GeneratorExit())
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
+def test_after_an_error_the_part_stays(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        write(tmp_path / "out", "some", error)
+    assert names(tmp_path) == ["out.part"]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(VidclfError, match=r"^cannot write .*out\.part: No space left on device$"):
+        write(tmp_path / "out", "some", OSError(28, "No space left on device"))
+
+
+def test_a_part_left_over_is_kept_until_the_next_is_written(tmp_path: Path) -> None:
+    (tmp_path / "out.part").write_text("precious")
+    part = PartFile(tmp_path / "out")
+    assert (tmp_path / "out.part").read_text() == "precious"
+    with part as path:
+        path.write_text("new")
+    assert (tmp_path / "out").read_text() == "new"
+
+
+def test_keep_suffix_for_writers_that_look_at_it(tmp_path: Path) -> None:
+    with PartFile(tmp_path / "out.mp4", keep_suffix=True) as part:
+        assert part.name == "out.part.mp4"
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("old")
+    with pytest.raises(UsageError, match=r"out exists; --force"):
+        PartFile(tmp_path / "out")
+    write(tmp_path / "out", "new", force=True)
+    assert (tmp_path / "out").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("folder", "is a folder"), ("file/out", "File exists|Not a directory"), ("x" * 300, "File name too long")],
+)
+def test_an_impossible_path_is_told_at_once(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=reason):
+        PartFile(tmp_path / name)
+    assert names(tmp_path) == ["file", "folder"]
