@@ -91,7 +91,9 @@ class Capture:
                 corrupt = f" ({source.corrupt} corrupt packets)" if source.corrupt else ""
                 after = f" after {self.start:g} s" if self.start else ""
                 raise VidclfError(f"no picture could be decoded from {source.name}{after}{corrupt}")
-            if source.frames and not self.start and index < ENDS_EARLY * source.frames:
+            # Frames alone are no proof: an edit list may hide some, and then the duration is the shorter one too.
+            is_short = index + source.corrupt < ENDS_EARLY * (source.frames or 0)
+            if is_short and not self.start and pts * source.time_base < ENDS_EARLY * (source.duration or float("inf")):
                 log.warning("%s ends early: it says it has %d frames, it has %d", source.name, source.frames, index)
 
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
