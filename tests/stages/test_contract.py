@@ -88,7 +88,7 @@ def test_a_single_frame_is_no_problem(stage: Any) -> None:
 
 
 def alike(one: list[Frame], two: list[Frame]) -> bool:
-    """The same detections; boxes may differ by a pixel or two, as OpenCV's KNN learns from a random choice of frames."""
+    """The same detections; boxes may differ by a pixel or two, as OpenCV's KNN learns from random frames."""
     pairs = [pair for f, g in zip(one, two, strict=True) for pair in zip(f.detections, g.detections, strict=True)]
     near = all(np.allclose(d.box, e.box, atol=2) for d, e in pairs)
     return near and all((d.track, d.label) == (e.track, e.label) for d, e in pairs)
