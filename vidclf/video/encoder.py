@@ -14,7 +14,7 @@ from typing import Any
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
@@ -104,7 +104,6 @@ class Encoder:
         quality: int | None = None,
         sound: Source | None = None,
     ):
-        os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own way to be told not to print
         codec = _first_that_opens(tuple(encoders), _even(size))
         fragment = min(FRAGMENT_SECONDS, float(FRAGMENT_FRAMES / rate))
         options = {"flush_packets": "1", "max_interleave_delta": str(int(fragment * 1_000_000))}
@@ -148,6 +147,8 @@ class Encoder:
             "src_color_range": ColorRange.JPEG,
             "dst_colorspace": Colorspace.ITU709 if is_709 else Colorspace.ITU601,
             "dst_color_range": context.color_range,
+            # Without the second, everything is a level or two too dark.
+            "interpolation": Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
         }
         self._reformatter = VideoReformatter()
 
@@ -197,6 +198,7 @@ def _options(codec: str, quality: int | None) -> dict[str, str]:
         speed = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
         return {"crf": level, "b": "0", **speed}
     if codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "0")  # its own way to be told not to print
         return {"crf": level, "preset": "9", "svtav1-params": "pred-struct=1:lookahead=0"}
     if codec in ("mpeg4", "mjpeg"):
         return {"qmin": level, "qmax": level}
@@ -220,7 +222,9 @@ def opens(encoder: str, size: tuple[int, int] = (640, 360)) -> bool:
     """Whether an encoder works on this machine for pictures of (width, height); being listed does not prove it."""
     try:
         context: Any = av.CodecContext.create(encoder, "w")
+        context.options = _options(encoder, None)
         context.width, context.height, context.pix_fmt = *size, "yuv420p"
+        context.color_range = ColorRange.JPEG if encoder == "mjpeg" else ColorRange.MPEG
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         context.open()
         return True

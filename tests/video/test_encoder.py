@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import index_of, picture
+from vidclf.errors import UsageError, VidclfError
+from vidclf.video.encoder import CONTAINERS, ENCODERS, Encoder, check_codec, opens
+from vidclf.video.opening import open_source
+
+HELD = {  # what each suffix can hold, of the codecs we name
+    ".mp4": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".m4v": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".mov": "h264 hevc mpeg4 mjpeg",
+    ".mkv": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".webm": "av1 vp9",
+    ".avi": "h264 av1 vp9 mpeg4 mjpeg ffv1",
+    ".ts": "h264 hevc mpeg4",
+}
+PAIRS = [(suffix, codec) for suffix, codecs in HELD.items() for codec in codecs.split()]
+
+
+def encode(path: Path, images: list[np.ndarray], codec: str | None = None, quality: int | None = None) -> None:
+    container, encoders = check_codec(path, codec, hardware=False)
+    height, width = images[0].shape[:2]
+    encoder = Encoder(path, container, encoders, (width, height), Fraction(25), Fraction(1, 12_800), quality)
+    for number, image in enumerate(images):
+        encoder.write(image, round(Fraction(number, 25) / encoder.time_base))
+    encoder.close()
+
+
+def decode(path: Path) -> list[np.ndarray]:
+    """As any player does it: with the colours that the file says, or else that everybody guesses."""
+    from vidclf.video.decoder import Upright
+
+    upright = Upright()
+    with open_source(str(path)) as container:
+        return [upright(shot) for shot in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), PAIRS)
+def test_every_codec_in_every_container(
+    tmp_path: Path, suffix: str, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"out{suffix}"
+    _, encoders = check_codec(path, codec, hardware=False)
+    if not opens(encoders[-1]):
+        pytest.skip(f"{encoders[-1]} does not work here")
+    encode(path, [picture(i) for i in range(12)], codec)
+    with open_source(str(path)) as container:
+        assert container.streams.video[0].codec.canonical_name == codec
+        times = [shot.dts if suffix == ".avi" else shot.pts for shot in container.decode(video=0)]
+    assert len(times) == 12
+    assert [index_of(image) for image in decode(path)] == list(range(12))
+    assert capfd.readouterr() == ("", "")  # x265 and SVT-AV1 like to print
+
+
+@pytest.mark.parametrize("suffix", list(CONTAINERS))
+def test_a_container_refuses_a_codec_it_cannot_hold_before_anything_is_opened(suffix: str) -> None:
+    for codec in set(ENCODERS) - set(HELD[suffix].split()):
+        with pytest.raises(UsageError, match=rf"^a {suffix} file cannot hold {codec}; it can hold "):
+            check_codec(Path(f"out{suffix}"), codec)
+
+
+def test_an_encoder_may_be_named(tmp_path: Path) -> None:
+    assert check_codec(tmp_path / "out.mp4", "libx264") == ("mp4", ["libx264"])
+    with pytest.raises(UsageError, match="unknown codec 'nosuch'; one of h264, hevc, "):
+        check_codec(tmp_path / "out.mp4", "nosuch")
+    with pytest.raises(UsageError, match="unknown codec 'aac'"):
+        check_codec(tmp_path / "out.mp4", "aac")
+    with pytest.raises(UsageError, match=r"cannot write \.xyz \(out\.xyz\); one of \.mp4, "):
+        check_codec(tmp_path / "out.xyz", None)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg"])
+def test_quality_makes_files_smaller(tmp_path: Path, codec: str) -> None:
+    random = np.random.default_rng(1)
+    images = [random.integers(0, 256, (72, 96, 3), np.uint8) for _ in range(5)]
+    sizes = []
+    for quality in (5, 30):
+        encode(tmp_path / f"{quality}.mkv", images, codec, quality)
+        sizes.append((tmp_path / f"{quality}.mkv").stat().st_size)
+    assert sizes[1] < sizes[0] * 0.8
+
+
+@pytest.mark.parametrize("quality", [0, 63])
+@pytest.mark.parametrize("codec", list(ENCODERS))
+def test_the_ends_of_the_quality_scale_work_or_are_refused_in_one_line(
+    tmp_path: Path, codec: str, quality: int
+) -> None:
+    try:
+        encode(tmp_path / "out.mkv", [picture(i) for i in range(3)], codec, quality)
+    except VidclfError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(decode(tmp_path / "out.mkv")) == 3
+
+
+@pytest.mark.parametrize("size", [(96, 72), (128, 720)])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "ffv1"])
+def test_colours_survive(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
+    """Below 720 lines BT.601, from there BT.709: a mistake in either shifts green by a dozen levels and more."""
+    patches = [(0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 60, 60), (60, 200, 60), (60, 60, 200)]
+    width, height = size
+    image = np.zeros((height, width, 3), np.uint8)
+    for i, colour in enumerate(patches):
+        image[:, i * width // 6 : (i + 1) * width // 6] = colour
+    encode(tmp_path / "out.mkv", [image] * 3, codec, quality=5)
+    shown = decode(tmp_path / "out.mkv")[-1]
+    for i, colour in enumerate(patches):
+        middle = shown[height // 2, (2 * i + 1) * width // 12]
+        assert np.abs(middle.astype(int) - colour).max() <= 4, f"{colour} became {middle}"
+
+
+@pytest.mark.parametrize("size", [(97, 73), (1, 1), (2, 2), (16, 16), (33, 2)])
+def test_odd_and_tiny_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+    container, encoders = check_codec(tmp_path / "out.mp4", None, hardware=False)
+    encoder = Encoder(tmp_path / "out.mp4", container, encoders, size, Fraction(25), Fraction(1, 25))
+    assert encoder.size == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    encoder.write(np.full((encoder.size[1], encoder.size[0], 3), 99, np.uint8), 0)
+    encoder.close()
+    assert decode(tmp_path / "out.mp4")[0].shape == (encoder.size[1], encoder.size[0], 3)
+
+
+def test_the_index_is_written_at_the_end(tmp_path: Path) -> None:
+    """While it grows an MP4 is made of fragments; when it is done players can seek in it and know its length."""
+    encode(tmp_path / "out.mp4", [picture(i) for i in range(50)])
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.frames == 50
+        assert float(stream.duration * stream.time_base) == pytest.approx(2.0)
+        container.seek(1_900_000)
+        assert next(container.decode(video=0)).time <= 1.9
