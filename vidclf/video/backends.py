@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import av.error
 import cv2
 import numpy as np
 
@@ -50,8 +52,8 @@ class OpenCvWriter:
     def close(self, _: Fraction | None = None) -> None:
         """OpenCV's writer tells of no failure, so the file is asked how many frames it holds."""
         self._writer.release()
-        held = round(cv2.VideoCapture(str(self._part), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT))
-        if abs(held - self._written) > 1:
+        held = _frames_in(self._part)
+        if held < self._written:
             raise VidclfError(f"cannot write {self._part}: of {self._written} frames {held} arrived; is the disk full?")
 
 
@@ -96,16 +98,19 @@ class SkVideoWriter:
             return
         try:
             process.stdin.close()
+            if process.wait():
+                raise self._failed()
         except OSError:
             raise self._failed() from None
-        if process.wait():
-            raise self._failed()
+        finally:
+            self._writer.DEVNULL.close()
+            self._said.close()
 
     def _failed(self) -> VidclfError:
         self._writer._proc.wait()
         self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip().splitlines()
-        return VidclfError(f"cannot write {self._part}: ffmpeg says: {said[-1] if said else 'nothing'}")
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return VidclfError(f"cannot write {self._part}: ffmpeg says: {lines[-1] if lines else 'nothing'}")
 
 
 def _writer_class() -> Any:
@@ -136,6 +141,14 @@ def _writer_class() -> Any:
 
 
 WRITERS: dict[str, type[OpenCvWriter | SkVideoWriter]] = {"opencv": OpenCvWriter, "skvideo": SkVideoWriter}
+
+
+def _frames_in(path: Path) -> int:
+    try:
+        with av.open(str(path)) as container:
+            return sum(packet.size > 0 for packet in container.demux(video=0))
+    except (av.error.FFmpegError, IndexError):
+        return 0
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

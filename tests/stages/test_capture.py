@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.clips import MARK, blocks, index_of, picture, rotate_metadata, write_clip
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Frame
+from vidclf.stages.capture import Capture
+
+
+def read(path: Path | str, **options: object) -> list[Frame]:
+    return list(Capture(str(path), **options)())
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [index_of(frame.image) for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 30, rate=25, sound="aac")
+
+
+def test_frames_are_what_the_design_says(clip: Path) -> None:
+    frames = read(clip)
+    source = frames[0].source
+    assert source.name == str(clip)
+    assert (source.size, source.rate, source.frames, source.live) == ((96, 72), 25, 30, False)
+    assert source.duration == pytest.approx(1.2, abs=0.05)
+    assert source.ended
+    assert [frame.index for frame in frames] == list(range(30)) == numbers(frames)
+    assert [frame.time for frame in frames] == pytest.approx([i / 25 for i in range(30)])
+    for frame in frames:
+        assert frame.source is source
+        assert (frame.image.shape, frame.image.dtype) == ((72, 96, 3), np.uint8)
+        assert frame.image.flags.c_contiguous and frame.image.flags.writeable
+
+
+def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
+    times = [0, 0.1, 0.15, 0.5, 0.51, 2]
+    for suffix in ("mp4", "mkv"):
+        assert [f.time for f in read(write_clip(tmp_path / f"a.{suffix}", times=times))] == pytest.approx(
+            times, abs=5e-4
+        )
+
+
+@pytest.mark.parametrize(("degrees", "size"), [(90, (72, 96)), (180, (96, 72)), (270, (72, 96))])
+def test_rotated_clips_come_out_upright(tmp_path: Path, degrees: int, size: tuple[int, int]) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 3)
+    rotate_metadata(path, degrees)
+    frames = read(path)
+    assert frames[0].source.size == size
+    turned = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[degrees]
+    for number, frame in enumerate(frames):
+        expected = cv2.rotate(picture(number), turned)
+        assert frame.image.flags.c_contiguous
+        assert frame.image.shape == expected.shape
+        assert np.abs(cv2.blur(frame.image, (9, 9)).astype(int) - cv2.blur(expected, (9, 9))).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("tenbit.mp4", {"pix_fmt": "yuv420p10le"}),
+        ("tenbit.mkv", {"pix_fmt": "yuv422p10le", "codec": "libx265", "x265-params": "log-level=none"}),
+        ("444.mp4", {"pix_fmt": "yuv444p"}),
+        ("odd.mp4", {"pix_fmt": "yuv444p", "size": (97, 73)}),
+        ("full.mp4", {"context_color_range": 2}),
+        ("bt709.mp4", {"context_colorspace": 1}),
+        ("jpeg.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "time_base": Fraction(1, 30)}),
+        ("alpha.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuva420p"}),
+        ("alpha.nut", {"codec": "png", "pix_fmt": "rgba"}),
+        ("palette.gif", {"codec": "gif", "pix_fmt": "bgr8", "rate": 10, "time_base": Fraction(1, 100)}),
+        ("rgb.mkv", {"codec": "ffv1", "pix_fmt": "bgr0"}),
+    ],
+)
+def test_every_kind_of_pixel_becomes_bgr_of_the_right_colours(tmp_path: Path, name: str, options: dict) -> None:
+    frames = read(write_clip(tmp_path / name, 10, **options))
+    width, height = options.get("size", (96, 72))
+    assert numbers(frames) == list(range(10))
+    tolerance = 20 if name.endswith("gif") else 8
+    for frame in frames:
+        assert frame.image.shape == (height, width, 3)
+        assert np.abs(blocks(frame.image)[0] - MARK).max() < tolerance
+
+
+def test_grey_is_black_to_white(tmp_path: Path) -> None:
+    frame = read(write_clip(tmp_path / "grey.mkv", 1, codec="ffv1", pix_fmt="gray"))[0]
+    assert blocks(frame.image)[0, 3] == pytest.approx([224] * 3, abs=4)
+    assert blocks(frame.image)[1, 0] == pytest.approx([32] * 3, abs=4)
+
+
+@pytest.mark.parametrize("pattern", ["%04d.png", "*.png"])
+def test_a_pattern_of_pictures(tmp_path: Path, pattern: str) -> None:
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"{number + 7:04d}.png"), picture(number))
+    frames = read(tmp_path / pattern, rate=5)
+    assert numbers(frames) == list(range(12))
+    assert [frame.time for frame in frames] == pytest.approx([i / 5 for i in range(12)])
+    assert frames[0].source.uri is None
+
+
+def test_a_single_picture(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "one.png"), picture(5))
+    assert numbers(read(tmp_path / "one.png")) == [5]
+
+
+def test_stride_gives_every_so_many_th_and_counts_the_others(clip: Path) -> None:
+    frames = read(clip, stride=4)
+    assert numbers(frames) == [frame.index for frame in frames] == [0, 4, 8, 12, 16, 20, 24, 28]
+    assert frames[0].source.dropped == {"stride": 22}
+    assert frames[1].time == pytest.approx(4 / 25)
+
+
+def test_max_frames(clip: Path) -> None:
+    frames = read(clip, stride=2, max_frames=3)
+    assert numbers(frames) == [0, 2, 4]
+    assert not frames[0].source.ended
+
+
+def test_start_counts_frames_anew_and_times_from_the_source(clip: Path) -> None:
+    frames = read(clip, start=0.4, max_frames=2)
+    assert [(f.index, index_of(f.image)) for f in frames] == [(0, 10), (1, 11)]
+    assert [f.time for f in frames] == pytest.approx([0.4, 0.44])
+    assert frames[0].source.begin == 0.4
+
+
+def test_size_scales_and_keeps_the_shape(clip: Path) -> None:
+    frame = read(clip, size=(48, 72), max_frames=1)[0]
+    assert frame.image.shape == (72, 48, 3)
+    assert frame.source.size == (48, 72)
+    assert not frame.image[:17].any()
+    assert not frame.image[-17:].any()
+    assert index_of(frame.image[18:54]) == 0
+
+
+def test_the_best_of_two_video_tracks(tmp_path: Path, clip: Path) -> None:
+    small = write_clip(tmp_path / "small.mp4", 5, size=(32, 24))
+    with av.open(str(small)) as a, av.open(str(clip)) as b, av.open(str(tmp_path / "two.mkv"), "w") as both:
+        tracks = [(s, both.add_stream_from_template(s)) for s in (a.streams.video[0], b.streams.video[0])]
+        for stream, track in tracks:
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = track
+                    both.mux(packet)
+    assert {frame.image.shape for frame in read(tmp_path / "two.mkv")} == {(72, 96, 3)}
+
+
+def test_sound_alone_is_no_video(tmp_path: Path, clip: Path) -> None:
+    with av.open(str(clip)) as container, av.open(str(tmp_path / "sound.m4a"), "w") as sound:
+        track = sound.add_stream_from_template(container.streams.audio[0])
+        for packet in container.demux(audio=0):
+            if packet.size:
+                packet.stream = track
+                sound.mux(packet)
+    with pytest.raises(VidclfError, match=r"sound\.m4a has no video track \(it holds: audio\)$"):
+        read(tmp_path / "sound.m4a")
+
+
+def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
+    with pytest.raises(VidclfError, match=r"no picture could be decoded from .*clip\.mp4 after 5 s"):
+        read(clip, start=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": ""}, "capture needs a source"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"start": -1}, "start must be at least 0 seconds, got -1"),
+        ({"max_frames": 0}, "max_frames must be at least 1, got 0"),
+        ({"size": (0, 9)}, "size must be at least 1x1, got 0x9"),
+        ({"rate": 0}, "rate must be above 0, got 0"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        Capture(**({"source": "clip.mp4"} | options))
+
+
+def test_it_can_be_run_again(clip: Path) -> None:
+    capture = Capture(str(clip), stride=3)
+    assert numbers(list(capture())) == numbers(list(capture()))

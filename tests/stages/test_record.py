@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.frames import make_frames, make_source
+from vidclf.channel import Aborted
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Detection, Frame
+from vidclf.stages.record import COLUMNS, Record
+
+SUFFIXES = [".jsonl", ".csv", ".parquet"]
+
+
+def detected(count: int = 6) -> Iterator[Frame]:
+    """Frame i has i % 3 detections."""
+    for frame in make_frames(count, make_source('äöü, "quoted".mp4')):
+        for number in range(frame.index % 3):
+            frame.detections.append(
+                Detection(
+                    (1, 2, 30 + number, 20),
+                    score=0.987654,
+                    kind="motion",
+                    track=None if number else 7,
+                    label="" if number else "T-shirt/top",
+                    label_score=1 / 3,
+                )
+            )
+        yield frame
+
+
+def record(stream: Iterable[Frame], path: Path, **options: bool) -> list[Frame]:
+    return list(Record(str(path), **options)(stream))
+
+
+def rows(path: Path) -> list[dict]:
+    """What is in a record of any kind, as Python values."""
+    if ".parquet" in path.name:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pylist()
+    if ".jsonl" in path.name:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    kinds = {"string": str, "int64": int, "int32": int, "float64": float, "float32": float}
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {k: None if v == "" and COLUMNS[k] != "string" else kinds[COLUMNS[k]](v) for k, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+class TestEveryFormat:
+    """All of them hold the same rows."""
+
+    def test_a_row_a_detection(self, tmp_path: Path, suffix: str) -> None:
+        frames = list(detected())
+        assert record(frames, tmp_path / f"out{suffix}") == frames
+        table = rows(tmp_path / f"out{suffix}")
+        assert [list(row) for row in table] == [list(COLUMNS)] * 6
+        assert [row["frame"] for row in table] == [1, 2, 2, 4, 5, 5]
+        assert table[2] == {
+            "source": "äöü, \"quoted\".mp4", "frame": 2, "time": 0.08, "track": None, "kind": "motion",
+            "x0": 1, "y0": 2, "x1": 31, "y1": 20,
+            "score": pytest.approx(0.9877), "label": "", "label_score": pytest.approx(0.3333),
+        }  # fmt: skip
+        assert (table[1]["track"], table[1]["label"]) == (7, "T-shirt/top")
+        assert names(tmp_path) == [f"out{suffix}"]
+
+    def test_also_a_row_a_frame(self, tmp_path: Path, suffix: str) -> None:
+        record(detected(), tmp_path / f"out{suffix}", frames=True)
+        table = rows(tmp_path / f"out{suffix}")
+        assert [row["frame"] for row in table] == [0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 5, 5]
+        empty = {"track": None, "kind": "", "x0": None, "y1": None, "score": None, "label": "", "label_score": None}
+        assert table[0].items() >= empty.items()
+
+    def test_numbers_of_numpy_are_numbers(self, tmp_path: Path, suffix: str) -> None:
+        frame = next(make_frames(1))
+        box = tuple(np.array([1, 2, 3, 4]))
+        frame.detections = [Detection(box, score=np.float32(0.5), track=np.int64(3), label_score=np.float64(0.25))]
+        record([frame], tmp_path / f"out{suffix}")
+        row = rows(tmp_path / f"out{suffix}")[0]
+        assert (row["x0"], row["y1"], row["score"], row["track"], row["label_score"]) == (1, 4, 0.5, 3, 0.25)
+
+    def test_no_detection_is_an_empty_table(self, tmp_path: Path, suffix: str) -> None:
+        record(make_frames(3), tmp_path / f"out{suffix}")
+        assert rows(tmp_path / f"out{suffix}") == []
+
+    def test_more_rows_than_are_held_in_memory(
+        self, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vidclf.stages.record.ROW_GROUP", 10)
+        record(detected(100), tmp_path / f"out{suffix}")
+        assert [row["frame"] for row in rows(tmp_path / f"out{suffix}")] == [
+            i for i in range(100) for _ in range(i % 3)
+        ]
+
+    @pytest.mark.parametrize("error", [Aborted, ValueError, KeyboardInterrupt])
+    def test_after_a_failure_a_readable_part_stays(self, tmp_path: Path, suffix: str, error: type) -> None:
+        def fail() -> Iterator[Frame]:
+            yield from detected()
+            raise error
+
+        with pytest.raises(error):
+            record(fail(), tmp_path / f"out{suffix}")
+        assert names(tmp_path) == [f"out{suffix}.part"]
+        assert len(rows(tmp_path / f"out{suffix}.part")) == 6
+
+    def test_a_source_that_fails_at_once_leaves_nothing(self, tmp_path: Path, suffix: str) -> None:
+        def fail() -> Iterator[Frame]:
+            raise Aborted
+            yield
+
+        with pytest.raises(Aborted):
+            record(fail(), tmp_path / f"out{suffix}")
+        assert names(tmp_path) == []
+
+    def test_closed_early_it_is_complete(self, tmp_path: Path, suffix: str) -> None:
+        stream = iter(Record(str(tmp_path / f"out{suffix}"))(detected(100)))
+        taken = [next(stream) for _ in range(9)]
+        stream.close()
+        assert len(rows(tmp_path / f"out{suffix}")) == sum(len(frame.detections) for frame in taken)
+
+    def test_a_full_disk_is_one_line(self, tmp_path: Path, suffix: str, small_disk: None) -> None:
+        random = np.random.default_rng(1)
+
+        def many() -> Iterator[Frame]:
+            for frame in make_frames(3000):
+                frame.detections = [Detection((0, 0, 9, 9), score=random.random(), label=str(random.random()))]
+                yield frame
+
+        with pytest.raises(VidclfError, match=r"^cannot write .*\.part: .*(File too large|errno 27)") as raised:
+            record(many(), tmp_path / f"out{suffix}")
+        assert "\n" not in str(raised.value)
+        assert names(tmp_path) == [f"out{suffix}.part"]
+
+
+def test_the_first_line_of_jsonl_tells_its_schema(tmp_path: Path) -> None:
+    record(detected(), tmp_path / "out.jsonl")
+    with (tmp_path / "out.jsonl").open(encoding="utf-8") as file:
+        assert json.loads(file.readline()) == {"schema": 1, "columns": list(COLUMNS)}
+
+
+def test_parquet_has_real_types(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    record(make_frames(1), tmp_path / "out.parquet")
+    schema = pq.read_schema(tmp_path / "out.parquet")
+    assert schema.remove_metadata() == pa.schema(list(COLUMNS.items()))
+    assert schema.metadata[b"vidclf_schema"] == b"1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_process_leaves_every_row_it_wrote(tmp_path: Path) -> None:
+    program = """
+import itertools, os, signal, sys
+from tests.stages.test_record import detected
+from vidclf.stages.record import Record
+for frame in Record(sys.argv[1])(detected(100)):
+    if frame.index == 50:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out.jsonl")], timeout=30, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert [row["frame"] for row in rows(tmp_path / "out.jsonl.part")] == [i for i in range(51) for _ in range(i % 3)]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "record needs a path"),
+        ("out.txt", r"cannot record to out\.txt: the suffix must be one of \.jsonl, \.csv, \.parquet"),
+        ("there.jsonl", r"there\.jsonl exists; --force"),
+    ],
+)
+def test_impossible_options_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.jsonl").touch()
+    with pytest.raises(UsageError, match=message):
+        Record(path)
