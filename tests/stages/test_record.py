@@ -17,6 +17,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Detection, Frame
 from vidclf.stages.record import COLUMNS, Record
 
+ROOT = Path(__file__).parents[2]
 SUFFIXES = [".jsonl", ".csv", ".parquet"]
 
 
@@ -173,7 +174,9 @@ for frame in Record(sys.argv[1])(detected(100)):
     if frame.index == 50:
         os.kill(os.getpid(), signal.SIGKILL)
 """
-    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out.jsonl")], timeout=30, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "out.jsonl")], cwd=ROOT, timeout=30, check=False
+    )
     assert ended.returncode == -signal.SIGKILL
     assert [row["frame"] for row in rows(tmp_path / "out.jsonl.part")] == [i for i in range(51) for _ in range(i % 3)]
 
