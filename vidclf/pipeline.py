@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from threading import Thread
 from time import perf_counter
 from typing import Any
@@ -111,6 +112,12 @@ class Pipeline:
             stream = iter(stage(meter if meter.inbox else Channel.of(())))
             try:
                 self._move(stream, meter)
+            except BaseException:
+                # Not always its own failure: a second Ctrl-C, say. It must not take it for the end of its frames.
+                if throw := getattr(stream, "throw", None):
+                    with suppress(Exception):
+                        throw(Aborted())
+                raise
             finally:
                 if close := getattr(stream, "close", None):
                     close()

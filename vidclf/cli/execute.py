@@ -28,6 +28,8 @@ def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tu
     All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
     sources, one that fails is told and does not keep the others from running.
     """
+    from vidclf.video.opening import redact
+
     made: dict[str, Stage] = {}  # items that are alike share one stage, and so a loaded model
     pipelines = []
     for items in jobs:
@@ -38,7 +40,7 @@ def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tu
     books: list[dict[str, Any]] = []
     code = 0
     for items, pipeline in zip(jobs, pipelines, strict=True):
-        source = str(items[0].options["source"])
+        source = redact(str(items[0].options["source"]))
         try:
             with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
                 stats = pipeline.run(watch=show)
