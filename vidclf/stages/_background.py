@@ -10,6 +10,7 @@ import numpy as np
 SHADOW = 0.7  # a shadow is a pixel at least this much as bright as its background; deeper means an object
 NOISE = 36.0  # least variance a pixel is granted: codecs leave still pixels so quiet that a breath would show
 GHOST = 1.1  # an outline this many times as sharp in the background as in the picture is what an object left behind
+WINDOW = 5  # levels of the tone curve that must agree
 ROUND3 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 ROUND5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 SQUARE3 = np.ones((3, 3), np.uint8)
@@ -108,13 +109,14 @@ class Scene:
     def __init__(self, background: Background, image: np.ndarray, hold: int, follow: bool):
         self.shape = image.shape
         self._background, self._hold, self._follow = background, hold, follow
-        self._age = np.zeros(image.shape[:2], np.int32)  # for how many frames there has been an object
+        self._age = np.zeros(image.shape[:2], np.int32)  # frames with an object, less ten for each without
+        self._still = self._age == 0  # pixels that belonged to the background in the last frame
         self._seen = self._picture = image
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Which pixels of the next picture are not background: (height, width) uint8, 0 or 255."""
         self._image, self._picture = image, self._background.picture()
-        self._seen = match_light(image, self._picture, self._age == 0) if self._follow else image
+        self._seen = match_light(image, self._picture, self._still) if self._follow else image
         return self._background.foreground(self._seen)
 
     def is_ghost(self, parts: list[np.ndarray]) -> bool:
@@ -133,13 +135,16 @@ class Scene:
         now, then = (cv2.mean(_edges(picture[around]), outline)[0] for picture in (self._seen, self._picture))
         return then > GHOST * now
 
-    def learn(self, objects: np.ndarray) -> None:
-        """Learn the picture looked at last, but not where there are `objects`, (height, width) uint8, 0 or 255."""
-        self._age = np.where(cv2.dilate(objects, ROUND5), np.minimum(self._age + 1, self._hold + 1), 0)
+    def learn(self, objects: np.ndarray, ghosts: np.ndarray) -> None:
+        """Learn the picture looked at last, but not where objects are; both masks (height, width) uint8, 0 or 255."""
+        there = cv2.dilate(objects, ROUND5) > 0
+        self._still = ~there & (ghosts == 0)
+        # Counted down, not reset: something half learned comes and goes, and must not be held afresh each time.
+        self._age = np.clip(self._age + np.where(there, 1, -10), 0, 2 * self._hold)
         # A tenth of the change of light is learned, so that the background drifts to the new one: else the noise of
         # an evening would for ever be stretched to noon.
         lesson = cv2.addWeighted(self._seen, 0.9, self._image, 0.1, 0) if self._follow else self._image.copy()
-        held = (self._age > 0) & (self._age <= self._hold)
+        held = there & (self._age <= self._hold)
         lesson[held] = self._picture[held]
         self._background.learn(lesson)
 
@@ -160,17 +165,21 @@ def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) ->
 
 def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarray:
     """(256,) uint8: for each value today, what it was then; from two (n,) uint8 samples of the same pixels."""
-    values = np.arange(256)
     by_level = np.sort((then >> 4).astype(np.uint16) * 256 + now)  # level by level, each in the order of its values
     edges = np.searchsorted(by_level, np.arange(17) * 256)
-    middles = ((edges[:-1] + edges[1:]) // 2)[np.diff(edges) >= least]
-    if len(middles) < 2:
-        return values.astype(np.uint8)
-    today = (by_level[middles] & 255) + np.arange(len(middles)) * 1e-3  # strictly increasing, so that it inverts
-    past = np.sort(then)[middles].astype(float)
-    today = np.concatenate([[min(-1e-3, today[0] - 1)], np.maximum.accumulate(today), [256]])
-    curve = np.interp(values, today, np.concatenate([[0], past, [255]]))
-    return np.rint(curve).astype(np.uint8)
+    counts, middles = np.diff(edges), (edges[:-1] + edges[1:]) // 2
+    seen = middles[counts >= least]
+    if len(seen) < 3:
+        return np.arange(256, dtype=np.uint8)
+    past = np.sort(then)[seen].astype(float)
+    change = (by_level[seen] & 255) - past
+    # Light changes neighbouring levels alike; a level that differs from both sides is full of something that moved.
+    first = np.clip(np.arange(len(change)) - WINDOW // 2, 0, max(0, len(change) - WINDOW))
+    change = np.array([np.median(change[i : i + WINDOW]) for i in first])
+    today = np.maximum.accumulate(past + change) + np.arange(len(past)) * 1e-3  # strictly rising, so that it inverts
+    white = max(today[-1] + 1, 255 * today[-1] / max(1, past[-1]))  # beyond the brightest level, light is in proportion
+    today, past = np.concatenate([[min(-1, today[0] - 1)], today, [white]]), np.concatenate([[0], past, [255]])
+    return np.rint(np.interp(np.arange(256), today, past)).astype(np.uint8)
 
 
 def _edges(picture: np.ndarray) -> np.ndarray:

@@ -92,10 +92,14 @@ class Motion:
     def _find(self, scene: Scene, image: np.ndarray) -> list[list[np.ndarray]] | None:
         """Each object as the outlines of its parts, the largest first; None if the scene is another one."""
         mask = scene.look(image)
-        if np.count_nonzero(mask) > JUMP * mask.size:
+        found = self._objects(mask)
+        if np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
             return None
-        objects = [parts for parts in self._objects(mask) if not scene.is_ghost(parts)]
-        scene.learn(_fill([part for parts in objects for part in parts], mask.shape))
+        objects: list[list[np.ndarray]] = []
+        ghosts: list[list[np.ndarray]] = []
+        for parts in found:
+            (ghosts if scene.is_ghost(parts) else objects).append(parts)
+        scene.learn(_fill_all(objects, mask), _fill_all(ghosts, mask))
         return objects
 
     def _shrink(self, image: np.ndarray) -> np.ndarray:
@@ -142,6 +146,10 @@ def _fill(outlines: list[np.ndarray], shape: tuple[int, ...], offset: tuple[int,
     mask = np.zeros(shape[:2], np.uint8)
     cv2.drawContours(mask, outlines, -1, 255, cv2.FILLED, offset=offset)
     return mask
+
+
+def _fill_all(objects: list[list[np.ndarray]], like: np.ndarray) -> np.ndarray:
+    return _fill([part for parts in objects for part in parts], like.shape)
 
 
 def _to_detection(parts: list[np.ndarray], searched: np.ndarray, image: np.ndarray) -> Detection:
