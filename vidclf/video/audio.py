@@ -46,6 +46,8 @@ class Audio:
         self._tracks: dict[int, _Copied | _Transcoded] = {}
         for stream in self._source.streams.audio:
             try:
+                if not stream.rate:
+                    raise ValueError("it does not say how many samples a second it has")
                 kind = _Copied if _can_hold(output.format.name, stream) else _Transcoded
                 self._tracks[stream.index] = kind(stream, output)
             except (av.error.FFmpegError, ValueError) as error:
@@ -65,17 +67,17 @@ class Audio:
     def close(self) -> None:
         """Flush what the codecs hold back and let go of the source."""
         for track in self._tracks.values():
-            self._output.mux(track.flush())
+            with suppress(ValueError):
+                self._output.mux(track.flush())
         self._source.close()
 
     def _mux(self, packet: Packet[Any]) -> None:
         track = self._tracks[packet.stream_index]
         try:
             converted = track.convert(packet, round(self._shift / packet.time_base))
-        except (av.error.InvalidDataError, ValueError) as error:
+            self._output.mux(converted if track.starts_early else _from_zero(converted))
+        except ValueError as error:  # PyAV's "invalid data" and "invalid argument" are such; a full disk is not
             log.debug("a packet of sound is left out: %s", reason(error))
-            return
-        self._output.mux(converted if track.starts_early else _from_zero(converted))
 
     def _time(self, packet: Packet[Any]) -> Fraction:
         assert packet.dts is not None
