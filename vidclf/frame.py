@@ -29,7 +29,7 @@ class Source:
     origin: Fraction = Fraction(0)  # seconds that its own clock shows at its start; already taken off every pts
     begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
     ended: bool = False  # its capture read it to the end
-    uri: str | None = None  # what FFmpeg opens to read it again (for its audio); None for live sources
+    uri: str | None = None  # what FFmpeg opens to read its sound; None where there is none, as for live sources
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
 

@@ -31,8 +31,9 @@ class Write:
 
     codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the
     suffix. hardware: take a hardware encoder where one works. quality: the codec's own scale, smaller is better
-    (h264: 0..51). fps: write at this constant rate instead of the source's own timestamps; the duration stays.
-    size: (width, height) to scale to, aspect ratio kept. audio: carry the source's sound over.
+    (h264: 0..51). fps: write at this constant rate instead of the source's own timestamps (which avi rounds to the
+    source's average rate); the duration stays. size: (width, height) to scale to, aspect ratio kept.
+    audio: carry the source's sound over.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
     force: overwrite an existing file.
     The file is PATH.part while it is written, playable at any time, and gets its name when it is complete.

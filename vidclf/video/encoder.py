@@ -132,6 +132,8 @@ class Encoder:
         stream.width, stream.height = _even(size) if halves_colour else size
         if codec == "mpeg4" and time_base.denominator > MPEG4_CLOCK:
             time_base = Fraction(1, 60_000)
+        if stream.codec.canonical_name == "hevc" and self._output.format.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players know no other
         stream.time_base = context.time_base = time_base
         context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
         # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
