@@ -205,3 +205,13 @@ def test_a_name_with_brackets_is_shown_as_it_is(vidclf: Run) -> None:
     assert code == 0
     assert "[red]a[b].mp4: " in err
     assert "wrote [x].mp4\n" in err
+
+
+def test_a_record_can_go_to_stdout(vidclf: Run) -> None:
+    code, out, _ = vidclf("run", SAMPLE, "--max-frames", 60, "--record", "-")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert rows[0]["schema"] == 1
+    assert len(rows) > 10
+    assert names() == set()
+    assert "cannot share stdout" in vidclf("run", SAMPLE, "other.mp4", "--record", "-")[2]

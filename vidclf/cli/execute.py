@@ -18,6 +18,7 @@ from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
+from vidclf.stages.record import STDOUT
 from vidclf.stats import add_up
 from vidclf.video.part import PartFile
 
@@ -63,9 +64,15 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     console.print(closing_table(stats), soft_wrap=False)
     for line in closing_lines(stats):
         console.print(line)
-    for path in (Path(item.options["path"]) for item in items if item.name in ("write", "record")):
+    for path in outputs(items):
         if path.exists():
             console.print(f"wrote {path}")
+
+
+def outputs(items: list[Item]) -> list[Path]:
+    """The files that a pipeline's stages will write."""
+    paths = (item.options["path"] for item in items if item.name in ("write", "record"))
+    return [Path(path) for path in paths if path != STDOUT]
 
 
 @contextmanager

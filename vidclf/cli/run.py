@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE, RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, set_up_logging, write_json
+from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, write_json
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
+from vidclf.stages.record import STDOUT
 from vidclf.video.part import PartFile
 
 
@@ -19,7 +20,7 @@ from vidclf.video.part import PartFile
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
 @click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name.")
 @click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable.")
-@click.option("--record", type=click.Path(path_type=Path), help="A row a detection, as .jsonl, .csv or .parquet.")
+@click.option("--record", type=click.Path(path_type=Path), help="A row a detection: .jsonl, .csv, .parquet, or - .")
 @click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns.")
 @click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector.")
 @click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name.")
@@ -70,6 +71,8 @@ def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> P
     """The output file for one source: the target itself, or a file named after the source in the target folder."""
     if target is None or not (several or target.is_dir()):
         return target
+    if str(target) == STDOUT:
+        raise UsageError("several sources cannot share stdout; name a folder")
     if several and target.suffix and not target.is_dir():
         raise UsageError(f"several sources need a folder for their outputs, got {target}")
     stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
@@ -84,8 +87,3 @@ def _refuse_clashes(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:
             if path.resolve() in taken:
                 raise UsageError(f"{path} would overwrite {taken[path.resolve()]}")
             taken[path.resolve()] = "another output"
-
-
-def outputs(items: list[Item]) -> list[Path]:
-    """The files that a pipeline's stages will write."""
-    return [Path(item.options["path"]) for item in items if item.name in ("write", "record")]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Self
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
 from vidclf.video.part import PartFile
 
 SCHEMA = 1
+STDOUT = "-"
 # Column: the type Parquet gives it.
 COLUMNS = {
     "source": "string",
@@ -33,7 +36,7 @@ ROW_GROUP = 10_000  # rows Parquet holds before it writes them
 
 
 class Record:
-    """Write a row for every detection to `path`: .jsonl, .csv or .parquet, all with the same columns.
+    """Write a row for every detection to `path`: .jsonl, .csv or .parquet, all with the same columns; - is stdout.
 
     frames: also a row for every frame, with no box and empty labels, so that frames without detections show.
     force: overwrite an existing file. The file gets its name when it is complete; `path`.part until then.
@@ -43,21 +46,32 @@ class Record:
         if not str(path):
             raise UsageError("record needs a path")
         self.path = Path(path)
+        self.frames, self.force = frames, force
+        if str(path) == STDOUT:
+            return
         if self.path.suffix.lower() not in TABLES:
             raise UsageError(f"cannot record to {self.path.name}: the suffix must be one of {', '.join(TABLES)}")
-        self.frames, self.force = frames, force
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
-        with PartFile(self.path, self.force) as part, TABLES[self.path.suffix.lower()](part) as table:
+        with self._table() as table:
             for frame in chain(first, frames):
                 if self.frames:
                     table.write(_row(frame, None))
                 for detection in frame.detections:
                     table.write(_row(frame, detection))
                 yield frame
+
+    @contextmanager
+    def _table(self) -> Iterator[JsonLines | Csv | Parquet]:
+        if str(self.path) == STDOUT:
+            with JsonLines(None) as table:
+                yield table
+            return
+        with PartFile(self.path, self.force) as part, TABLES[self.path.suffix.lower()](part) as table:
+            yield table
 
 
 def _row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
@@ -75,34 +89,26 @@ def _row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
     return row
 
 
-class Table(Protocol):
-    """A context manager that takes rows."""
-
-    def __enter__(self) -> Table: ...
-    def __exit__(self, *error: object) -> None: ...
-    def write(self, row: dict[str, Any]) -> None: ...
-
-
 class _Lines:
-    """A text file, a row a line, each line on disk at once: what a killed process finished stays."""
+    """A text file, or stdout, a row a line, each line on disk at once: what a killed process finished stays."""
 
-    def __init__(self, part: Path):
-        self.file: IO[str] = part.open("w", encoding="utf-8", newline="", buffering=1)
+    def __init__(self, part: Path | None):
+        self.file = part.open("w", encoding="utf-8", newline="", buffering=1) if part else sys.stdout
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def write(self, row: dict[str, Any]) -> None:
-        raise NotImplementedError
+        if self.file is sys.stdout:
+            self.file.flush()
+        else:
+            self.file.close()
 
 
 class JsonLines(_Lines):
     """JSON, a line a row; the first line is a header."""
 
-    def __init__(self, part: Path):
+    def __init__(self, part: Path | None):
         super().__init__(part)
         self.file.write(json.dumps({"schema": SCHEMA, "columns": list(COLUMNS)}) + "\n")
 
@@ -113,7 +119,7 @@ class JsonLines(_Lines):
 class Csv(_Lines):
     """Comma-separated values with a line of column names; null is the empty field."""
 
-    def __init__(self, part: Path):
+    def __init__(self, part: Path | None):
         super().__init__(part)
         self._writer = csv.DictWriter(self.file, list(COLUMNS), lineterminator="\n")
         self._writer.writeheader()
