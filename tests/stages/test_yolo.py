@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -82,10 +84,68 @@ def test_the_mask_lies_over_the_object() -> None:
     )
 
 
-def test_loading_ultralytics_leaves_opencv_its_threads(segmenter: str) -> None:
-    before = cv2.getNumThreads()
-    load_detector(segmenter)
-    assert cv2.getNumThreads() == before
+def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter: str) -> None:
+    frames = [*noise(2), *noise(2, size=(96, 128))]
+    mixed = [frames[0], frames[2], frames[1], frames[3]]
+    stage = Yolo(segmenter, classes=[], confidence=0.1, image_size=160, batch=4, device="cpu", max_objects=5)
+    together = [[d.box for d in frame.detections] for frame in stage(Channel.of(mixed))]
+    for frame in mixed:
+        frame.detections = []
+    alone = [[d.box for d in frame.detections] for one in mixed for frame in stage(Channel.of([one]))]
+    assert together == alone
+
+
+ALONE = """
+import os, sys
+import cv2, numpy, torch
+def state():
+    return cv2.getNumThreads(), torch.get_num_threads(), numpy.get_printoptions(), dict(os.environ)
+before = state()
+from vidclf.channel import Channel
+from vidclf.errors import UsageError
+from vidclf.models.detector import load_detector
+from vidclf.stages import Yolo
+from tests.frames import make_frames
+assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64)(Channel.of(make_frames(2))))) == 2
+assert state() == before, (before, state())
+from ultralytics.utils import ONLINE
+from ultralytics.utils.events import events
+assert not ONLINE and not events.enabled
+
+class Bomb:
+    def __reduce__(self):
+        return os.mkdir, ("exploded",)
+torch.save({"model": Bomb()}, sys.argv[2])
+try:
+    load_detector(sys.argv[2])
+except UsageError as error:
+    assert "is not a detector that ultralytics can load" in str(error) and "\\n" not in str(error), error
+else:
+    raise AssertionError("loaded")
+"""
+
+
+def test_ultralytics_is_silent_and_leaves_the_process_and_the_folder_as_they_were(
+    segmenter: str, tmp_path: Path
+) -> None:
+    """In a process of its own: its first import is what prints, asks for the internet, and takes the threads away.
+
+    Nor does it run code that hides in a checkpoint, which would leave a folder here.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("YOLO_", "PYTEST_"))}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "YOLO_CONFIG_DIR": str(tmp_path / "config")}
+    (tmp_path / "here").mkdir()
+    (tmp_path / "config").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", ALONE, segmenter, str(tmp_path / "bomb.pt")],
+        cwd=tmp_path / "here",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut short"])

@@ -6,23 +6,34 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from vidclf.errors import UsageError
 
 # Names ultralytics publishes weights under: a family, a size (n, s, m, l, x) and, to get masks, -seg.
 PUBLISHED = re.compile(r"(yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?(\.pt)?")
 PAGE = "https://docs.ultralytics.com/models/"
+# Read by ultralytics once, as it is imported.
+QUIET = {
+    "YOLO_VERBOSE": "false",
+    "YOLO_AUTOINSTALL": "false",  # a missing package is ours to report, not its to install
+    "YOLO_OFFLINE": "true",  # no usage reports, and no look-up of names that may take long where there is no internet
+    "ULTRALYTICS_SAFE_LOAD": "true",  # a .pt file is a pickle: build known classes only, run no code from it
+}
 
 
-def load_detector(weights: str) -> Any:
-    """An `ultralytics.YOLO` from a file, an exported model's folder, or a published name.
+def load_detector(weights: str, device: str = "cpu", half: bool = False) -> Any:
+    """An `ultralytics.YOLO` from a file, an exported model's folder, or a published name, ready for that device.
 
     A published name is looked for in the working folder and in the cache, then downloaded into the cache.
-    A .pt file is a pickle: ultralytics is asked to load tensors and known classes only (weights_only).
+    A .pt file is a pickle, which may run code as it is loaded; ultralytics (from 8.4) is asked to refuse that, so a
+    checkpoint with classes of its own is refused too, unless ULTRALYTICS_SAFE_LOAD=false says that it is trusted.
     Raises UsageError when there is no such model, it cannot be downloaded, or it is none.
     """
     path = find_weights(weights)
@@ -30,8 +41,11 @@ def load_detector(weights: str) -> Any:
     if not path.exists():
         _download(path, ultralytics)
     try:
-        model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
-        names = model.names
+        with _undisturbed():
+            model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
+            names = model.names
+            if model.task in ("detect", "segment"):  # the first prediction builds the network: now, not amid frames
+                model.predict(np.zeros((32, 32, 3), np.uint8), device=device, half=half, verbose=False)
     except Exception as error:  # whatever torch, OpenVINO or ONNX Runtime raise on a file that is no model
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_first_line(error)}") from None
     if model.task not in ("detect", "segment") or not names:
@@ -61,16 +75,35 @@ def cache_folder() -> Path:
 
 
 def _import_quietly() -> Any:
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # a missing package is ours to report, not its to install
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
-    threads = cv2.getNumThreads()
+    if "ultralytics" not in sys.modules:
+        import torch  # noqa: F401 - before ultralytics, which would have it start with one thread
+
+        with _undisturbed():
+            os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+            import ultralytics
+
+            ultralytics.utils.LOGGER.setLevel(logging.ERROR)
     import ultralytics
 
-    cv2.setNumThreads(threads)  # importing it takes OpenCV's threads away from every other stage
-    ultralytics.utils.LOGGER.setLevel(logging.ERROR)
-    ultralytics.utils.SETTINGS["sync"] = False  # no usage reports
     return ultralytics
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put back what ultralytics changes for the whole process: threads, the environment, how numbers are printed."""
+    import torch
+
+    environment, printing = dict(os.environ), np.get_printoptions()
+    threads = cv2.getNumThreads(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads[0])
+        torch.set_num_threads(threads[1])
+        np.set_printoptions(**printing)
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 def _download(path: Path, ultralytics: Any) -> None:

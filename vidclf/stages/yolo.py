@@ -62,25 +62,29 @@ class Yolo:
         if self._model is None:
             from vidclf.models.detector import load_detector
 
-            self._model = load_detector(self.weights)
+            self._model = load_detector(self.weights, device, self.half and device != "cpu")
         model = self._model
         wanted = self._class_numbers(model.names)
         # An exported model has its batch built in, mostly of one.
         batch = self.batch if Path(self.weights).suffix in (".pt", "") and not Path(self.weights).is_dir() else 1
         while group := frames.take(batch):
-            results = model.predict(
-                [frame.image for frame in group],
-                conf=self.confidence,
-                iou=self.iou,
-                imgsz=self.image_size,
-                half=self.half and device != "cpu",
-                device=device,
-                classes=wanted,
-                max_det=self.max_objects,
-                verbose=False,
-            )
-            for frame, result in zip(group, results, strict=True):
-                frame.detections += to_detections(result)
+            by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
+            for frame in group:
+                by_size.setdefault(frame.image.shape, []).append(frame)
+            for alike in by_size.values():
+                results = model.predict(
+                    [frame.image for frame in alike],
+                    conf=self.confidence,
+                    iou=self.iou,
+                    imgsz=self.image_size,
+                    half=self.half and device != "cpu",
+                    device=device,
+                    classes=wanted,
+                    max_det=self.max_objects,
+                    verbose=False,
+                )
+                for frame, result in zip(alike, results, strict=True):
+                    frame.detections += to_detections(result)
             yield from group
 
     def _class_numbers(self, names: dict[int, str]) -> list[int] | None:
