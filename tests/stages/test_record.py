@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,9 @@ class TestEveryFormat:
         stream.close()
         assert len(rows(tmp_path / f"out{suffix}")) == sum(len(frame.detections) for frame in taken)
 
-    def test_a_full_disk_is_one_line(self, tmp_path: Path, suffix: str, small_disk: None) -> None:
+    def test_a_full_disk_is_one_line(
+        self, tmp_path: Path, suffix: str, small_disk: AbstractContextManager[None]
+    ) -> None:
         random = np.random.default_rng(1)
 
         def many() -> Iterator[Frame]:
@@ -142,7 +145,10 @@ class TestEveryFormat:
                 frame.detections = [Detection((0, 0, 9, 9), score=random.random(), label=str(random.random()))]
                 yield frame
 
-        with pytest.raises(VidclfError, match=r"^cannot write .*\.part: .*(File too large|errno 27)") as raised:
+        with (
+            small_disk,
+            pytest.raises(VidclfError, match=r"^cannot write .*\.part: .*(File too large|errno 27)") as raised,
+        ):
             record(many(), tmp_path / f"out{suffix}")
         assert "\n" not in str(raised.value)
         assert names(tmp_path) == [f"out{suffix}.part"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
@@ -119,12 +120,12 @@ class TestEveryBackend:
         assert look(tmp_path / "out.mp4").indices == [0]
 
     def test_a_full_disk_is_one_line(
-        self, tmp_path: Path, backend: str, small_disk: None, capfd: pytest.CaptureFixture[str]
+        self, tmp_path: Path, backend: str, small_disk: AbstractContextManager[None], capfd: pytest.CaptureFixture[str]
     ) -> None:
         noise = np.random.default_rng(1).integers(0, 256, (144, 192, 3), np.uint8)
         source = make_source(size=(192, 144))
         frames = (Frame(source, i, i, np.roll(noise, i, 0)) for i in range(60))
-        with pytest.raises(VidclfError, match=r"^cannot write .*part") as raised:
+        with small_disk, pytest.raises(VidclfError, match=r"^cannot write .*part") as raised:
             write(frames, tmp_path / "out.mp4", backend=backend)
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "out.mp4").exists()
