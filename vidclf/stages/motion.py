@@ -14,6 +14,7 @@ from vidclf.stages._background import Background, Knn, Mog2, Reference, Scene
 
 Method = Literal["mog2", "knn", "reference"]
 THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}  # OpenCV's own for the first two, A's for the third
+WIDTHS = {"mog2": 320, "knn": 320, "reference": 640}  # on the sample clip as good as 640, the whole 1.6 times as fast
 JUMP = 0.7  # more of the frame than this changed at once: the light or the scene did, not an object
 CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, not a part
 
@@ -34,7 +35,7 @@ class Motion:
     hold: frames for which something that stopped still counts as an object before it is learned (not knn).
     adapt: how much of each frame the `reference` picture takes in where nothing moves; 0: it never changes.
     merge: two parts one above the other are one object if at most this share of the frame's height is between them.
-    width: larger pictures are searched in a copy whose longer side has so many pixels.
+    width: larger pictures are searched in a copy whose longer side has so many pixels: 320 if None, reference: 640.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Motion:
         hold: int = 300,
         adapt: float = 0.01,
         merge: float = 0.04,
-        width: int = 640,
+        width: int | None = None,
     ):
         if method not in get_args(Method):
             raise UsageError(f"motion: method must be one of {', '.join(get_args(Method))}, got {method!r}")
@@ -66,11 +67,12 @@ class Motion:
             raise UsageError(f"motion: adapt must be 0 to 1, got {adapt}")
         if not 0 <= merge <= 1:
             raise UsageError(f"motion: merge must be 0 to 1 (a share of the frame's height), got {merge}")
-        if width < 32:
+        if width is not None and width < 32:
             raise UsageError(f"motion: width must be at least 32 pixels, got {width}")
         self.method, self.min_area, self.max_objects = method, min_area, max_objects
         self.history, self.threshold = history, THRESHOLDS[method] if threshold is None else threshold
-        self.shadows, self.hold, self.adapt, self.merge, self.width = shadows, hold, adapt, merge, width
+        self.width = WIDTHS[method] if width is None else width
+        self.shadows, self.hold, self.adapt, self.merge = shadows, hold, adapt, merge
         self._lessons = 0  # how often relearn() was called
 
     def relearn(self) -> None:
