@@ -114,12 +114,13 @@ def build(items: Iterable[Item]) -> Pipeline:
 
 def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     """The class (or function that makes a stage) behind a built-in name or `module:Class`."""
+    place = f"{where}: " if where else ""
     if ":" not in name:
         if name not in STAGES:
             guess = get_close_matches(name, STAGES, 1)
             hint = f"; did you mean {guess[0]}?" if guess else ""
             choices = ", ".join(STAGES)
-            raise UsageError(f"{where}: unknown stage {name!r}{hint} (built in: {choices}; your own: module:Class)")
+            raise UsageError(f"{place}unknown stage {name!r}{hint} (built in: {choices}; your own: module:Class)")
         name = STAGES[name]
     module, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
@@ -127,9 +128,9 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{where}: cannot import {module!r}: {error}") from None
+        raise UsageError(f"{place}cannot import {module!r}: {error}") from None
     except AttributeError:
-        raise UsageError(f"{where}: module {module!r} has no {attribute!r}") from None
+        raise UsageError(f"{place}module {module!r} has no {attribute!r}") from None
 
 
 def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
