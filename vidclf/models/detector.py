@@ -47,7 +47,7 @@ def load_detector(weights: str, device: str = "cpu", half: bool = False) -> Any:
             if model.task in ("detect", "segment"):  # the first prediction builds the network: now, not amid frames
                 model.predict(np.zeros((32, 32, 3), np.uint8), device=device, half=half, verbose=False)
     except Exception as error:  # whatever torch, OpenVINO or ONNX Runtime raise on a file that is no model
-        raise UsageError(f"{weights} is not a detector that ultralytics can load: {_first_line(error)}") from None
+        raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
     if model.task not in ("detect", "segment") or not names:
         raise UsageError(f"{weights} is a {model.task} model; detection needs one for detect or segment")
     return model
@@ -113,7 +113,7 @@ def _download(path: Path, ultralytics: Any) -> None:
     try:
         ultralytics.utils.downloads.attempt_download_asset(path)
     except Exception as error:
-        raise UsageError(f"{path.name} could not be downloaded ({_first_line(error)}): {advice}") from None
+        raise UsageError(f"{path.name} could not be downloaded ({_reason(error)}): {advice}") from None
     if not path.is_file():
         raise UsageError(f"{path.name} could not be downloaded: {advice}")
 
@@ -128,5 +128,7 @@ def _task(path: Path) -> str | None:
     return str(yaml.safe_load(metadata.read_text(encoding="utf-8")).get("task", "detect"))
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0][:200]}"
+def _reason(error: Exception) -> str:
+    """The error in one line of bearable length, without the prefix ultralytics shouts."""
+    text = re.sub(r"^ERROR\W+", "", " ".join(str(error).split())) or "no reason given"
+    return f"{type(error).__name__}: {text[:200]}"

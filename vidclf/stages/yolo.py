@@ -72,20 +72,27 @@ class Yolo:
             for frame in group:
                 by_size.setdefault(frame.image.shape, []).append(frame)
             for alike in by_size.values():
-                results = model.predict(
-                    [frame.image for frame in alike],
-                    conf=self.confidence,
-                    iou=self.iou,
-                    imgsz=self.image_size,
-                    half=self.half and device != "cpu",
-                    device=device,
-                    classes=wanted,
-                    max_det=self.max_objects,
-                    verbose=False,
-                )
-                for frame, result in zip(alike, results, strict=True):
-                    frame.detections += to_detections(result)
+                while alike:
+                    # By powers of two: the libraries beneath torch keep memory for every size of batch they meet.
+                    some = 1 << (len(alike).bit_length() - 1)
+                    self._detect(model, alike[:some], device, wanted)
+                    del alike[:some]
             yield from group
+
+    def _detect(self, model: Any, frames: list[Frame], device: str, wanted: list[int] | None) -> None:
+        results = model.predict(
+            [frame.image for frame in frames],
+            conf=self.confidence,
+            iou=self.iou,
+            imgsz=self.image_size,
+            half=self.half and device != "cpu",
+            device=device,
+            classes=wanted,
+            max_det=self.max_objects,
+            verbose=False,
+        )
+        for frame, result in zip(frames, results, strict=True):
+            frame.detections += to_detections(result)
 
     def _class_numbers(self, names: dict[int, str]) -> list[int] | None:
         numbers = {name: number for number, name in names.items()}
