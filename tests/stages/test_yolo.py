@@ -220,3 +220,21 @@ def test_real_people_are_found(shared: Path, weights: str) -> None:
     Pipeline([Capture(clip, stride=16), Yolo(str(shared / "detectors" / weights))]).run(watch=watch)
     assert found / true >= 0.85
     assert found / detected >= 0.75
+
+
+def test_without_ultralytics_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ultralytics", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_Missing("ultralytics"), *sys.meta_path])
+    with pytest.raises(UsageError, match=r"needs ultralytics \(pip install ultralytics\)"):
+        load_detector("yolo11n")
+
+
+class _Missing:
+    """Makes one package look as if it were not installed."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self.name:
+            raise ModuleNotFoundError(f"No module named {name!r}")

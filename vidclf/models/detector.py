@@ -80,8 +80,10 @@ def _import_quietly() -> Any:
 
         with _undisturbed():
             os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-            import ultralytics
-
+            try:
+                import ultralytics
+            except ModuleNotFoundError as error:
+                raise UsageError(f"the stage yolo needs ultralytics (pip install ultralytics): {error}") from None
             ultralytics.utils.LOGGER.setLevel(logging.ERROR)
     import ultralytics
 
