@@ -20,7 +20,7 @@ from vidclf.video.part import PartFile
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
 @click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name.")
 @click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable.")
-@click.option("--record", type=click.Path(path_type=Path), help="A row a detection: .jsonl, .csv, .parquet, or - .")
+@click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")
 @click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns.")
 @click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector.")
 @click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name.")
