@@ -142,6 +142,15 @@ def test_several_sources_share_the_stages_and_have_a_ledger_each() -> None:
     assert {name: entry["finished"] for name, entry in stats["sources"].items()} == {"a": 30, "b": 20}
 
 
+def test_a_source_that_is_named_twice_has_two_ledgers() -> None:
+    stats = Pipeline([[Frames(30, "a"), Frames(20, "a")], Pass()]).run()
+    assert stats["ledger"]["finished"] == 50
+    assert sorted((name, entry["finished"]) for name, entry in stats["sources"].items()) in (
+        [("a", 20), ("a (2)", 30)],
+        [("a", 30), ("a (2)", 20)],
+    )
+
+
 def test_a_live_source_never_waits_and_what_is_late_is_counted() -> None:
     class Camera(Frames):
         live = True

@@ -166,7 +166,9 @@ class Pipeline:
         wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
         sources = list({source: None for meter in self._meters for source in list(meter.read)})
         reason = "failed" if self._error else "stopped"
-        ledgers = {s.name: ledger(s, self._meters, self._tally, reason) for s in sources}
+        names = unique([source.name for source in sources])
+        books = [ledger(source, self._meters, self._tally, reason) for source in sources]
+        ledgers = dict(zip(names, books, strict=True))
         total = add_up(ledgers.values())
         busiest = max(self._meters, key=lambda meter: meter.busy, default=None)
         return {
@@ -187,6 +189,11 @@ def name_of(stage: Stage) -> str:
     """A stage's name in stats and errors: its class's, as a pipeline file would write it (SaveCrops: save-crops)."""
     name = getattr(stage, "__name__", None) or type(stage).__name__
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def unique(names: list[str]) -> list[str]:
+    """The names, those that were there before with a number: a, b, a (2)."""
+    return [name if (n := names[:i].count(name)) == 0 else f"{name} ({n + 1})" for i, name in enumerate(names)]
 
 
 def peak_rss() -> int:
