@@ -1,8 +1,10 @@
+from threading import Event, Thread
+
 import pytest
 import torch
 
 from vidclf.errors import UsageError
-from vidclf.models.device import check_device, choose_device
+from vidclf.models.device import check_device, choose_device, torch_threads
 
 
 def test_auto_is_a_device_that_is_there() -> None:
@@ -20,3 +22,41 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert check_device("cuda:99") == "cuda:99"
     with pytest.raises(UsageError, match=r"device cuda:99 is not there: \d+ CUDA device"):
         choose_device("cuda:99")
+
+
+def test_a_thread_that_starts_late_is_not_given_the_threads_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A classifier that takes half of the cores must not slow a detector down that begins after it."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    began, seen, over = Event(), {}, Event()
+
+    def classifier() -> None:
+        with torch_threads(share=0.5):
+            began.set()
+            over.wait(10)
+            seen["classifier"] = torch.get_num_threads()
+
+    def detector() -> None:
+        began.wait(10)
+        with torch_threads():
+            seen["detector"] = torch.get_num_threads()
+        over.set()
+
+    before = torch.get_num_threads()
+    threads = [Thread(target=classifier), Thread(target=detector)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert seen == {"classifier": 2, "detector": 4}
+    assert torch.get_num_threads() == before
+    torch.set_num_threads(before)  # for whoever comes next: the process now hands out four
+
+
+def test_on_one_core_there_is_still_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    try:
+        with torch_threads(share=0.5):
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
-from vidclf.models.device import check_device, choose_device
+from vidclf.models.device import check_device, choose_device, torch_threads
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
@@ -46,15 +45,18 @@ class Classify:
         self._model: Classifier | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
+        # Crops are small and the other stages are busy too: threads that wait for each other at every layer would
+        # mostly wait for a core.
+        with torch_threads(share=0.5):
+            yield from self._classify(frames)
+
+    def _classify(self, frames: Channel) -> Iterator[Frame]:
         import torch
 
         from vidclf.models.classifier import to_tensor
 
         device = choose_device(self.device)
         model = self._load(device)
-        # Crops are small and the other stages are busy too: threads that wait for each other at every layer would
-        # mostly wait for a core. torch keeps this number per thread, so a detector keeps its own.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         warned = False
         while group := frames.take(self.batch):
             detections = [d for frame in group for d in frame.detections if d.crop is not None]

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, clip_box
-from vidclf.models.device import check_device, choose_device
+from vidclf.models.device import check_device, choose_device, torch_threads
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
@@ -58,6 +58,10 @@ class Yolo:
         self._model: Any = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
+        with torch_threads():
+            yield from self._detect_all(frames)
+
+    def _detect_all(self, frames: Channel) -> Iterator[Frame]:
         device = choose_device(self.device)
         if self._model is None:
             from vidclf.models.detector import load_detector
