@@ -151,6 +151,11 @@ def test_help_answers_without_the_heavy_packages(arguments: list[str]):
     assert not modules_after("from vidclf.cli.main import main", call) & HEAVY
 
 
+def test_the_list_of_commands_answers_without_even_numpy():
+    call = "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0"
+    assert not modules_after("from vidclf.cli.main import main", call) & {"numpy", "cv2", "rich", "yaml", "psutil"}
+
+
 def test_the_motion_path_imports_nothing_of_ultralytics(tmp_path):
     """A program that uses this path alone uses nothing of ultralytics, and nothing under its licence, AGPL-3.0."""
     import av
