@@ -1,10 +1,12 @@
 import subprocess
 import sys
+from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create
 from vidclf.models.zoo import FASHION_MNIST, NETWORKS
 from vidclf.preprocess import Preprocess
@@ -18,8 +20,9 @@ def test_predecessors_have_their_published_parameter_counts(name: str, count: in
     assert create(name).parameter_count == count
 
 
-def test_lean_has_at_most_300_000_parameters() -> None:
-    assert create("lean").parameter_count <= 300_000
+@pytest.mark.parametrize(("name", "most"), [("lean", 300_000), ("lean-small", 130_000)])
+def test_our_own_are_small(name: str, most: int) -> None:
+    assert create(name).parameter_count <= most
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -49,8 +52,46 @@ def test_probabilities_are_softened_by_the_temperature() -> None:
     assert (soft.amax(1) < sharp.amax(1)).all()
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of torch's, and no network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("Network is unreachable")
+
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_pretrained_weights_are_torchvisions(cache: Path) -> None:
+    from torchvision.models import ResNet18_Weights, resnet18
+
+    torch.manual_seed(4)
+    theirs = resnet18().state_dict()
+    cache.mkdir(parents=True)
+    torch.save(theirs, cache / ResNet18_Weights.IMAGENET1K_V1.url.rpartition("/")[2])
+    model = create("resnet18", ["cat", "dog"], pretrained=True).eval()
+    ours = {name.removeprefix("network."): value for name, value in model.network.state_dict().items()}
+    assert [name for name in theirs if not torch.equal(theirs[name], ours[name])] == ["fc.weight", "fc.bias"]
+    assert model(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)).shape == (1, 2)
+
+
+def test_pretrained_weights_that_cannot_be_had(cache: Path) -> None:
+    with pytest.raises(
+        VidclfError, match=r"resnet18 cannot be downloaded \(.*unreachable.*\): put https://.*\.pth into"
+    ):
+        create("resnet18", pretrained=True)
+    with pytest.raises(UsageError, match=r"no pretrained weights for lean \(there are for: resnet18\)"):
+        create("lean", pretrained=True)
+    with pytest.raises(UsageError, match="pretrained weights are not drawn: init must be own, got 'b'"):
+        create("resnet18", pretrained=True, init="b")
+
+
 def test_an_unknown_name_is_refused_with_the_choices() -> None:
-    with pytest.raises(UsageError, match=r"unknown model 'leaan' .*lean, simple-cnn, v1, v2, v3, resnet18"):
+    with pytest.raises(
+        UsageError, match=r"unknown model 'leaan' .*lean, lean-small, lean-large, simple-cnn, v1, v2, v3, resnet18"
+    ):
         create("leaan")
 
 

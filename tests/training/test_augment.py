@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vidclf.training.augment import augment
+from vidclf.training.augment import augment, augment_all, mix
 from vidclf.training.config import Config
 
 NOTHING = Config(flip=False, shift=0, warp=0.0, light=0.0, erase=0.0)
@@ -77,3 +77,26 @@ def test_the_same_seed_gives_the_same_crops(crops: torch.Tensor) -> None:
     assert torch.equal(one, augment(crops, Config()))
     assert one.dtype == torch.uint8 and one.shape == crops.shape
     assert not torch.equal(one, augment(crops, Config()))
+
+
+def test_mixup_blends_pairs_and_says_how() -> None:
+    torch.manual_seed(0)
+    crops = torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8)
+    mixed, partner, share = mix(crops, Config(mixup=0.4))
+    expected = share * crops.float() + (1 - share) * crops[partner].float()
+    assert mixed.dtype == torch.uint8 and (mixed.float() - expected).abs().max() <= 0.5
+
+
+def test_cutmix_pastes_a_part_of_the_partner() -> None:
+    torch.manual_seed(3)
+    crops = torch.arange(1, 9, dtype=torch.uint8)[:, None, None, None].expand(8, 1, 28, 28)
+    mixed, partner, share = mix(crops, Config(cutmix=1.0))
+    own = (mixed == crops).float().mean(dim=(1, 2, 3))
+    other = (mixed == crops[partner]).float().mean(dim=(1, 2, 3))
+    moved = partner != torch.arange(8)
+    assert torch.allclose(own[moved], torch.tensor(share)) and torch.allclose(other[moved], torch.tensor(1 - share))
+
+
+def test_any_number_of_crops_is_augmented() -> None:
+    crops = torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8)
+    assert augment_all(crops, Config(), chunk=16).shape == crops.shape

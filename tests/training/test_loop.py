@@ -12,14 +12,15 @@ from tests.idx import bars, write_bars
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
-from vidclf.models import load
+from vidclf.models import create, load, save
 from vidclf.models.checkpoint import read_header
 from vidclf.models.classifier import to_tensor
+from vidclf.preprocess import Preprocess
 from vidclf.stages.classify import Classify
 from vidclf.stages.crop import Crop
 from vidclf.training import data
 from vidclf.training.config import Config
-from vidclf.training.loop import schedule, train
+from vidclf.training.loop import train
 from vidclf.training.progress import Progress, duration
 
 SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
@@ -76,6 +77,55 @@ def test_interrupted_and_resumed_is_undisturbed_bit_for_bit(tmp_path: Path, pict
         one, other = load_file(tmp_path / "whole" / name), load_file(tmp_path / "broken" / name)
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamw", "lr": 0.003, "schedule": "one-cycle", "mixup": 0.5, "class_weights": True},
+        {"cutmix": 1.0, "views": 2, "ema": 0.0, "label_smoothing": 0.1},
+    ],
+)
+def test_so_it_is_with_other_ways_to_learn(tmp_path: Path, pictures: Path, changes: dict[str, object]) -> None:
+    config = Config(**SMALL.to_dict() | changes)  # type: ignore[arg-type]
+    whole = run(tmp_path / "whole", pictures, config)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", pictures, config, progress=Interrupt("epoch 2, step 2 "))
+    assert run(tmp_path / "broken", pictures, config, resume=True) == whole
+    one, other = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "broken"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_student_learns_its_teachers_answers(tmp_path: Path, pictures: Path) -> None:
+    run(tmp_path / "teacher", pictures, Config(epochs=6, batch=20, lr=0.05, ema=0.9, validation=0.1))
+    weights = str(tmp_path / "teacher" / "out.safetensors")
+    distilled = {"model": "lean-small", "distill": (weights,), "distill_share": 1.0, "views": 2}
+    config = Config(**SMALL.to_dict() | distilled)  # type: ignore[arg-type]
+    whole = run(tmp_path / "whole", pictures, config)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", pictures, config, progress=Interrupt("epoch 3, step 2 "))
+    assert run(tmp_path / "broken", pictures, config, resume=True) == whole
+    # With a share of 1 the labels say nothing, so this can only have come from the teacher.
+    many = Config(**config.to_dict() | {"epochs": 20, "views": 0})  # type: ignore[arg-type]
+    assert run(tmp_path / "many", pictures, many)["top1"] >= 60
+
+
+def test_a_teacher_must_know_the_same_classes_and_crops(tmp_path: Path, pictures: Path) -> None:
+    save(tmp_path / "ab.safetensors", create("v1", ["a", "b"]))
+    with pytest.raises(UsageError, match=r"ab\.safetensors knows other classes: a, b"):
+        run(tmp_path / "run", pictures, Config(distill=(str(tmp_path / "ab.safetensors"),)))
+    save(tmp_path / "big.safetensors", create("lean", preprocess=Preprocess(size=32)))
+    with pytest.raises(UsageError, match=r"big\.safetensors takes crops of 32 pixels and 1 channels"):
+        run(tmp_path / "run", pictures, Config(distill=(str(tmp_path / "big.safetensors"),)))
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, pictures: Path) -> None:
+    stuck = Config(epochs=50, batch=32, lr=1e-6, schedule="constant", ema=0.0, validation=0.1, patience=2)
+    run(tmp_path, pictures, stuck)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    tops = [row["valid_top1"] for row in rows]
+    assert len(rows) < 50 and tops.index(max(tops)) == len(tops) - 3
 
 
 def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, pictures: Path) -> None:
@@ -135,15 +185,6 @@ def test_training_and_serving_see_the_same_crop_and_give_the_same_logits(tmp_pat
     assert np.array_equal(garment.probabilities, model.probabilities(trained_on)[0].numpy())
 
 
-def test_the_rate_rises_and_falls() -> None:
-    rates = [schedule(i / 100, 0.1) for i in range(101)]
-    assert rates[0] == 0.01
-    assert max(rates) == pytest.approx(1) and rates.index(max(rates)) == 10
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[100] == pytest.approx(0)
-    assert schedule(0.0, 0.0) == 1
-
-
 def test_settings_outside_their_range_are_refused() -> None:
     with pytest.raises(UsageError, match="epochs must be 1 to 10000, got 0"):
         Config(epochs=0)
@@ -164,3 +205,14 @@ def test_progress_writes_lines_and_on_a_terminal_a_live_one() -> None:
     assert plain.getvalue() == "epoch 1\n"
     assert terminal.getvalue() == "step 1 of 10\repoch 1     \n"
     assert [duration(s) for s in (42, 725, 3725)] == ["42 s", "12 min 05 s", "1 h 02 min"]
+
+
+def test_settings_that_exclude_each_other_are_refused() -> None:
+    with pytest.raises(UsageError, match="schedule must be one of cosine, constant, milestone, one-cycle, got 'steps'"):
+        Config(schedule="steps")
+    with pytest.raises(UsageError, match="schedule milestone wants milestones"):
+        Config(schedule="milestone")
+    with pytest.raises(UsageError, match="mixup and cutmix"):
+        Config(mixup=1.0, cutmix=1.0)
+    with pytest.raises(UsageError, match="pretrained weights there are for resnet18, got lean"):
+        Config(pretrained=True)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import Config
+from vidclf.training.recipes import RECIPES
 
 _DATA = click.option(
     "--data",
@@ -46,18 +48,28 @@ class Duration(click.ParamType):
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one option for every field of `Config`, with its default and its range."""
     for setting in reversed(fields(Config)):
-        flag, about, kind = "--" + setting.name.replace("_", "-"), setting.metadata["about"], type(setting.default)
-        if kind is bool:
-            flag += "/--no-" + setting.name
-        choices: dict[type, Any] = {str: click.Choice(list(NETWORKS)), bool: None}
-        if kind in (int, float):
-            build = click.IntRange if kind is int else click.FloatRange
-            choices[kind] = build(setting.metadata["low"], setting.metadata["high"])
-        sentence = about[0].upper() + about[1:] + "."
-        command = click.option(flag, default=setting.default, type=choices[kind], show_default=True, help=sentence)(
-            command
-        )
+        flag, limits, default = "--" + setting.name.replace("_", "-"), setting.metadata, setting.default
+        about = limits["about"][0].upper() + limits["about"][1:] + "."
+        settings: dict[str, Any] = {"default": default, "show_default": True, "help": about}
+        if isinstance(default, bool):
+            flag += "/--no-" + setting.name.replace("_", "-")
+        elif isinstance(default, tuple):
+            settings |= {"multiple": True, "type": int if "int" in str(setting.type) else str}
+            flag = {"--milestones": "--milestone"}.get(flag, flag)
+        elif "low" in limits:
+            build = click.IntRange if isinstance(default, int) else click.FloatRange
+            settings["type"] = build(limits["low"], limits["high"])
+        else:
+            settings["type"] = click.Choice(limits.get("choices", list(NETWORKS)))
+        command = click.option(flag, setting.name, **settings)(command)
     return command
+
+
+def _with_recipe(ctx: click.Context, recipe: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe, but for those that were given on the command line."""
+    values = RECIPES[recipe] if recipe else {}
+    given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    return settings | {name: value for name, value in values.items() if name not in given}
 
 
 @click.command()
@@ -71,10 +83,13 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run after its last finished epoch.")
 @click.option("--force", is_flag=True, help="Start afresh in a folder that holds a run, replace existing weights.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Settings by name; options given besides win.")
 @click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one a core.")
 @_DEVICE
 @_VERIFY
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
+@click.option("--deterministic", is_flag=True, help="Only algorithms that give the same twice (GPU; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @_settings
 @click.pass_context
@@ -85,14 +100,17 @@ def train(
     folder: Path | None,
     resume: bool,
     force: bool,
+    recipe: str | None,
     time_limit: float | None,
     threads: int | None,
     device: str,
     verify: bool,
+    compiled: bool,
+    deterministic: bool,
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Train a network on Fashion-MNIST and write its weights.
+    """Train a network on Fashion-MNIST or on your own pictures, and write its weights.
 
     An epoch is never lost: Ctrl-C or a crash, then the same command with --resume, ends in the same weights as an
     undisturbed run (on a CPU and without --time-limit, bit for bit).
@@ -100,9 +118,10 @@ def train(
     \b
     Examples:
       vidclf train --model lean --data FashionMNIST --time-limit 20m -o mine.safetensors
-      vidclf train --model v2 --epochs 30 --batch 128 --lr 0.025 --run runs/v2
+      vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
+      vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
-    config = Config(**settings)
+    config = Config(**_with_recipe(ctx, recipe, settings))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
     if not (resume or force):
@@ -121,6 +140,7 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
     try:
         metrics = loop.train(
             config,
@@ -131,6 +151,7 @@ def train(
             resume=resume,
             time_limit=time_limit,
             device=choose_device(device),
+            compiled=compiled,
             progress=Progress(quiet=quiet),
             command=_spelled(ctx),
         )
@@ -198,6 +219,8 @@ def _spelled(ctx: click.Context) -> str:
         value = ctx.params[name]
         if name == "data":
             words += ["--data", "FOLDER"]
+        elif isinstance(value, tuple):
+            words += [word for item in value for word in (option.opts[0], Path(str(item)).name)]
         elif isinstance(value, bool):
             words.append(option.opts[0] if value else option.secondary_opts[0])
         elif name == "time_limit":

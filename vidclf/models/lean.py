@@ -1,4 +1,4 @@
-"""Our own compact network: a residual network of at most 0.3 M parameters for 28x28 crops."""
+"""Our own family of networks for 28x28 crops: one residual shape in three sizes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Lean(nn.Module):
-    """Three stages of residual blocks, each at half the resolution and twice the width of the one before.
+def lean(classes: int, channels: int, size: int) -> Lean:
+    """The default: at most 0.3 M parameters, the best of them for their time."""
+    return Lean(classes, channels, widths=(16, 32, 64), blocks=(1, 2, 3))
 
-    ResNet-20 (He et al. 2015) has three blocks a stage; here the costly ones at full resolution are fewer: two thirds
-    of its multiplications (20 instead of 31 million a 28x28 crop), nine tenths of its parameters.
+
+def lean_small(classes: int, channels: int, size: int) -> Lean:
+    """At most 0.13 M parameters: where every microsecond counts."""
+    return Lean(classes, channels, widths=(16, 32, 48), blocks=(1, 2, 2))
+
+
+def lean_large(classes: int, channels: int, size: int) -> Lean:
+    """The teacher of the other two: twice as wide, four times the work."""
+    return Lean(classes, channels, widths=(32, 64, 128), blocks=(1, 2, 3))
+
+
+class Lean(nn.Module):
+    """Three stages of residual blocks, each at half the resolution of the one before and wider.
+
+    widths: channels of each stage; blocks: how many residual blocks it has. ResNet-20 (He et al. 2015) has three
+    blocks a stage; here the costly ones at full resolution are fewer, which leaves `lean` two thirds of its
+    multiplications (20 instead of 31 million a 28x28 crop) and nine tenths of its parameters.
     """
 
-    def __init__(self, classes: int = 10, channels: int = 1, size: int = 28) -> None:
+    def __init__(self, classes: int, channels: int, widths: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
         super().__init__()
-        widths, blocks = (16, 32, 64), (1, 2, 3)
         self.stem = convolution(channels, widths[0])
         layers: list[nn.Module] = []
         width = widths[0]

@@ -21,6 +21,31 @@ def augment(crops: Tensor, config: Config) -> Tensor:
     return erase(crops, config.erase) if config.erase else crops
 
 
+def augment_all(crops: Tensor, config: Config, chunk: int = 2048) -> Tensor:
+    """`augment` for any number of crops, in chunks, since its coordinates take far more memory than the crops."""
+    return torch.cat([augment(part, config) for part in crops.split(chunk)])
+
+
+def mix(crops: Tensor, config: Config) -> tuple[Tensor, Tensor, float]:
+    """Blend every crop with another one of the batch, as config.mixup or config.cutmix says.
+
+    Returns the crops (uint8), each one's partner, and the share of the crop itself (0..1): the targets are to be
+    blended alike. mixup: Zhang et al. 2017; cutmix: Yun et al. 2019, their share being Beta(alpha, alpha)'s.
+    """
+    partner = torch.randperm(len(crops), device=crops.device)
+    alpha = config.mixup or config.cutmix
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    if config.mixup:
+        blend = share * crops.float() + (1 - share) * crops[partner].float()
+        return blend.round().to(torch.uint8), partner, share
+    rows, columns = crops.shape[2:]
+    high, wide = round(rows * (1 - share) ** 0.5), round(columns * (1 - share) ** 0.5)
+    top, left = (int(torch.randint(0, span + 1, ())) for span in (rows - high, columns - wide))
+    crops = crops.clone()
+    crops[:, :, top : top + high, left : left + wide] = crops[partner, :, top : top + high, left : left + wide]
+    return crops, partner, 1 - high * wide / (rows * columns)
+
+
 def move(crops: Tensor, config: Config) -> Tensor:
     """Mirror half of the crops, shift all by whole pixels, and scale and turn a share of them; float32.
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.models import checkpoint
 from vidclf.models.zoo import create
-from vidclf.preprocess import Preprocess
 from vidclf.training import data, report
-from vidclf.training.augment import augment
+from vidclf.training.augment import augment_all, mix
 from vidclf.training.config import Config
+from vidclf.training.optim import follow, learning_rate, make_optimizer
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, run_tensors
+from vidclf.training.targets import distillation, load_teachers, smoothed, taught
+
+# Mean and standard deviation of the pixels, 0..1. MNIST's are what predecessor A normalised Fashion-MNIST with.
+NORMALISATIONS = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0)}
 
 
 def train(
@@ -33,6 +36,7 @@ def train(
     resume: bool = False,
     time_limit: float | None = None,
     device: str = "cpu",
+    compiled: bool = False,
     progress: Progress | None = None,
     command: str = "",
 ) -> dict[str, Any]:
@@ -42,20 +46,25 @@ def train(
     time_limit: seconds. The learning rate follows whatever is further, the epochs or the clock, so that a run that
     is cut short by the clock still ends annealed. Without it, a CPU run depends on nothing but `config` and the
     number of threads, and an interrupted and resumed one ends in the same weights, bit for bit.
+    compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
     """
     progress = progress or Progress()
-    policy = Preprocess()
-    everything = data.load(data_folder, "train", policy, verify)
-    test = data.load(data_folder, "test", policy, verify).to(device)
-    learning, validation = (part.to(device) for part in data.split(everything, config.validation, config.seed))
+    everything = data.load(data_folder, "train", config.policy, verify)
+    test = data.load(data_folder, "test", config.policy, verify).to(device)
+    learning, validation = (part.to(device) for part in data.split(everything, config.validation))
+    labels, classes = everything.labels, len(everything.labels)
     batch = min(config.batch, len(learning))
     steps = len(learning) // batch
+    weights = data.class_weights(learning.targets, classes) if config.class_weights else None
+    teachers = load_teachers(config.distill, labels, config.policy, device)
 
     torch.manual_seed(config.seed)
-    std, mean = (round(float(value) / 255, 4) for value in torch.std_mean(learning.images.float()))
-    model = create(config.model, everything.labels, policy, mean, std).to(device)
+    mean, std = NORMALISATIONS.get(config.normalise) or measure(learning.images)
+    model = create(config.model, labels, config.policy, mean, std).to(device)
+    model.to(memory_format=torch.channels_last)
+    forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
-    optimizer = _optimizer(model, config)
+    optimizer = make_optimizer(model, config)
     run = Run(folder, config.to_dict(), everything.digest())
     tensors = run_tensors(model, average, optimizer)
     state = run.restore(tensors) if resume else run.start()
@@ -70,51 +79,75 @@ def train(
         clock = (time.monotonic() - begin) / time_limit if time_limit else 0.0
         return max(step / (steps * config.epochs), clock)
 
-    while state.epoch < config.epochs and done(state.epoch * steps) < 1:
-        # Every epoch has a random stream of its own: a resumed run needs no other memory of chance.
-        torch.manual_seed(config.seed * 100_003 + state.epoch + 1)
+    answers: dict[int, Tensor] = {}  # of the teachers, for each version of the crops that comes again
+    while state.epoch < config.epochs and done(state.epoch * steps) < 1 and not out_of_patience(config, state.history):
         epoch_begin = time.monotonic()
+        progress.live(f"epoch {state.epoch + 1}, making crops")
+        # Every version of the crops and every epoch has a random stream of its own: a resumed run needs no other
+        # memory of chance.
+        version = state.epoch % config.views if config.views else state.epoch
+        torch.manual_seed(config.seed * 200_003 + 100_000 + version)
+        crops = augment_all(learning.images, config)
+        if teachers and version not in answers:
+            if not config.views:
+                answers.clear()
+            with mixed_precision(device):
+                answers[version] = taught(teachers, crops, config.distill_temperature)
+        torch.manual_seed(config.seed * 200_003 + state.epoch)
         order = torch.randperm(len(learning)).to(device)
         losses: list[Tensor] = []
+        hits: list[Tensor] = []
         rate = 0.0
         model.train()
         for i in range(steps):
             step = state.epoch * steps + i
             if (share := done(step)) >= 1:
                 break
-            rate = config.lr * schedule(share, config.warmup / config.epochs)
+            rate = learning_rate(config, share)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[i * batch : (i + 1) * batch]
+            inputs, targets = crops[chosen], smoothed(learning.targets[chosen], classes, config.label_smoothing)
+            soft = answers[version][chosen] if teachers else None
+            if config.mixup or config.cutmix:
+                inputs, partner, own = mix(inputs, config)
+                targets = torch.lerp(targets[partner], targets, own)
+                soft = torch.lerp(soft[partner], soft, own) if soft is not None else None
             with mixed_precision(device):
-                logits = model(augment(learning.images[chosen], config))
-                loss = F.cross_entropy(logits.float(), learning.targets[chosen], label_smoothing=config.label_smoothing)
+                logits = forward(inputs).float()
+            loss = F.cross_entropy(logits, targets, weights)
+            if soft is not None:
+                loss = loss.lerp(distillation(logits, soft, config.distill_temperature), config.distill_share)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            _follow(average, model, min(config.ema, (1 + step) / (10 + step)))
+            follow(average, model, min(config.ema, (1 + step) / (10 + step)))
             losses.append(loss.detach())
+            hits.append(report.hits(logits.detach(), learning.targets[chosen]))
             progress.live(f"epoch {state.epoch + 1}, step {i + 1} of {steps}")
 
         state.epoch += 1
         state.seconds = time.monotonic() - begin
-        row = {
-            "epoch": state.epoch,
-            "loss": round(float(torch.stack(losses).mean()), 4) if losses else None,
-            "rate": round(rate, 6),
-            "seconds": round(time.monotonic() - epoch_begin, 1),
-        }
+        row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
+        if losses:
+            row["loss"] = round(float(torch.stack(losses).mean()), 4)
+            row |= report.tops(torch.cat(hits))
         average.eval()
-        top1 = report.evaluate(average, validation)["top1"] if len(validation) else 0.0
-        row["valid_top1"] = top1
+        if len(validation):
+            scores = report.predict(average, validation.images)
+            row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
+            tops = report.tops(report.hits(scores, validation.targets))
+            row |= {f"valid_{name}": value for name, value in tops.items()}
+        row["seconds"] = round(time.monotonic() - epoch_begin, 1)
         state.history.append(row)
-        if top1 >= state.best:
+        # Without validation the last epoch is kept.
+        if (top1 := row.get("valid_top1", 0.0)) >= state.best:
             state.best = top1
             checkpoint.save(run.best, average, epoch=state.epoch, seed=config.seed)
         run.save(state, tensors)
         share = min(1.0, done(state.epoch * steps))
         progress.line(
-            f"epoch {state.epoch}/{config.epochs}  loss {row['loss']}  validation {top1:.2f} %  rate {rate:.4f}  "
+            f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss')}  validation {top1:.2f} %  rate {rate:.4f}  "
             f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
         )
 
@@ -138,11 +171,16 @@ def train(
     return metrics
 
 
-def schedule(done: float, warmup: float) -> float:
-    """The learning rate as a share of the highest: a linear warm-up, then half a cosine down to zero."""
-    if done < warmup:
-        return max(done / warmup, 0.01)
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1 - warmup, 1e-9)))
+def measure(images: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of uint8 pixels, on a scale of 0..1."""
+    std, mean = (round(float(value) / 255, 4) for value in torch.std_mean(images.float()))
+    return mean, max(std, 1e-4)
+
+
+def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:
+    """Have there been config.patience epochs since the best one on validation?"""
+    tops = [row["valid_top1"] for row in history if "valid_top1" in row]
+    return bool(config.patience and tops) and len(tops) - 1 - tops.index(max(tops)) >= config.patience
 
 
 def mixed_precision(device: str) -> AbstractContextManager[Any]:
@@ -153,22 +191,3 @@ def mixed_precision(device: str) -> AbstractContextManager[Any]:
     else:
         able = kind == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
     return torch.autocast(kind, torch.bfloat16, enabled=able)
-
-
-def _optimizer(model: nn.Module, config: Config) -> torch.optim.SGD:
-    """SGD with Nesterov's momentum; only weights decay: biases and normalisations have one dimension."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged network, batch statistics included, towards the trained one."""
-    pairs = [
-        (a, b)
-        for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True)
-        if a.is_floating_point()
-    ]
-    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)

@@ -39,6 +39,16 @@ def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: f
     }
 
 
+def hits(logits: Tensor, targets: Tensor, deep: int = 5) -> Tensor:
+    """(N, deep) bool: is the label the network's first, second ... answer?"""
+    return logits.topk(min(deep, logits.shape[1])).indices == targets[:, None]
+
+
+def tops(hits: Tensor) -> dict[str, float]:
+    """top1 and top5 in percent, of `hits`."""
+    return {"top1": _percent(int(hits[:, 0].sum()), len(hits)), "top5": _percent(int(hits.sum()), len(hits))}
+
+
 def calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over equal bins of confidence, 0..1.
 

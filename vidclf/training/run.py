@@ -92,9 +92,12 @@ def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opt
     """Every tensor of a run by name: the run's own, so they are saved as they are then, and restored in place."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for i, parameter in enumerate(parameters):
-        # An optimiser makes its buffer in the first step; one of zeros does the same and is here from the start.
-        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        tensors[f"momentum.{i}"] = optimizer.state[parameter]["momentum_buffer"]
+    # An optimiser makes its memory in the first step; zeros do the same, and are here from the start.
+    shapes = ("exp_avg", "exp_avg_sq") if isinstance(optimizer, torch.optim.AdamW) else ("momentum_buffer",)
+    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        memory = {name: torch.zeros_like(parameter) for name in shapes}
+        if isinstance(optimizer, torch.optim.AdamW):
+            memory["step"] = torch.tensor(0.0)
+        optimizer.state[parameter] = memory
+        tensors |= {f"{name}.{i}": tensor for name, tensor in memory.items()}
     return tensors

@@ -1,0 +1,59 @@
+"""How the weights move: the optimiser, the learning rate over a run, and the average that is kept."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from vidclf.training.config import Config
+
+
+def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """SGD or AdamW; only weights decay: biases and normalisations have one dimension."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    nesterov = config.nesterov and config.momentum > 0
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
+
+
+def learning_rate(config: Config, done: float) -> float:
+    """The rate when the share `done` (0..1) of the run lies behind."""
+    return config.lr * _shape(config, done)
+
+
+def _shape(config: Config, done: float) -> float:
+    """The rate as a share of the highest."""
+    if config.schedule == "one-cycle":
+        # Smith and Topin 2017: up to the peak in three tenths of the run, then down to nothing; both half cosines.
+        rise = 0.3
+        return 0.04 + 0.96 * _fall(1 - done / rise) if done < rise else _fall((done - rise) / (1 - rise))
+    warmup = min(1.0, config.warmup / config.epochs)
+    if done < warmup:
+        return max(done / warmup, 0.01)
+    if config.schedule == "cosine":
+        return _fall((done - warmup) / max(1 - warmup, 1e-9))
+    if config.schedule == "milestone":
+        epoch = done * config.epochs + 1e-6
+        return config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
+    return 1.0
+
+
+def _fall(x: float) -> float:
+    """Half a cosine, from 1 at 0 down to 0 at 1."""
+    return 0.5 * (1 + math.cos(math.pi * x))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the averaged network, batch statistics included, towards the trained one."""
+    pairs = [
+        (a, b)
+        for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True)
+        if a.is_floating_point()
+    ]
+    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)

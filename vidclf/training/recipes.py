@@ -1,0 +1,33 @@
+"""Named settings: how the predecessors trained their networks, and how ours were trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# LucasVandroux/Fashion-MNIST-PyTorch: a constant rate, one tenth for validation, the best epoch kept.
+_A: dict[str, Any] = {
+    "normalise": "mnist", "epochs": 300, "batch": 256, "lr": 0.015, "schedule": "constant", "warmup": 0.0,
+    "weight_decay": 0.0, "ema": 0.0, "validation": 0.1, "shift": 0, "warp": 0.0, "light": 0.0, "erase": 0.0,
+}  # fmt: skip
+_A_CROPS = {"shift": 4, "erase": 0.5}
+
+# xuehaouwa/Fashion-MNIST: all 60,000 pictures, the last epoch kept.
+_B: dict[str, Any] = {
+    "normalise": "none", "epochs": 60, "batch": 128, "lr": 0.025, "schedule": "milestone", "milestones": (40,),
+    "gamma": 0.3, "warmup": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0, "validation": 0.0, "flip": False,
+    "shift": 0, "warp": 0.0, "light": 0.0, "erase": 0.0,
+}  # fmt: skip
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "simple-cnn-a": {"model": "simple-cnn"} | _A,
+    "simple-cnn-a-crops": {"model": "simple-cnn"} | _A | _A_CROPS,
+    "resnet18-a": {"model": "resnet18"} | _A,
+    "resnet18-a-crops": {"model": "resnet18"} | _A | _A_CROPS,
+    "v1-b": {"model": "v1"} | _B,
+    "v1-b-flip": {"model": "v1"} | _B | {"flip": True},
+    "v2-b": {"model": "v2"} | _B,
+    "v2-b-flip": {"model": "v2"} | _B | {"flip": True},
+    "v3-b": {"model": "v3"} | _B,
+    "v3-b-flip": {"model": "v3"} | _B | {"flip": True},
+    "v3-b-flip-80": {"model": "v3"} | _B | {"flip": True, "lr": 0.015, "epochs": 80},
+}

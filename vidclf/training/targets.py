@@ -1,0 +1,46 @@
+"""What a network is to answer: the labels, softened, and the answers of its teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint
+from vidclf.models.classifier import Classifier
+from vidclf.preprocess import Preprocess
+from vidclf.training.report import predict
+
+
+def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
+    """(N,) class numbers -> (N, classes) probabilities, a share of which is spread over all classes."""
+    return F.one_hot(targets, classes).float() * (1 - smoothing) + smoothing / classes
+
+
+def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preprocess, device: str) -> list[Classifier]:
+    """The teachers, by path or shipped name; raises UsageError on one that knows other classes or other crops."""
+    teachers = [checkpoint.load(name, device).to(memory_format=torch.channels_last) for name in weights]
+    for name, teacher in zip(weights, teachers, strict=True):
+        if tuple(teacher.labels) != tuple(labels):
+            raise UsageError(f"teacher {name} knows other classes: {', '.join(teacher.labels)}")
+        if teacher.preprocess.format != policy.format:
+            size, channels = teacher.preprocess.format
+            raise UsageError(f"teacher {name} takes crops of {size} pixels and {channels} channels, not these")
+    return teachers
+
+
+def taught(teachers: Sequence[Classifier], crops: Tensor, temperature: float) -> Tensor:
+    """The teachers' mean answer to (N, channels, size, size) uint8 crops: (N, classes) softened probabilities."""
+    answers = [torch.softmax(predict(teacher, crops) / temperature, dim=1) for teacher in teachers]
+    return torch.stack(answers).mean(dim=0)
+
+
+def distillation(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
+    """How far the network is from its teachers' softened answers (Hinton et al. 2015), a scalar.
+
+    Multiplied by the squared temperature, so that its gradients do not shrink as answers get softer.
+    """
+    return -(answers * torch.log_softmax(logits / temperature, dim=1)).sum(dim=1).mean() * temperature**2
