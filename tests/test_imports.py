@@ -174,6 +174,6 @@ def test_the_motion_path_imports_nothing_of_ultralytics(tmp_path):
     command = [str(tmp_path / word) if "." in word else word for word in command]
     call = f"try:\n    main({command})\nexcept SystemExit as end:\n    assert end.code == 0"
     modules = modules_after("from vidclf.cli.main import main", call)
-    assert {"av", "torch", "supervision"} <= modules  # it really ran
+    assert {"av", "cv2"} <= modules  # it really ran
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) > 1  # and found the square
-    assert "ultralytics" not in modules
+    assert not modules & {"ultralytics", "supervision"}

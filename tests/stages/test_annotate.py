@@ -7,7 +7,7 @@ from vidclf.frame import Detection, Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages.annotate import Annotate
 from vidclf.stages.drawing import COLOURS, GARMENTS, UNKNOWN, Look, colour_of, colour_of_track
-from vidclf.stages.painter import Rate, to_supervision
+from vidclf.stages.painter import Painter, Rate
 
 WIDTH, HEIGHT = 320, 240
 SOURCE = Source("test", (WIDTH, HEIGHT))
@@ -233,11 +233,13 @@ def test_a_frame_of_another_size_is_drawn_in_its_own_measure():
     assert large[3] - large[1] > 1.5 * (first[3] - first[1])
 
 
-def test_detections_become_supervisions():
-    detections = to_supervision([person(**COAT, track=7), person((1, 2, 3, 4))], [4, 5])
-    assert detections.xyxy.tolist() == [[100, 80, 180, 200], [1, 2, 3, 4]]
-    assert detections.confidence.tolist() == pytest.approx([0.87, 0.87])
-    assert detections.class_id.tolist() == [4, 5]
-    assert detections.tracker_id.tolist() == [7, -1]
-    assert detections["class_name"].tolist() == ["Coat", "person"]
-    assert len(to_supervision([], [])) == 0
+def test_a_trail_forgets_what_is_older_and_those_who_left():
+    frames = [frame(person((i * 4, 100, i * 4 + 20, 150), track=i // 30), index=i) for i in range(60)]
+    stage = Annotate(boxes=False, labels=False, trail=5)
+    x0, _, x1, _ = changed(list(stage(iter(frames)))[-1].image)
+    assert abs(x0 - (55 * 4 + 10)) <= 2
+    assert abs(x1 - (59 * 4 + 10)) <= 2
+    painter = Painter(stage, (WIDTH, HEIGHT))
+    for index in range(600):
+        painter.paint(frame(person(track=index), index=index))
+    assert len(painter.trails) < 300

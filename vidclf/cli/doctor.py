@@ -165,7 +165,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "PyAV": _pyav,
     "hardware encoders": _hardware_encoders,
     "ffmpeg program": _ffmpeg,
-    "supervision": _installed("supervision", "annotate"),
+    "supervision": _installed("supervision", "track"),
     "ultralytics": _installed("ultralytics", "yolo"),
     "pyarrow": _installed("pyarrow", "record to .parquet"),
     "scikit-video": _installed("scikit-video", "one of write's backends"),

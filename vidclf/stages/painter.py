@@ -1,18 +1,18 @@
-"""Draw one source's frames, with supervision's annotators; the conversion to supervision's types lives here.
+"""Draw one source's frames with OpenCV alone, which is loaded anyway.
 
-Imported only once frames flow: supervision takes a second to load.
+supervision's annotators draw the same, pixel by pixel, but take 70 MB and a second to import, and three times as
+long a frame.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import supervision as sv
 
 from vidclf.frame import Box, Detection, Frame
 from vidclf.stages.drawing import COLOURS, OVERLAY, Look, place, text_colour
@@ -20,50 +20,22 @@ from vidclf.stages.drawing import COLOURS, OVERLAY, Look, place, text_colour
 if TYPE_CHECKING:
     from vidclf.stages.annotate import Annotate
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX  # what supervision's LabelAnnotator writes with; OpenCV 5 draws it as TrueType, UTF-8
+FONT = cv2.FONT_HERSHEY_SIMPLEX  # OpenCV 5 draws it as TrueType, UTF-8
 TINT = 0.4  # how much of a mask's colour covers the object
-
-
-def to_supervision(detections: Sequence[Detection], colours: Sequence[int]) -> sv.Detections:
-    """Detections as supervision's type: boxes, scores, names, and tracks (-1 where there is none).
-
-    The class number is the index of the colour, as its annotators take it. Masks stay behind: supervision wants
-    each as large as the frame, megabytes an object.
-    """
-    return sv.Detections(
-        xyxy=np.array([d.box for d in detections], np.float32).reshape(-1, 4),
-        confidence=np.array([d.score for d in detections], np.float32),
-        class_id=np.array(colours, int),
-        tracker_id=np.array([-1 if d.track is None else d.track for d in detections], int),
-        data={"class_name": np.array([d.label or d.kind for d in detections], dtype=str)},
-    )
+BLACK = (0, 0, 0)
 
 
 class Painter:
-    """Draws on the frames of one source: its annotators are made once, and a trail or a rate needs a memory."""
+    """Draws on the frames of one source, all of one size (width, height): a trail or a rate needs a memory."""
 
     def __init__(self, options: Annotate, size: tuple[int, int]) -> None:
         self.options, self.size = options, size
-        self.look = look = Look.of(*size, options.scale)
-        palette = sv.ColorPalette.from_hex(list(COLOURS))
-        self.bgr = [c.as_bgr() for c in palette.colors]
+        self.look = Look.of(*size, options.scale)
+        self.bgr = [_bgr(colour) for colour in COLOURS]
+        self.text_bgr = [_bgr(text_colour(colour)) for colour in COLOURS]
         self.tints = [_tint_table(bgr) for bgr in self.bgr]
-        # A dark line around the coloured one keeps a box visible on a background of its own colour.
-        self.edges = sv.BoxAnnotator(color=sv.Color.BLACK, thickness=look.line + 2 * round(0.5 + look.line / 6))
-        self.boxes = sv.BoxAnnotator(color=palette, thickness=look.line)
-        self.trails = sv.TraceAnnotator(
-            color=palette,
-            position=sv.Position.BOTTOM_CENTER,
-            trace_length=max(1, options.trail),
-            thickness=look.line,
-        )
-        self.captions = sv.LabelAnnotator(
-            color=palette,
-            text_color=sv.ColorPalette.from_hex([text_colour(c) for c in COLOURS]),
-            text_scale=look.text,
-            text_thickness=look.weight,
-            text_padding=look.padding,
-        )
+        self.trails: dict[int, deque[tuple[int, int, int]]] = {}  # track: (frame of this source, x, y), oldest first
+        self.frames = 0
         self.rate = Rate()
 
     def paint(self, frame: Frame) -> None:
@@ -82,17 +54,36 @@ class Painter:
         self._paint_captions(image, detections, colours, [box for box in taken if box])
 
     def _paint_trails(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> None:
-        everything = to_supervision(detections, colours)
-        self.trails.annotate(image, everything[np.array([d.track is not None for d in detections], bool)])
+        """Where the middle of each tracked object's foot was in the latest `trail` frames."""
+        self.frames += 1
+        for detection, colour in zip(detections, colours, strict=True):
+            if detection.track is not None:
+                x0, _, x1, y1 = detection.box
+                trail = self.trails.setdefault(detection.track, deque())
+                trail.append((self.frames, (x0 + x1) // 2, y1))
+                while trail[0][0] <= self.frames - self.options.trail:
+                    trail.popleft()
+                points = np.array([(x, y) for _, x, y in trail], np.int32)
+                cv2.polylines(image, [points], isClosed=False, color=self.bgr[colour], thickness=self.look.line)
+        if self.frames % 256 == 0:  # those who left do not fill the memory of a camera that runs for months
+            oldest = self.frames - self.options.trail
+            self.trails = {track: trail for track, trail in self.trails.items() if trail[-1][0] > oldest}
 
     def _paint_boxes(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> None:
-        boxes = to_supervision(detections, colours)
-        boxes.xyxy[:, 2:] -= 1  # supervision draws the last column and row, ours are exclusive
-        half = self.look.line // 2  # a line is drawn centred: at the frame's border half of it would be lost
-        limits = np.array([*self.size, *self.size]) - 1 - half
-        boxes.xyxy = np.clip(boxes.xyxy, half, np.maximum(limits, half)).astype(np.float32)
-        self.edges.annotate(image, boxes)
-        self.boxes.annotate(image, boxes)
+        line = self.look.line
+        half = line // 2  # a line is drawn centred: at the frame's border half of it would be lost
+        # The last column and row that a line's middle may have; boxes are exclusive there, OpenCV is not.
+        right, bottom = (max(side - 1 - half, half) for side in self.size)
+        corners = []
+        for x0, y0, x1, y1 in (d.box for d in detections):
+            near = min(max(x0, half), right), min(max(y0, half), bottom)
+            corners.append((near, (min(max(x1 - 1, half), right), min(max(y1 - 1, half), bottom))))
+        # A dark line around the coloured one keeps a box visible on a background of its own colour.
+        edge = line + 2 * round(0.5 + line / 6)
+        for near, far in corners:
+            cv2.rectangle(image, near, far, BLACK, edge)
+        for (near, far), colour in zip(corners, colours, strict=True):
+            cv2.rectangle(image, near, far, self.bgr[colour], line)
 
     def _paint_captions(
         self, image: np.ndarray, detections: list[Detection], colours: list[int], taken: list[Box]
@@ -110,10 +101,11 @@ class Painter:
             boxes = [d.box for d in detections]
             plates += place(sizes, boxes, self.size, self.options.position, taken + plates)
             texts, indices = texts + captions, [*indices, *colours]
-        if texts:
-            # LabelAnnotator hangs a plate above the top left corner of its box: that corner is all it is told.
-            anchors = np.array([(x0, y1, x1, y1) for x0, _, x1, y1 in plates], np.float32)
-            self.captions.annotate(image, sv.Detections(xyxy=anchors, class_id=np.array(indices, int)), texts)
+        padding, weight = self.look.padding, self.look.weight
+        for text, plate, colour in zip(texts, plates, indices, strict=True):
+            cv2.rectangle(image, plate[:2], plate[2:], self.bgr[colour], cv2.FILLED)
+            foot = plate[0] + padding, plate[3] - padding
+            cv2.putText(image, text, foot, FONT, self.look.text, self.text_bgr[colour], weight, cv2.LINE_AA)
 
     def _paint_inset(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> Box | None:
         shown = [(d, c) for d, c in zip(detections, colours, strict=True) if d.crop is not None]
@@ -129,8 +121,8 @@ class Painter:
         return frame
 
     def _measure(self, text: str) -> tuple[int, int]:
-        """(width, height) of a caption's plate, as LabelAnnotator makes it."""
-        (width, height), _ = cv2.getTextSize(text, FONT, self.look.text, self.look.weight)
+        """(width, height) of a caption's plate."""
+        width, height = _text_size(text, self.look.text, self.look.weight)
         return width + 2 * self.look.padding, height + 2 * self.look.padding
 
     def _fit(self, text: str) -> str:
@@ -158,6 +150,18 @@ class Rate:
             self.times.popleft()
         elapsed = now - self.times[0]
         return (len(self.times) - 1) / elapsed if elapsed > 0 else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _text_size(text: str, scale: float, weight: int) -> tuple[int, int]:
+    """(width, height) in pixels; kept, as captions come again and OpenCV 5 takes as long to measure as to write."""
+    width, height = cv2.getTextSize(text, FONT, scale, weight)[0]
+    return width, height
+
+
+def _bgr(colour: str) -> tuple[int, int, int]:
+    """'#rrggbb' as OpenCV takes it."""
+    return int(colour[5:7], 16), int(colour[3:5], 16), int(colour[1:3], 16)
 
 
 def _area(box: Box) -> int:
