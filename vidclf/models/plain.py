@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from torch import nn
 
+from vidclf.models.initial import initialise
+
 
 def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two convolutions without batch normalisation."""
     side = ((size - 4) // 2 - 2) // 2
-    return _initialised(
+    return initialise(
         nn.Sequential(
             *_layer(channels, 16, 5, normalise=False),
             nn.MaxPool2d(2),
@@ -21,14 +23,15 @@ def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
             nn.Linear(32 * side * side, 512),
             nn.ReLU(),
             nn.Linear(512, classes),
-        )
+        ),
+        "b",
     )
 
 
 def v2(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two wider convolutions with batch normalisation."""
     side = ((size - 4) // 2 - 2) // 2
-    return _initialised(
+    return initialise(
         nn.Sequential(
             *_layer(channels, 32, 5),
             nn.MaxPool2d(2),
@@ -38,14 +41,15 @@ def v2(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
             nn.Linear(64 * side * side, 512),
             nn.ReLU(),
             nn.Linear(512, classes),
-        )
+        ),
+        "b",
     )
 
 
 def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Three padded convolutions and two large fully connected layers with dropout."""
     side = size // 4
-    return _initialised(
+    return initialise(
         nn.Sequential(
             *_layer(channels, 32, 3, padding=1),
             *_layer(32, 64, 3, padding=1),
@@ -60,7 +64,8 @@ def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
             nn.Linear(2048, 2048),
             nn.ReLU(),
             nn.Linear(2048, classes),
-        )
+        ),
+        "b",
     )
 
 
@@ -68,16 +73,3 @@ def _layer(channels: int, width: int, kernel: int, padding: int = 0, normalise: 
     """Convolution, ReLU and then the batch normalisation, in the originals' order."""
     layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, padding=padding), nn.ReLU()]
     return [*layers, nn.BatchNorm2d(width)] if normalise else layers
-
-
-def _initialised(network: nn.Module) -> nn.Module:
-    """The originals' first values: Xavier normal and N(0, 1) for convolutions, N(1, 0.02) and 0 for normalisations."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.xavier_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.normal_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
-    return network

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from vidclf.errors import VidclfError
+
 
 class ResNet18(nn.Module):
-    """torchvision's network as it is, 7x7 stem of stride 2 included; grey is repeated to its three channels."""
+    """torchvision's network as it is, 7x7 stem of stride 2 included; grey is repeated to its three channels.
 
-    def __init__(self, classes: int = 10, channels: int = 1, size: int = 28) -> None:
+    pretrained: begin with torchvision's ImageNet weights (all but the last layer), downloaded into torch's cache where
+    they are not there yet; raises VidclfError where they can be had from neither.
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 1, size: int = 28, pretrained: bool = False) -> None:
         super().__init__()
         from torchvision.models import resnet18
 
         self.network = resnet18(weights=None)
+        if pretrained:
+            self.network.load_state_dict(imagenet_weights())
         self.network.fc = nn.Linear(self.network.fc.in_features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x.expand(-1, 3, -1, -1))
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """torchvision's tensors, from torch's cache or the network; see `ResNet18`."""
+    import torch
+    from torchvision.models import ResNet18_Weights
+
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    try:
+        tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network (URLError is an OSError); a file of another checksum
+        folder = f"{torch.hub.get_dir()}/checkpoints"
+        raise VidclfError(
+            f"the ImageNet weights of resnet18 cannot be downloaded ({error}): put {weights.url} into {folder}"
+        ) from error
+    return tensors

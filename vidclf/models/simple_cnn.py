@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from vidclf.models.initial import initialise
+
 
 class SimpleCNN(nn.Module):
     """Two convolutions, each with ReLU, batch normalisation and pooling, and two fully connected layers."""
@@ -22,9 +24,7 @@ class SimpleCNN(nn.Module):
         )
         side = (size // 2 + 2) // 2
         self.classifier = nn.Sequential(nn.Linear(64 * side * side, 4096), nn.ReLU(), nn.Linear(4096, classes))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
+        initialise(self, "xavier-uniform")
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x).flatten(1))
