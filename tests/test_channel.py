@@ -6,7 +6,8 @@ from time import sleep
 import pytest
 
 from tests.frames import make_frames, make_source
-from vidclf.channel import Aborted, Channel
+from vidclf.channel import PATIENCE, Aborted, Channel, Patience
+from vidclf.frame import Source
 
 
 def indices(frames: object) -> list[int]:
@@ -57,14 +58,53 @@ def test_the_bytes_of_waiting_pictures_are_bounded_but_one_frame_may_always_wait
     assert tiny.put(frames[0])
 
 
-def test_dropping_forgets_the_oldest_and_counts_it() -> None:
-    source = make_source()
-    channel = Channel(size=2, drop=True)
+def make_camera(name: str = "camera") -> Source:
+    source = make_source(name)
+    source.live = True
+    return source
+
+
+def test_a_live_source_never_waits_its_oldest_frames_are_forgotten_and_counted() -> None:
+    source = make_camera()
+    channel = Channel(size=2, patience=Patience(1))
     for frame in make_frames(5, source):
         assert channel.put(frame)
     channel.close()
     assert indices(channel) == [3, 4]
     assert channel.lost[source] == 3
+
+
+def test_a_live_frame_waits_no_longer_than_the_patience_once_a_fresher_one_is_there() -> None:
+    source = make_camera()
+    channel = Channel(size=32)
+    for frame in make_frames(6, source):
+        channel.put(frame)
+        sleep(0.0 if frame.index % 2 else 2 * PATIENCE)
+    assert indices(channel.take(9)) == [5]  # 4 had waited too long, and so had all before it
+    assert channel.lost[source] == 5
+
+
+def test_a_camera_forgets_none_of_anothers_frames() -> None:
+    slow, fast = make_camera("slow"), make_camera("fast")
+    channel = Channel(size=2)
+    channel.put(next(make_frames(1, slow)))
+    for frame in make_frames(9, fast):
+        channel.put(frame)
+    assert [(frame.source.name, frame.index) for frame in channel.take(9)] == [("slow", 0), ("fast", 7), ("fast", 8)]
+    assert channel.lost == {fast: 7}
+
+
+def test_patience_grows_towards_its_target_and_shrinks_when_frames_are_late() -> None:
+    patience = Patience(0.5)
+    for _ in range(100):
+        patience.observe(0.1)
+    assert patience.seconds == pytest.approx(0.4)
+    for _ in range(30):
+        patience.observe(0.6)
+    assert patience.seconds < 0.001
+    fixed = Patience()
+    fixed.observe(9)
+    assert fixed.seconds == PATIENCE
 
 
 def test_cancel_refuses_frames_and_counts_what_is_lost() -> None:

@@ -10,25 +10,47 @@ from time import perf_counter
 from vidclf.frame import Frame, Source
 
 QUEUE_BYTES = 32 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
+PATIENCE = 0.03  # seconds: frames that the network delivers in a bunch may wait for each other so long
 
 
 class Aborted(Exception):
     """Raised in a stage when the run failed elsewhere: what it made is not complete and must not look so."""
 
 
+class Patience:
+    """How long a live source's frame may wait in a channel while a fresher one of its source is there.
+
+    target: the lag to keep below, in seconds; None keeps it as low as can be. As in TCP, the patience grows by small
+    steps while frames are in time, and shrinks by a factor when they are not.
+    """
+
+    def __init__(self, target: float | None = None):
+        self.target = target
+        self.seconds = PATIENCE if target is None else min(PATIENCE, target)
+
+    def observe(self, lag: float) -> None:
+        """Learn the lag of a frame that is finished."""
+        if self.target is not None:
+            goal = 0.8 * self.target
+            self.seconds = min(self.seconds + 0.02 * goal, goal) if lag < goal else self.seconds * 0.8
+
+
 class Channel:
     """Frames on their way from one stage to the next, in order.
 
-    size: how many frames may wait; max_bytes bounds their pictures too, but one frame may always wait.
-    drop: forget the oldest frame instead of making the producer wait (only behind a live source).
+    size: how many frames may wait; max_bytes bounds their pictures too, but one frame may always wait. For them the
+    producer waits for room. A live source never waits: its frames have these bounds to themselves, and the oldest
+    are forgotten when the bounds, or the patience, are exceeded.
     producers: how many `close()` calls end the stream, as several cameras may share one channel.
     """
 
-    def __init__(self, size: int, drop: bool = False, producers: int = 1, max_bytes: int = QUEUE_BYTES):
-        self._size, self._drop, self._max_bytes = size, drop, max_bytes
+    def __init__(self, size: int, producers: int = 1, max_bytes: int = QUEUE_BYTES, patience: Patience | None = None):
+        self._size, self._max_bytes = size, max_bytes
+        self._patience = patience or Patience()
         self._open_producers = producers
         self._waiting: deque[Frame] = deque()
         self._bytes = 0
+        self._live: dict[Source, deque[tuple[Frame, float]]] = {}  # those of live sources again, and since when
         self._cancelled = self._failed = False
         self._lock = Lock()
         self._has_room = Condition(self._lock)
@@ -58,10 +80,10 @@ class Channel:
         nbytes = frame.image.nbytes
         waiting = self._waiting
         with self._lock:
-            while waiting and (len(waiting) >= self._size or self._bytes + nbytes > self._max_bytes):
-                if self._drop:
-                    self._forget_oldest()
-                else:
+            if frame.source.live:
+                self._make_way(frame)
+            else:
+                while waiting and (len(waiting) >= self._size or self._bytes + nbytes > self._max_bytes):
                     began = perf_counter()
                     self._putters += 1
                     self._has_room.wait()
@@ -97,6 +119,8 @@ class Channel:
             while waiting and len(group) < limit:
                 frame = waiting.popleft()
                 self._bytes -= frame.image.nbytes
+                if frame.source.live:
+                    self._live[frame.source].popleft()
                 group.append(frame)
             # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
             if self._putters and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
@@ -120,11 +144,23 @@ class Channel:
             self._cancelled = True
             self.lost.update(frame.source for frame in self._waiting)
             self._waiting.clear()
+            self._live.clear()
             self._bytes = 0
             self._has_room.notify_all()
             self._has_frames.notify_all()
 
-    def _forget_oldest(self) -> None:
-        oldest = self._waiting.popleft()
-        self._bytes -= oldest.image.nbytes
-        self.lost[oldest.source] += 1
+    def _make_way(self, fresh: Frame) -> None:
+        """Forget what `fresh` makes stale; the frames of other sources are left alone."""
+        now, nbytes = perf_counter(), fresh.image.nbytes
+        mine = self._live.setdefault(fresh.source, deque())
+        while mine and (
+            now - mine[0][1] > self._patience.seconds
+            or len(mine) >= self._size
+            or (len(mine) + 1) * nbytes > self._max_bytes
+        ):
+            stale, _ = mine.popleft()
+            self._waiting.remove(stale)
+            self._bytes -= stale.image.nbytes
+            self.lost[fresh.source] += 1
+        if not self._cancelled:
+            mine.append((fresh, now))

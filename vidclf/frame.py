@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,11 @@ class Source:
     uri: str | None = None  # what FFmpeg opens to read its sound; None where there is none, as for live sources
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
+    # A live source's health, kept by its capture.
+    state: str = "connected"  # absent (never seen yet), connected, reconnecting
+    reconnects: int = 0  # how often it came back
+    problem: str = ""  # why it is not connected, without its password
+    waited: float = 0.0  # seconds that its capture had nothing to do but wait for it
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +66,7 @@ class Frame:
     pts: int  # in source.time_base units from the source's start; strictly increasing
     image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
     detections: list[Detection] = field(default_factory=list)
+    captured: float = field(default_factory=perf_counter)  # when it reached this machine, by `time.perf_counter`
 
     @property
     def time(self) -> float:

@@ -11,28 +11,32 @@ from typing import Any
 
 import psutil
 
-from vidclf.channel import Aborted, Channel
+from vidclf.channel import Aborted, Channel, Patience
 from vidclf.frame import Frame
-from vidclf.stats import Meter, Tally, add_up, balances, ledger
+from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
-Stage = Callable[[Any], Iterable[Frame]]  # takes a Channel, or any iterable of frames
+# Takes a Channel, or any iterable of frames. A source gives None where it has nothing yet, so that it can be stopped.
+Stage = Callable[[Any], Iterable[Frame | None]]
 
 
 class Pipeline:
     """A chain of stages; the first is a source, or a list of sources that share what follows.
 
-    queue: frames that may wait between two stages.
+    queue: frames that may wait between two stages. latency_target: seconds that a live source's frames may need from
+    capture to output, so that fewer are skipped; by default they need as few as can be.
     Each stage has a thread, except the last: it runs in the caller's, so that windows and Ctrl-C work there.
     When a stage ends, for whatever reason, everything before it stops and everything after it finishes what is
     already there. After a failure, the stages after it see `Aborted` at the end of their frames, so that no
     incomplete file gets its final name.
     """
 
-    def __init__(self, stages: Sequence[Stage | Sequence[Stage]], queue: int = 32):
+    def __init__(self, stages: Sequence[Stage | Sequence[Stage]], queue: int = 32, latency_target: float | None = None):
         if not stages:
             raise ValueError("a pipeline needs at least one stage")
         if queue < 1:
             raise ValueError(f"queue must be at least 1 frame, got {queue}")
+        if latency_target is not None and latency_target <= 0:
+            raise ValueError(f"latency_target must be above 0 seconds, got {latency_target:g}")
         first, *rest = stages
         self.sources: list[Stage] = list(first) if isinstance(first, Sequence) else [first]
         self.stages: list[Stage] = [stage for stage in rest if not isinstance(stage, Sequence)]
@@ -40,7 +44,8 @@ class Pipeline:
             raise ValueError("only the first item may be a list, of sources, and it needs at least one")
         if len(self.sources) > 1 and not self.stages:
             raise ValueError("several sources need a stage after them")
-        self.queue = queue
+        self.queue, self.latency_target = queue, latency_target
+        self._patience = Patience(latency_target)
         self._stopping = False
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
@@ -61,6 +66,7 @@ class Pipeline:
         """
         self._stopping, self._error, self._tally = False, None, Tally()
         self._watch = watch
+        self._patience = Patience(self.latency_target)
         channels = self._channels()
         self._began, self._ended = perf_counter(), 0.0
         everyone = [*self.sources, *self.stages]
@@ -89,10 +95,8 @@ class Pipeline:
     def _channels(self) -> list[Channel]:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
         producers = len(self.sources)
-        # Behind a live source the freshest frame wins: short queues, and the first forgets instead of waiting.
-        size = max(2, producers) if self.live else self.queue
         channels = [
-            Channel(size, drop=self.live and i == 0, producers=producers if i == 0 else 1)
+            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience)
             for i in range(len(self.stages))
         ]
         inboxes: list[Channel | None] = [None] * producers + list(channels)
@@ -136,19 +140,24 @@ class Pipeline:
             if meter.outbox:
                 meter.outbox.close(failed)
 
-    def _move(self, stream: Iterator[Frame], meter: Meter) -> None:
+    def _move(self, stream: Iterator[Frame | None], meter: Meter) -> None:
         is_source = meter.inbox is None
         while not (is_source and self._stopping):
             asked = perf_counter()
-            frame = next(stream, None)
-            if frame is None:
+            try:
+                frame = next(stream)
+            except StopIteration:
                 return
+            if frame is None:
+                continue
             if is_source:
                 meter.began_frame(frame, perf_counter() - asked)
             else:
                 meter.gave(frame)
             if meter.outbox is None:
                 self._tally.count(frame)
+                if frame.source.live:
+                    self._patience.observe(self._tally.lags[frame.source][-1])
                 if self._watch:
                     self._watch(frame)
             elif not meter.outbox.put(frame):
@@ -160,16 +169,22 @@ class Pipeline:
     def stats(self) -> dict[str, Any]:
         """The books so far; callable while running, from any thread.
 
-        Keys: source, wall_s, fps, ledger, detections, labels, bottleneck, stages, peak_rss_mb, and, with several
-        sources, `sources`: a ledger each.
+        Keys: source, wall_s, fps, ledger, detections, labels, bottleneck, stages, peak_rss_mb; with several sources,
+        or a live one, `sources`: a ledger each, and how it is (see `stats.health`); with a live one `lag_ms`, the
+        percentiles from capture to output.
         """
         wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
-        sources = list({source: None for meter in self._meters for source in list(meter.read)})
+        # A camera that has not been seen yet has no frame, but it has a place in the books.
+        expected = [source for stage in self.sources if (source := getattr(stage, "reading", None))]
+        sources = list(dict.fromkeys([*expected, *(source for meter in self._meters for source in list(meter.read))]))
         reason = "failed" if self._error else "stopped"
         names = unique([source.name for source in sources])
         books = [ledger(source, self._meters, self._tally, reason) for source in sources]
         ledgers = dict(zip(names, books, strict=True))
         total = add_up(ledgers.values())
+        live = [source for source in sources if source.live]
+        states = [health(source, self._meters, self._tally) for source in sources]
+        each = {name: book | state for name, book, state in zip(names, books, states, strict=True)}
         busiest = max(self._meters, key=lambda meter: meter.busy, default=None)
         return {
             "source": ", ".join(ledgers),
@@ -181,7 +196,8 @@ class Pipeline:
             "bottleneck": busiest.name if busiest else "",
             "stages": [meter.row() for meter in self._meters],
             "peak_rss_mb": round(peak_rss() / 2**20, 1),
-            **({"sources": ledgers} if len(ledgers) > 1 else {}),
+            **({"lag_ms": lag(self._tally, live)} if live else {}),
+            **({"sources": each} if len(each) > 1 or live else {}),
         }
 
 

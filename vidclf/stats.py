@@ -19,6 +19,7 @@ class Meter:
     def __init__(self, name: str, inbox: Channel | None, outbox: Channel | None):
         self.name, self.inbox, self.outbox = name, inbox, outbox
         self.taken = self.given = 0
+        self.takes = self.sources_taken = 0  # groups, and how many different sources were in each, summed
         self.latencies: deque[float] = deque(maxlen=RECENT)
         self.read: Counter[Source] = Counter()  # frames that began here (sources only)
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
@@ -35,6 +36,8 @@ class Meter:
         now = perf_counter()
         for frame in group:
             self._enter(frame, now)
+        self.takes += 1
+        self.sources_taken += len({frame.source for frame in group}) if len(group) > 1 else len(group)
         return group
 
     def __iter__(self) -> Iterator[Frame]:
@@ -77,7 +80,9 @@ class Meter:
 
     @property
     def wait_in(self) -> float:
-        return self.inbox.take_wait if self.inbox else 0.0
+        if self.inbox:
+            return self.inbox.take_wait
+        return self.at.source.waited if self.at else (self.ended or perf_counter()) - self.began  # of a source
 
     @property
     def wait_out(self) -> float:
@@ -99,6 +104,9 @@ class Meter:
             "wait_in_s": round(self.wait_in, 4),
             "wait_out_s": round(self.wait_out, 4),
             "queue": self.inbox.depth if self.inbox else 0,
+            "late": sum(self.inbox.lost.copy().values()) if self.inbox else 0,  # forgotten while they waited for it
+            "batch": round(self.taken / max(1, self.takes), 2),  # frames it took at a time, and of how many sources
+            "batch_sources": round(self.sources_taken / max(1, self.takes), 2),
             **percentiles,
         }
 
@@ -108,6 +116,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.finished: Counter[Source] = Counter()
+        self.lags: dict[Source, deque[float]] = {}  # seconds from capture to output, the latest of each live source
         self._latest: dict[Source, int] = {}
         self.detections = 0
         self.labels: Counter[str] = Counter()
@@ -117,6 +126,8 @@ class Tally:
         if frame.index > self._latest.get(frame.source, -1):
             self._latest[frame.source] = frame.index
             self.finished[frame.source] += 1
+        if frame.source.live:
+            self.lags.setdefault(frame.source, deque(maxlen=RECENT)).append(perf_counter() - frame.captured)
         if frame.detections:
             self.detections += len(frame.detections)
             self.labels.update(d.label for d in frame.detections)
@@ -143,6 +154,30 @@ def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -
         "corrupt": source.corrupt,
         "dropped": {name: n for name, n in dropped.items() if n},
     }
+
+
+def health(source: Source, meters: Iterable[Meter], tally: Tally) -> dict[str, Any]:
+    """How a source is: its state, reconnects, lag, and how long ago it gave its last frame.
+
+    state: absent (never seen yet), connected, reconnecting, ended. Times are None where there was no frame yet.
+    """
+    own = [meter for meter in meters if meter.at and not meter.inbox and meter.at.source is source]
+    last = max((meter.at.captured for meter in own if meter.at), default=None)
+    return {
+        "live": source.live,
+        "state": "ended" if any(meter.ended for meter in own) else source.state,
+        "reconnects": source.reconnects,
+        "problem": source.problem,
+        "size": list(source.size),
+        "last_frame_s": None if last is None else round(perf_counter() - last, 3),  # seconds ago
+        "lag_ms": lag(tally, [source]),
+    }
+
+
+def lag(tally: Tally, sources: Iterable[Source]) -> dict[str, float | None]:
+    """Percentiles of the time from capture to output, in milliseconds, over the latest frames of some sources."""
+    recent = sorted(lag for source in sources for lag in tally.lags.get(source, deque()).copy())
+    return {f"p{p}": round(_percentile(recent, p) * 1000, 1) if recent else None for p in (50, 95, 99)}
 
 
 def balances(entry: dict[str, Any]) -> bool:
