@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from vidclf.cli.assemble import DEFAULT_PIPELINE, RunOptions, assemble
+from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, write_json
+from vidclf.cli.options import pipeline_options
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
@@ -18,19 +19,9 @@ from vidclf.video.part import PartFile
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
-@click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name.")
-@click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable.")
 @click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")
-@click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns.")
-@click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector.")
-@click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name.")
-@click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name.")
-@click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run.")
-@click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source.")
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
-@click.option("--force", is_flag=True, help="Overwrite existing outputs.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+@pipeline_options
 def run(
     sources: tuple[str, ...],
     output: Path | None,

@@ -1,0 +1,33 @@
+"""The options that every command which runs pipelines shares: what `RunOptions` holds, and how much is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from vidclf.cli.assemble import DEFAULT_PIPELINE
+
+OPTIONS = [
+    click.option(
+        "-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name."
+    ),
+    click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable."),
+    click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns."),
+    click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector."),
+    click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
+    click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
+    click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run."),
+    click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source."),
+    click.option("--force", is_flag=True, help="Overwrite existing outputs."),
+    click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),
+]
+
+
+def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator below `@click.command()`: adds the options, in this order."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
