@@ -117,6 +117,8 @@ def test_a_teacher_must_know_the_same_classes_and_crops(tmp_path: Path, pictures
     save(tmp_path / "big.safetensors", create("lean", preprocess=Preprocess(size=32)))
     with pytest.raises(UsageError, match=r"big\.safetensors takes crops of 32 pixels and 1 channels"):
         run(tmp_path / "run", pictures, Config(distill=(str(tmp_path / "big.safetensors"),)))
+    with pytest.raises(UsageError, match="no pretrained weights for lean"):
+        run(tmp_path / "run", pictures, Config(pretrained=True))
     assert not (tmp_path / "run" / "config.json").exists()
 
 
@@ -214,5 +216,3 @@ def test_settings_that_exclude_each_other_are_refused() -> None:
         Config(schedule="milestone")
     with pytest.raises(UsageError, match="mixup and cutmix"):
         Config(mixup=1.0, cutmix=1.0)
-    with pytest.raises(UsageError, match="pretrained weights there are for resnet18, got lean"):
-        Config(pretrained=True)

@@ -77,8 +77,6 @@ class Config:
             raise UsageError("schedule milestone wants milestones, epochs after which the rate falls")
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix are two ways to mix: give one of them")
-        if self.pretrained and self.model != "resnet18":
-            raise UsageError(f"pretrained weights there are for resnet18, got {self.model}")
 
     @property
     def policy(self) -> Preprocess:

@@ -60,7 +60,9 @@ def train(
 
     torch.manual_seed(config.seed)
     mean, std = NORMALISATIONS.get(config.normalise) or measure(learning.images)
-    model = create(config.model, labels, config.policy, mean, std).to(device)
+    model = create(config.model, labels, config.policy, mean, std, pretrained=config.pretrained, init=config.init).to(
+        device
+    )
     model.to(memory_format=torch.channels_last)
     forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
