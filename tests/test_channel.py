@@ -151,3 +151,18 @@ def test_a_shared_channel_ends_with_its_last_producer() -> None:
 
 def test_an_empty_channel_is_not_false() -> None:
     assert Channel(size=1)
+
+
+def test_one_can_wait_for_a_frame_for_a_while() -> None:
+    channel = Channel(size=1)
+    assert not channel.wait(0.03)
+    assert channel.take_wait > 0.02
+    thread = Thread(target=lambda: (sleep(0.03), channel.put(*make_frames(1))))
+    thread.start()
+    assert channel.wait(10)
+    assert channel.take_wait < 5
+    assert indices(channel.take()) == [0]
+    thread.join()
+    channel.close()
+    assert channel.wait(10)  # that nothing will come is an answer too
+    assert channel.take() == []

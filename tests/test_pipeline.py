@@ -136,6 +136,26 @@ def test_stop_takes_no_further_frames_and_drains_what_is_inside() -> None:
     assert stats["ledger"]["read"] == stats["ledger"]["finished"] == len(last.seen)
 
 
+def test_a_stage_may_learn_which_pipeline_runs_it_and_end_the_run() -> None:
+    class Enough(Pass):
+        def attach(self, pipeline: Pipeline) -> None:
+            self.pipeline = pipeline
+
+        def __call__(self, frames: Channel) -> Iterator[Frame]:
+            for frame in super().__call__(frames):
+                assert self.pipeline.stopping == (frame.index > 5)
+                if frame.index == 5:
+                    assert self.pipeline.stats()["ledger"]["read"] > 5
+                    self.pipeline.stop()
+                yield frame
+
+    stage = Enough()
+    for _ in range(2):  # a stage may serve one run after another
+        stats = Pipeline([Frames(10_000), stage], queue=4).run()
+        assert 5 < stats["ledger"]["finished"] < 100
+        assert stats["ledger"]["read"] == stats["ledger"]["finished"]
+
+
 def test_several_sources_share_the_stages_and_have_a_ledger_each() -> None:
     stats = Pipeline([[Frames(30, "a"), Frames(20, "b")], Pass(batch=8), Pass()]).run()
     assert stats["ledger"]["finished"] == 50

@@ -127,6 +127,20 @@ class Channel:
                 self._has_room.notify(self._putters)
             return group
 
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds`; whether `take` would now answer at once. For a stage with a window to look after."""
+        with self._lock:
+            if not self._answers():
+                began = perf_counter()
+                self._takers += 1
+                self._has_frames.wait(seconds)
+                self._takers -= 1
+                self.take_wait += perf_counter() - began
+            return self._answers()
+
+    def _answers(self) -> bool:
+        return bool(self._waiting or self._failed or self._cancelled or not self._open_producers)
+
     def __iter__(self) -> Iterator[Frame]:
         while group := self.take():
             yield group[0]

@@ -67,6 +67,9 @@ class Pipeline:
         self._stopping, self._error, self._tally = False, None, Tally()
         self._watch = watch
         self._patience = Patience(self.latency_target)
+        for stage in [*self.sources, *self.stages]:
+            if attach := getattr(stage, "attach", None):
+                attach(self)  # a stage that shows the books, or that can end the run
         channels = self._channels()
         self._began, self._ended = perf_counter(), 0.0
         everyone = [*self.sources, *self.stages]
@@ -104,6 +107,11 @@ class Pipeline:
         names = map(name_of, [*self.sources, *self.stages])
         self._meters = [Meter(*each) for each in zip(names, inboxes, outboxes, strict=True)]
         return channels
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop()` was called: a stage that makes the others wait should let go."""
+        return self._stopping
 
     def stop(self) -> None:
         """Take no further frames from the sources and let all that are inside drain; safe in a signal handler."""

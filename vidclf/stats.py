@@ -40,6 +40,10 @@ class Meter:
         self.sources_taken += len({frame.source for frame in group}) if len(group) > 1 else len(group)
         return group
 
+    def wait(self, seconds: float) -> bool:
+        assert self.inbox is not None
+        return self.inbox.wait(seconds)
+
     def __iter__(self) -> Iterator[Frame]:
         while group := self.take():
             yield group[0]
