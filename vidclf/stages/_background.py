@@ -140,12 +140,13 @@ class Scene:
         there = cv2.dilate(objects, ROUND5) > 0
         self._still = ~there & (ghosts == 0)
         # Counted down, not reset: something half learned comes and goes, and must not be held afresh each time.
-        self._age = np.clip(self._age + np.where(there, 1, -10), 0, 2 * self._hold)
+        self._age += np.where(there, 1, -10)
+        np.clip(self._age, 0, 2 * self._hold, out=self._age)
         # A tenth of the change of light is learned, so that the background drifts to the new one: else the noise of
         # an evening would for ever be stretched to noon.
         lesson = cv2.addWeighted(self._seen, 0.9, self._image, 0.1, 0) if self._follow else self._image.copy()
         held = there & (self._age <= self._hold)
-        lesson[held] = self._picture[held]
+        cv2.copyTo(self._picture, held.astype(np.uint8), lesson)
         self._background.learn(lesson)
 
 
@@ -158,24 +159,25 @@ def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) ->
     """
     step = max(1, min(image.shape[:2]) // 90)
     still = still[::step, ::step]
-    now, then = image[::step, ::step][still], background[::step, ::step][still]
-    curves = [_tone_curve(now[:, channel], then[:, channel]) for channel in range(image.shape[2])]
-    return cv2.LUT(image, np.stack(curves, axis=-1)[None])
+    channels = range(image.shape[2])
+    samples = ((image[::step, ::step, c][still], background[::step, ::step, c][still]) for c in channels)
+    return cv2.LUT(image, np.stack([_tone_curve(now, then) for now, then in samples], axis=-1)[None])
 
 
 def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarray:
     """(256,) uint8: for each value today, what it was then; from two (n,) uint8 samples of the same pixels."""
-    by_level = np.sort((then >> 4).astype(np.uint16) * 256 + now)  # level by level, each in the order of its values
-    edges = np.searchsorted(by_level, np.arange(17) * 256)
+    # Sorted by counting, as there are few values: level by level (the upper four bits), each by today's values.
+    by_level = np.cumsum(np.bincount((then & 0xF0).astype(np.intp) << 4 | now, minlength=16 * 256))
+    edges = np.concatenate([[0], by_level[255::256]])
     counts, middles = np.diff(edges), (edges[:-1] + edges[1:]) // 2
     seen = middles[counts >= least]
     if len(seen) < 3:
         return np.arange(256, dtype=np.uint8)
-    past = np.sort(then)[seen].astype(float)
-    change = (by_level[seen] & 255) - past
+    past = np.searchsorted(np.cumsum(np.bincount(then, minlength=256)), seen, side="right").astype(float)
+    change = (np.searchsorted(by_level, seen, side="right") & 255) - past
     # Light changes neighbouring levels alike; a level that differs from both sides is full of something that moved.
     first = np.clip(np.arange(len(change)) - WINDOW // 2, 0, max(0, len(change) - WINDOW))
-    change = np.array([np.median(change[i : i + WINDOW]) for i in first])
+    change = np.median(change[first[:, None] + np.arange(min(WINDOW, len(change)))], axis=1)
     today = np.maximum.accumulate(past + change) + np.arange(len(past)) * 1e-3  # strictly rising, so that it inverts
     white = max(today[-1] + 1, 255 * today[-1] / max(1, past[-1]))  # beyond the brightest level, light is in proportion
     today, past = np.concatenate([[min(-1, today[0] - 1)], today, [white]]), np.concatenate([[0], past, [255]])

@@ -110,6 +110,10 @@ class Motion:
         if scale >= 1:
             return image
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        # By halves first: the same mean of the same pixels, which OpenCV takes four times as fast.
+        while width % 2 == height % 2 == 0 and width >= 2 * size[0]:
+            width, height = width // 2, height // 2
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
     def _scene(self, image: np.ndarray) -> Scene:
