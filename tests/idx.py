@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidclf.training.data import FILES
+from vidclf.training.fashion_mnist import FILES
 
 
 def bars(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ from tests.idx import bars, write_bars, write_idx
 from vidclf.errors import UsageError, VidclfError
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import data
+from vidclf.training.fashion_mnist import FILES
 
-PICTURES, TARGETS = (name for name, _ in data.FILES["train"])
+PICTURES, TARGETS = (name for name, _ in FILES["train"])
 
 
 def test_every_picture_is_made_by_preprocess(tmp_path: Path) -> None:
@@ -38,7 +39,10 @@ def test_other_data_fail_the_checksum_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_the_files_says_what_it_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds neither train-images-idx3-ubyte\.gz nor FashionMNIST/raw"):
+    (tmp_path / "picture.png").write_bytes(b"")
+    with pytest.raises(
+        UsageError, match=r"holds neither folders of pictures, one a class, nor Fashion-MNIST \(train-im"
+    ):
         data.load(tmp_path, "train", Preprocess())
     with pytest.raises(UsageError, match="is no folder"):
         data.load(tmp_path / "nosuch", "train", Preprocess())
@@ -54,6 +58,9 @@ def test_truncated_swapped_and_foreign_files_are_refused(tmp_path: Path) -> None
     path = write_bars(tmp_path) / PICTURES
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
+    with pytest.raises(UsageError, match=r"train-images.*not a complete gzip file"):
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    path.write_bytes(whole[:600] + bytes(600) + whole[1200:])
     with pytest.raises(UsageError, match=r"train-images.*not a complete gzip file"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
     path.write_bytes(b"not gzip at all")
@@ -77,15 +84,26 @@ def test_pictures_and_labels_must_fit_each_other(tmp_path: Path) -> None:
         data.load(tmp_path, "train", Preprocess(), verify=False)
 
 
-def test_the_split_takes_the_same_share_of_every_class() -> None:
+def test_the_split_takes_the_same_share_of_every_class_whatever_the_seed() -> None:
     targets = torch.tensor([0] * 100 + [1] * 40 + [2] * 20)
     whole = data.Dataset(torch.arange(160, dtype=torch.uint8).reshape(160, 1, 1, 1), targets, ("a", "b", "c"))
-    rest, taken = data.split(whole, 0.1, seed=1)
+    torch.manual_seed(1)
+    rest, taken = data.split(whole, 0.1)
     assert taken.targets.bincount().tolist() == [10, 4, 2]
     assert sorted(rest.images.flatten().tolist() + taken.images.flatten().tolist()) == list(range(160))
-    again, other = data.split(whole, 0.1, seed=1)[1], data.split(whole, 0.1, seed=2)[1]
-    assert torch.equal(taken.images, again.images) and not torch.equal(taken.images, other.images)
-    assert len(data.split(whole, 0.0, seed=1)[1]) == 0
+    torch.manual_seed(2)
+    assert torch.equal(taken.images, data.split(whole, 0.1)[1].images)
+    assert taken.images.flatten().tolist()[:10] != list(range(10))  # not simply the first ones
+    assert len(data.split(whole, 0.0)[1]) == 0
+
+
+def test_rare_classes_weigh_more() -> None:
+    targets = torch.tensor([0] * 30 + [1] * 10)
+    weights = data.class_weights(targets, 2)
+    assert weights.dtype == torch.float32
+    assert weights[1] / weights[0] == pytest.approx(3)
+    assert weights[targets].mean() == pytest.approx(1)
+    assert torch.isfinite(data.class_weights(targets, 3)).all()  # a class that validation took whole
 
 
 def test_the_digest_tells_data_apart() -> None:

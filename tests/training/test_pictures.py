@@ -1,0 +1,170 @@
+import logging
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.pictures import COLOURS, paint, write_classes, write_picture
+from vidclf.errors import UsageError
+from vidclf.preprocess import Preprocess, crop_picture
+from vidclf.training import data
+from vidclf.training.picture_file import read_picture
+from vidclf.training.pictures import open_folder
+
+COLOUR = Preprocess(size=32, channels=3)
+
+
+def load(folder: Path, part: str = "train", labels: tuple[str, ...] | None = None) -> data.Dataset:
+    return data.load(folder, part, COLOUR, labels=labels)
+
+
+def test_every_picture_is_made_by_preprocess_and_classes_are_the_folders(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", 4)
+    write_classes(tmp_path / "test", 3, first=50)
+    loaded = load(tmp_path)
+    assert loaded.labels == ("blue", "green", "red")
+    assert loaded.targets.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert loaded.images.dtype == torch.uint8 and loaded.images.shape == (12, 3, 32, 32)
+    expected = crop_picture(cv2.imread(str(tmp_path / "train/green/001.jpg")), COLOUR)
+    assert np.array_equal(loaded.images[5].numpy().transpose(1, 2, 0), expected)
+    assert len(load(tmp_path, "test")) == 9
+    grey = data.load(tmp_path, "test", Preprocess())
+    assert grey.images.shape == (9, 1, 28, 28)
+
+
+def test_without_a_test_folder_a_fifth_of_every_class_is_held_out_always_the_same(tmp_path: Path) -> None:
+    write_classes(tmp_path, 10)
+    train, test = load(tmp_path), load(tmp_path, "test")
+    assert train.targets.bincount().tolist() == [8, 8, 8]
+    assert test.targets.bincount().tolist() == [2, 2, 2]
+    whole = {image.numpy().tobytes() for image in torch.cat([train.images, test.images])}
+    assert len(whole) == 30  # none is in both
+    copied = tmp_path.with_name("copied")
+    shutil.copytree(tmp_path, copied)
+    assert torch.equal(load(copied, "test").images, test.images)
+    write_classes(tmp_path, 1, first=99)  # one more a class
+    kept = {image.numpy().tobytes() for image in load(tmp_path, "test").images}
+    assert len(kept & {image.numpy().tobytes() for image in test.images}) >= 3
+
+
+def test_a_valid_folder_is_what_validates(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", 10)
+    assert [len(part) for part in data.load_to_learn(tmp_path, COLOUR, 0.25)] == [18, 6]
+    write_classes(tmp_path / "valid", 2, first=70)
+    learning, validation = data.load_to_learn(tmp_path, COLOUR, 0.25)
+    assert len(learning) == 24  # a fifth is the test's: there is no test folder
+    assert torch.equal(validation.images, load(tmp_path, "valid").images) and len(validation) == 6
+
+
+def test_targets_follow_the_labels_of_the_weights_by_name(tmp_path: Path) -> None:
+    write_classes(tmp_path / "test", 2)
+    (tmp_path / "test" / "blue").rename(tmp_path / "test" / "T-shirt_top")
+    loaded = load(tmp_path, "test", ("red", "T-shirt/top", "green"))
+    assert loaded.labels == ("red", "T-shirt/top", "green")
+    assert loaded.targets.tolist() == [1, 1, 2, 2, 0, 0]  # T-shirt_top, green, red
+    with pytest.raises(UsageError) as raised:
+        load(tmp_path, "test", ("red", "green", "purple"))
+    problem = "the classes are not the weights' (only in folder: T-shirt_top; only in weights: purple)"
+    assert str(raised.value) == f"{tmp_path / 'test'}: {problem}"
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    write_classes(tmp_path, 5)
+    (tmp_path / "red").rename(tmp_path / "train")
+    assert load(tmp_path).labels == ("blue", "green", "train")
+
+
+def test_what_is_no_picture_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_classes(tmp_path, 5)
+    write_picture(tmp_path / "red" / "more" / "deeper.webp", paint("red", 77))
+    for name in ("red/.hidden.png", "red/Thumbs.db", "unsorted/a.png", ".cache/b.png", "__MACOSX/c.png", "note.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"nothing")
+    assert len(load(tmp_path)) + len(load(tmp_path, "test")) == 16
+    assert caplog.messages == []
+    (tmp_path / "red" / "photo.heic").write_bytes(b"nothing")
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).labels == tuple(COLOURS)
+    assert caplog.messages == [f"{tmp_path / 'red'}: 1 files are no pictures and left out (.heic)"]
+
+
+def problem(folder: Path, part: str = "train") -> str:
+    with pytest.raises(UsageError) as raised:
+        load(folder, part)
+    return str(raised.value)
+
+
+def test_too_little_is_told(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "all", 3)
+    (folder / "empty").mkdir()
+    assert problem(folder) == f"{folder / 'empty'}: no picture in this class folder"
+    (folder / "empty" / "list.csv").write_text("a,b")
+    assert problem(folder) == f"{folder / 'empty'}: no picture in this class folder, only .csv"
+    write_picture(folder / "empty" / "one.png", paint("red", 1))
+    told = "only one picture; two are needed, one to learn from and one to test with"
+    assert problem(folder) == f"{folder / 'empty'}: {told}"
+    for name in ("empty", "red", "green"):
+        shutil.rmtree(folder / name)
+    assert problem(folder) == f"{folder}: at least two classes are needed, a folder each; there is only blue"
+
+
+def test_the_parts_must_have_the_same_classes(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", 2)
+    write_classes(tmp_path / "test", 2)
+    (tmp_path / "test" / "red").rename(tmp_path / "test" / "rde")
+    told = "the classes of train and test differ (only in train: red; only in test: rde)"
+    assert problem(tmp_path) == f"{tmp_path}: {told}"
+    shutil.rmtree(tmp_path / "train")
+    assert problem(tmp_path) == f"{tmp_path}: no folder train in it, only test"
+
+
+def test_a_damaged_picture_is_named_and_nothing_else_is_said(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    write_classes(tmp_path / "train", 1)
+    write_classes(tmp_path / "test", 1)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 50, 3), dtype=np.uint8)
+    for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff"):
+        for damage in ("cut", "foreign", "empty"):
+            path = write_picture(tmp_path / "train" / "red" / f"broken{suffix}", noise)
+            whole = path.read_bytes()
+            path.write_bytes({"cut": whole[: len(whole) * 2 // 3], "foreign": b"no picture", "empty": b""}[damage])
+            told = f"{path}: not a picture, or damaged ({path.stat().st_size:,} bytes)"
+            assert problem(tmp_path) == told
+            path.unlink()
+    path = write_picture(tmp_path / "red" / "broken.png", noise)
+    changed = bytearray(path.read_bytes())
+    changed[500] ^= 255
+    path.write_bytes(changed)
+    with pytest.raises(UsageError, match=r"broken\.png: not a picture, or damaged"):
+        read_picture(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_transparent_background_is_outside_the_object(tmp_path: Path) -> None:
+    image = np.full((40, 40, 4), 200, np.uint8)
+    image[..., 3] = 0
+    image[10:30, 10:30, 3] = 255
+    picture, mask = read_picture(write_picture(tmp_path / "cut.png", image))
+    assert mask is not None and mask.sum() == 400
+    crop = crop_picture(picture, Preprocess(size=40), mask=mask)
+    assert crop[20, 20] == 200 and crop[5, 5] == 0
+    image[..., 3] = 255
+    assert read_picture(write_picture(tmp_path / "whole.png", image))[1] is None
+
+
+def test_pictures_of_other_depths_are_bytes(tmp_path: Path) -> None:
+    deep = np.full((20, 20, 3), 40_000, np.uint16)
+    image, _ = read_picture(write_picture(tmp_path / "deep.png", deep))
+    assert image.dtype == np.uint8 and image.shape == (20, 20, 3) and abs(int(image[0, 0, 0]) - 156) <= 1
+    image, _ = read_picture(write_picture(tmp_path / "grey.png", np.full((20, 20), 99, np.uint8)))
+    assert image.shape == (20, 20, 3) and (image == 99).all()
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(tmp_path: Path) -> None:
+    write_classes(tmp_path, 3)
+    (tmp_path / "red" / "000.png").write_bytes(b"broken")
+    (tmp_path / "red" / "001.jpg").write_bytes(b"broken")
+    found = open_folder(tmp_path, "train")
+    assert found.labels == ("blue", "green", "red") and found.read(0)[0].shape[2] == 3

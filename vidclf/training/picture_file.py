@@ -1,0 +1,80 @@
+"""One picture file becomes what preprocessing takes: upright BGR pixels, and where the object is."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError
+
+# What OpenCV reads, without and with a transparent background.
+OPAQUE = frozenset((".bmp", ".dib", ".exr", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".ras", ".sr"))
+OPAQUE |= {".pbm", ".pgm", ".pnm", ".ppm"}
+TRANSPARENT = frozenset((".avif", ".gif", ".png", ".tif", ".tiff", ".webp"))
+SUFFIXES = OPAQUE | TRANSPARENT
+PNG = b"\x89PNG\r\n\x1a\n"
+
+Picture = tuple[np.ndarray, np.ndarray | None]  # (height, width[, 3]) uint8, (height, width) bool or None: everywhere
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a picture file: (height, width, 3) uint8 BGR, and where it is opaque (None: everywhere).
+
+    What is transparent is outside the object, as what is outside a detection's mask is.
+    Raises UsageError where the file cannot be read, or is damaged.
+    """
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    content = np.frombuffer(packed, np.uint8)
+    image = mask = None
+    if packed and (not packed.startswith(PNG) or _is_whole_png(packed)):
+        with _quiet_opencv():
+            try:
+                image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+                if image is not None and path.suffix.lower() in TRANSPARENT:
+                    mask = _opaque(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))
+            except cv2.error:  # more pixels than OpenCV allows, for one
+                image = None
+    if image is None:
+        raise UsageError(f"{path}: not a picture, or damaged ({len(packed):,} bytes)")
+    return image, mask if mask is not None and mask.shape == image.shape[:2] else None
+
+
+def _opaque(whole: np.ndarray | None) -> np.ndarray | None:
+    """Where a picture is more opaque than not; None where it has no transparency."""
+    if whole is None or whole.ndim != 3 or whole.shape[2] != 4:
+        return None
+    full = np.iinfo(whole.dtype).max if whole.dtype.kind == "u" else 1
+    mask = whole[..., 3] > full / 2
+    return None if mask.all() else mask
+
+
+def _is_whole_png(packed: bytes) -> bool:
+    """Whether every chunk is there and undamaged; of what is not, libpng would tell on stderr in words of its own."""
+    at = len(PNG)
+    while at + 12 <= len(packed):
+        end = at + 8 + int.from_bytes(packed[at : at + 4], "big")
+        if zlib.crc32(packed[at + 4 : end]) != int.from_bytes(packed[end : end + 4], "big"):
+            return False
+        if packed[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end + 4
+    return False
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """OpenCV logs where in its source a decoder gave up: our one line says more."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
