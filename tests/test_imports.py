@@ -117,7 +117,8 @@ def test_threads_live_in_one_file_and_the_lock_in_another(path: Path):
 def test_every_package_that_is_imported_is_a_declared_dependency():
     settings = configparser.ConfigParser()
     settings.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
-    declared = {line.split()[0].lower() for line in settings["options"]["install_requires"].split("\n") if line}
+    lists = [settings["options"]["install_requires"], *settings["options.extras_require"].values()]
+    declared = {line.split()[0].lower() for requirements in lists for line in requirements.split("\n") if line}
     used = {name.split(".")[0] for path in MODULES for name in imports(path)}
     provided_by = importlib.metadata.packages_distributions()
     missing = [m for m in filter(is_outside, used) if not declared & {name.lower() for name in provided_by[m]}]

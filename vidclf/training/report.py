@@ -49,6 +49,11 @@ def tops(hits: Tensor) -> dict[str, float]:
     return {"top1": _percent(int(hits[:, 0].sum()), len(hits)), "top5": _percent(int(hits.sum()), len(hits))}
 
 
+def confusion(targets: Tensor, predictions: Tensor, classes: int) -> Tensor:
+    """(classes, classes) int64 counts: a row a true class, a column a predicted one."""
+    return torch.bincount(targets.cpu() * classes + predictions.cpu(), minlength=classes**2).view(classes, classes)
+
+
 def calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over equal bins of confidence, 0..1.
 

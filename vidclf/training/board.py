@@ -1,0 +1,108 @@
+"""TensorBoard's view of a run: its curves and its confusion matrices, where TensorBoard is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MISSING = "TensorBoard is not installed, so metrics.jsonl alone tells how it goes (pip install 'vidclf[tensorboard]')"
+PARTS = ("train", "valid", "test")
+
+
+class Board:
+    """Event files in FOLDER/tensorboard/{train,valid,test}, so that one chart shows the three curves of a figure.
+
+    epoch: how many are finished. What is there of later ones, and of a run before this one, is taken away first, so
+    that a resumed run has no step twice.
+    Where TensorBoard is missing, `say` is told so, once, and nothing else happens.
+    """
+
+    def __init__(self, folder: Path, epoch: int = 0, say: Callable[[str], None] = print) -> None:
+        self._writers: dict[str, Any] = {}
+        try:
+            import matplotlib.figure  # noqa: F401 - for the confusion matrix
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            say(MISSING)
+            return
+        for part in PARTS:
+            place = folder / "tensorboard" / part
+            old = sorted(place.glob("events.out.tfevents.*"))
+            events = _events(old, 0 if part == "test" else epoch)  # the test comes once, at the end
+            writer: Any = SummaryWriter(str(place))
+            self._writers[part] = writer
+            for event in events:
+                writer.file_writer.add_event(event, event.step, event.wall_time)
+            writer.flush()
+            for file in old:
+                file.unlink()
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """The figures of one epoch, as they stand in metrics.jsonl: those of validation begin with `valid_`."""
+        for name, value in row.items():
+            part, _, figure = name.rpartition("_")
+            if name not in ("epoch", "seconds") and value is not None:
+                self._scalar("valid" if part == "valid" else "train", figure if part == "valid" else name, value, row)
+        self._flush()
+
+    def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
+        """The confusion matrix of a part, see `report.confusion`, as a figure."""
+        if self._writers:
+            self._writers[part].add_figure("confusion matrix", confusion_figure(counts, labels), epoch)
+            self._flush()
+
+    def test(self, metrics: Mapping[str, Any], counts: Tensor, labels: Sequence[str], epoch: int) -> None:
+        """The figures of the test set, once, at the end; `metrics` may hold more than loss, top1 and top5."""
+        for name in ("loss", "top1", "top5"):
+            if name in metrics:
+                self._scalar("test", name, metrics[name], {"epoch": epoch})
+        self.confusion("test", counts, labels, epoch)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _scalar(self, part: str, name: str, value: float, row: Mapping[str, Any]) -> None:
+        if self._writers:
+            self._writers[part].add_scalar(name, value, row["epoch"])
+
+    def _flush(self) -> None:
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def _events(files: Sequence[Path], last: int) -> list[Any]:
+    """What these files hold of steps 1 to `last`, each once."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    found = {}
+    for file in files:
+        for event in LegacyEventFileLoader(str(file)).Load():
+            if 0 < event.step <= last:
+                found[event.step, *(value.tag for value in event.summary.value)] = event
+    return list(found.values())
+
+
+def confusion_figure(counts: Tensor, labels: Sequence[str]) -> Figure:
+    """(classes, classes) counts, a row a true class, as a picture of every row's shares."""
+    from matplotlib.figure import Figure
+
+    shares = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
+    side = 0.45 * len(labels) + 2.5
+    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
+    axes = figure.add_subplot(xlabel="predicted", ylabel="true", title="Share of each true class")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), labels)
+    for (true, predicted), share in [((i, j), shares[i, j]) for i in range(len(shares)) for j in range(len(shares))]:
+        if share >= 0.005:
+            colour = "white" if share > 0.5 else "black"
+            axes.text(predicted, true, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    return figure
