@@ -13,3 +13,12 @@ class UsageError(VidclfError, ValueError):
     """Wrong usage or configuration, found before or instead of processing: exit code 2."""
 
     exit_code = 2
+
+
+def describe(error: BaseException) -> str:
+    """An error as one line. One of ours explains itself; of any other, the stage, the frame and its kind are told."""
+    text = " ".join(str(error).split())
+    if isinstance(error, VidclfError):
+        return text
+    notes = ", ".join(getattr(error, "__notes__", ()))
+    return f"{notes + ': ' if notes else ''}{type(error).__name__}: {text}"

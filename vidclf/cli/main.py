@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vidclf.errors import VidclfError
+from vidclf.errors import VidclfError, describe
 
 INTERRUPTED = 130
 # Name: (where the command lies, its line in `vidclf --help`). Kept here so that --help imports none of them.
@@ -83,14 +83,5 @@ def report(error: Exception, debug: bool) -> None:
     """Tell an error in one line on stderr; with `debug`, also where it came from."""
     if debug:
         traceback.print_exception(error)
-    click.echo(f"Error: {describe(error, debug)}", err=True)
-
-
-def describe(error: Exception, debug: bool = False) -> str:
-    """An error as one line. One of ours explains itself; of any other, the stage, the frame and its kind are told."""
-    text = " ".join(str(error).split())
-    if isinstance(error, VidclfError):
-        return text
-    notes = ", ".join(getattr(error, "__notes__", ()))
-    hint = "" if debug else " (--debug shows where)"
-    return f"{notes + ': ' if notes else ''}{type(error).__name__}: {text}{hint}"
+    hint = "" if debug or isinstance(error, VidclfError) else " (--debug shows where)"
+    click.echo(f"Error: {describe(error)}{hint}", err=True)
