@@ -23,12 +23,16 @@ MAY_IMPORT = {
     "channel": "frame",
     "stats": "channel frame",
     "pipeline": "channel frame stats",
+    "trace": "channel frame stats",
     "recipe": "errors pipeline resources stages",
     "video": "errors frame",
     "models": "errors preprocess resources",
-    "stages": "errors frame models preprocess video",
+    "stages": "errors frame models preprocess units video web",
+    "web": "errors frame",
     "training": "errors models preprocess",
     "rows": "errors",
+    "events": "errors",
+    "units": "errors",
     "scoring": "errors rows",
     "__init__": "channel errors frame pipeline recipe",
     "__main__": "cli",
@@ -41,9 +45,10 @@ ENGINE = {
     "channel": set(),
     "stats": set(),
     "pipeline": {"psutil"},
+    "trace": set(),
     "recipe": {"yaml"},
 }
-THREADS_LIVE_IN = {"channel.py", "pipeline.py"}
+THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "web/server.py"}  # a web server needs an event loop, in a thread
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
+from vidclf.units import to_seconds
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,6 +29,10 @@ class Capture:
     max_frames: stop after so many frames.
     size: (width, height) to scale to, aspect ratio kept on black; also what a change of size in mid-stream gets.
     rate: pictures a second of a pattern of pictures.
+    A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is connected to again whenever it is lost, for ever
+    or until it gave no picture for `give_up_after` seconds; it need not be there at the start, but a local camera must.
+    live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
+    for a live source, NAME=VALUE: input_format=mjpeg, video_size=1280x720.
     Corrupt packets are counted and skipped. Raises UsageError for a source that does not exist, VidclfError for
     one that holds no picture.
     """
@@ -40,6 +45,10 @@ class Capture:
         max_frames: int | None = None,
         size: tuple[int, int] | None = None,
         rate: float | None = None,
+        live: bool | None = None,
+        give_up_after: float | str | None = None,
+        transport: Literal["tcp", "udp"] = "tcp",
+        options: list[str] | None = None,
     ):
         if not str(source):
             raise UsageError("capture needs a source")
@@ -53,21 +62,32 @@ class Capture:
             raise UsageError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
         if rate is not None and rate <= 0:
             raise UsageError(f"rate must be above 0, got {rate}")
+        if wrong := [option for option in options or () if "=" not in option]:
+            raise UsageError(f"options must be NAME=VALUE, got {wrong[0]!r}")
         self.uri = str(source)
         self.stride, self.start, self.max_frames, self.size, self.rate = stride, start, max_frames, size, rate
+        self.give_up_after = None if give_up_after is None else to_seconds(give_up_after, "give_up_after")
+        self.transport = transport
+        self.options = dict(option.split("=", 1) for option in options or ())
+        self._live = live
+        self.reading: Source | None = None  # a live source, from before its first picture on
 
     @property
     def live(self) -> bool:
         """Whether frames arrive by the clock, so that late ones are better forgotten than waited for."""
         from vidclf.video.opening import is_live
 
-        return is_live(self.uri)
+        return is_live(self.uri) if self._live is None else self._live
 
-    def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame]:
+    def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame | None]:
+        return self._watch() if self.live else self._read()
+
+    def _read(self, opened: InputContainer | None = None) -> Iterator[Frame]:
+        """What has an end, from its beginning to its end."""
         from vidclf.video.decoder import Upright, pictures, video_stream
         from vidclf.video.opening import open_source
 
-        with open_source(self.uri, self.rate) as container:
+        with opened or open_source(self.uri, self.rate) as container:
             stream = video_stream(container, self.uri)
             source = self._describe(container, stream)
             upright = Upright()
@@ -96,6 +116,47 @@ class Capture:
             if is_short and not self.start and pts * source.time_base < ENDS_EARLY * (source.duration or float("inf")):
                 log.warning("%s ends early: it says it has %d frames, it has %d", source.name, source.frames, index)
 
+    def _watch(self) -> Iterator[Frame | None]:
+        """What has no end, over all its connections; None where there is nothing yet."""
+        from vidclf.video.decoder import Upright
+        from vidclf.video.live import TICKS, Live
+        from vidclf.video.opening import is_recording, redact
+
+        source = Source(redact(self.uri), self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
+        self.reading = source
+        live = Live(self.uri, source, self.options, self.transport, self.give_up_after)
+        index = given = 0
+        for connection in live.connections():
+            if connection is None:
+                yield None
+                continue
+            container, stream = connection
+            if is_recording(self.uri, container):
+                if not index:
+                    self.reading = None
+                    yield from self._read(container)
+                return
+            source.rate = stream.average_rate or stream.guessed_rate
+            upright = Upright()
+            for shot in live.pictures(container, stream):
+                if shot is None:
+                    yield None
+                    continue
+                picture, pts, taken = shot
+                if index % self.stride:
+                    source.dropped["stride"] += 1
+                    yield None
+                else:
+                    image = upright(picture)
+                    if self.size and self.size != (image.shape[1], image.shape[0]):
+                        image = letterbox(image, *self.size)
+                    source.size = (image.shape[1], image.shape[0])  # a camera may come back as another
+                    yield Frame(source, index, pts, image, captured=taken)
+                    given += 1
+                    if given == self.max_frames:
+                        return
+                index += 1
+
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
         from vidclf.video.decoder import origin_of
         from vidclf.video.opening import is_camera, redact
@@ -108,9 +169,8 @@ class Capture:
             rate=stream.average_rate or stream.guessed_rate,
             time_base=base,
             duration=duration,
-            live=self.live,
             frames=stream.frames or None,
             origin=origin_of(container, stream),
             begin=self.start,
-            uri=None if self.live or is_camera(self.uri) or not container.streams.audio else container.name,
+            uri=None if is_camera(self.uri) or not container.streams.audio else container.name,
         )

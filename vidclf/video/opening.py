@@ -5,9 +5,11 @@ from __future__ import annotations
 import glob
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -16,9 +18,20 @@ from av.container import InputContainer
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
 
-LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtp", "udp", "srt"}
+LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "tcp"}
+# Over HTTP a name with one of these is a recording; of any other, opening it will tell.
+RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 PATIENCE = (10.0, 10.0)  # seconds that a network source may say nothing: while it is opened, and later
+LIVE_PATIENCE = (5.0, 3.0)  # the same for a live one: opening it again costs little
+HLS_PATIENCE = (10.0, 20.0)  # between two segments there is nothing to read, mostly for 2 to 10 s
+# What live sources need to start fast and to lose little; `options` of a capture go before these.
+LIVE_OPTIONS = {"analyzeduration": "3000000", "fpsprobesize": "3"}
+UDP_OPTIONS = {"fifo_size": "50000", "buffer_size": "4194304", "overrun_nonfatal": "1"}  # 188 bytes each; bytes
+HOST = re.compile(r"(.*@)?([^@:]*|\[[0-9a-f:.%]+\])(:\d*)?", re.IGNORECASE)
+SECRET = re.compile(
+    r"((?:pass(?:word|wd|phrase)?|pwd|secret|token|auth|sig(?:nature)?|\w*key)=)[^&;/#]+", re.IGNORECASE
+)
 
 
 def is_camera(source: str) -> bool:
@@ -31,19 +44,37 @@ def is_url(source: str) -> bool:
 
 
 def is_live(source: str) -> bool:
-    """Frames of it arrive by the clock and have no end."""
-    return is_camera(source) or (is_url(source) and urlsplit(source).scheme.lower() in LIVE_SCHEMES)
+    """Frames of it arrive by the clock and have no end; over HTTP, `is_recording` tells once it is open."""
+    if is_camera(source):
+        return True
+    if not is_url(source):
+        return False
+    parts = urlsplit(source)
+    scheme = parts.scheme.lower()
+    return scheme in LIVE_SCHEMES or (scheme in ("http", "https") and Path(parts.path).suffix.lower() not in RECORDINGS)
+
+
+def is_recording(source: str, container: InputContainer) -> bool:
+    """Whether an open HTTP source has an end after all: a playlist that is complete, or a file of known size."""
+    if not source.lower().startswith("http"):
+        return False
+    return bool(container.duration) if container.format.name == "hls" else container.size > 0
 
 
 def redact(source: str) -> str:
-    """The source without its password: what may appear in logs, records and errors."""
+    """The source without its passwords: what may appear in logs, records and errors."""
     if not is_url(source):
         return source
-    parts = urlsplit(source)
-    if parts.password is None:
-        return source
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+    scheme, _, rest = source.partition("://")
+    host, slash, path = rest.partition("/")
+    if not HOST.fullmatch(re.split(r"[?#]", host)[0]) and "@" in rest:  # somebody's password has a / ? or # in it
+        user, _, rest = rest.rpartition("@")
+        host, slash, path = rest.partition("/")
+        host = f"{user}@{host}"
+    user, at, host = host.rpartition("@")
+    if ":" in user:
+        user = f"{user.partition(':')[0]}:***"
+    return SECRET.sub(r"\1***", f"{scheme}://{user}{at}{host}{slash}{path}")
 
 
 def open_source(source: str, rate: float | None = None) -> InputContainer:
@@ -52,18 +83,36 @@ def open_source(source: str, rate: float | None = None) -> InputContainer:
     rate: pictures a second, for a pattern of pictures (25 by default).
     Raises UsageError when there is no such thing, VidclfError when FFmpeg cannot read it.
     """
-    name, options = source, {}
-    arguments: dict[str, Any] = {}
-    if is_camera(source):
-        name, arguments = _camera(source)
-    elif is_url(source):
-        arguments["timeout"] = PATIENCE
-        if source.lower().startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # UDP loses packets, and half-decoded pictures are not pictures
+    if is_camera(source) or is_url(source):
+        name, options, arguments = _device_or_url(source)
     else:
         name, options, arguments = _file(source, rate)
-    try:
+    with explained(source):
         return av.open(name, mode="r", options=options, **arguments)
+
+
+def open_live(source: str, options: dict[str, str], transport: str = "tcp") -> InputContainer:
+    """Open a live source: within seconds, and with limits on how long it may say nothing; raises PyAV's errors.
+
+    options: FFmpeg's own. transport: of RTSP.
+    """
+    name, usual, arguments = _device_or_url(source, transport)
+    arguments["timeout"] = LIVE_PATIENCE
+    if is_url(source):
+        usual |= LIVE_OPTIONS
+    if urlsplit(source).path.lower().endswith(".m3u8"):
+        arguments["timeout"] = HLS_PATIENCE
+        usual["live_start_index"] = "-1"  # the latest segment
+    if source.lower().startswith("udp:"):
+        usual |= UDP_OPTIONS
+    return av.open(name, mode="r", options=usual | options, **arguments)
+
+
+@contextmanager
+def explained(source: str) -> Iterator[None]:
+    """What FFmpeg says of a source it cannot open, as one of our errors."""
+    try:
+        yield
     except FileNotFoundError:
         raise UsageError(f"no such {'camera' if is_camera(source) else 'file'}: {redact(source)}") from None
     except PermissionError:
@@ -78,10 +127,13 @@ def open_again(source: Source) -> InputContainer:
     return av.open(source.uri, timeout=PATIENCE if is_url(source.uri) else None)
 
 
-def reason(error: Exception) -> str:
-    """What FFmpeg said, without its number and file name (which may hold a password)."""
+def reason(error: Exception, patience: float | None = None) -> str:
+    """What FFmpeg said, without its number and file name (which may hold a password).
+
+    patience: seconds after which it gave up, if it did.
+    """
     if isinstance(error, av.error.ExitError):  # its "Immediate exit requested" comes of the time limit we set
-        return f"it said nothing for {PATIENCE[1]:.0f} s"
+        return f"it said nothing for {patience or PATIENCE[1]:.0f} s"
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -106,9 +158,21 @@ def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[st
     raise UsageError(f"no such file: {source}")
 
 
-def _camera(source: str) -> tuple[str, dict[str, Any]]:
+def _device_or_url(source: str, transport: str = "tcp") -> tuple[str, dict[str, str], dict[str, Any]]:
+    if is_url(source):
+        # RTSP over UDP loses packets, and half-decoded pictures are not pictures.
+        options = {"rtsp_transport": transport} if source.lower().startswith("rtsp") else {}
+        return source, options, {"timeout": PATIENCE}
     if sys.platform == "darwin":
-        return source, {"format": "avfoundation"}
+        return source, {"framerate": "30"}, {"format": "avfoundation"}  # its default, 29.97, is what no camera has
     if sys.platform == "win32":
-        return f"video={source}", {"format": "dshow"}
-    return (f"/dev/video{source}" if source.isdigit() else source), {"format": "v4l2"}
+        return f"video={_windows_camera(int(source))}", {}, {"format": "dshow"}
+    return (f"/dev/video{source}" if source.isdigit() else source), {}, {"format": "v4l2"}
+
+
+def _windows_camera(number: int) -> str:
+    """DirectShow knows cameras by their names alone."""
+    names = [device.name for device in av.enumerate_input_devices("dshow") if "video" in device.media_types]
+    if number >= len(names):
+        raise FileNotFoundError
+    return names[number]

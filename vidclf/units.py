@@ -1,0 +1,30 @@
+"""Durations and sizes as people write them: 10m, 1h30m, 500ms, 7d, 50G."""
+
+from __future__ import annotations
+
+import re
+
+from vidclf.errors import UsageError
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # decimal, as disks are sold
+
+
+def to_seconds(value: float | str, what: str) -> float:
+    """A duration in seconds: a number, or 90s, 10m, 1h30m, 7d. UsageError names `what`; it must be above 0."""
+    text = str(value).strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw]?)", text)
+    seconds = sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UsageError(f"{what} must be a time above 0, like 90s, 10m or 1h30m, got {value!r}")
+    return seconds
+
+
+def to_bytes(value: int | str, what: str) -> int:
+    """A size in bytes: a number, or 500M, 50G, 1.5T (powers of 1000). UsageError names `what`; it must be above 0."""
+    text = str(value).strip().lower().removesuffix("b")
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)", text)
+    size = int(float(match[1]) * BYTES[match[2]]) if match else 0
+    if size <= 0:
+        raise UsageError(f"{what} must be a size above 0, like 500M or 50G, got {value!r}")
+    return size

@@ -1,0 +1,214 @@
+"""Reads a live source for as long as it is wanted: reconnects, keeps one clock, and never falls behind for long."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+import av.error
+
+from vidclf.errors import VidclfError
+from vidclf.video.decoder import BROKEN_READS, video_stream
+from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, open_live, reason
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from vidclf.frame import Source
+
+log = logging.getLogger(__name__)
+
+Shot = tuple["VideoFrame", int, float]  # a picture, its timestamp, when it was taken
+
+TICKS = 90_000  # units a second of a live source's timestamps, whatever its own are
+FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
+BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
+FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
+BEHIND = 0.2  # seconds behind the source's edge from which pictures are skipped
+FAR_BEHIND = 1.0  # and from which all but key frames are not even decoded
+BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
+BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
+
+
+class Clock:
+    """When a live picture was taken, across reconnects, on this machine's clock: what has no jumps and no drift.
+
+    A picture for which reading had to wait is as fresh as can be. It tells the distance between the source's clock
+    and ours, and so how late the next ones are that were waiting already.
+    paced: the source comes in large pieces (HLS), and its pictures are meant for later.
+    """
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._last = -1
+        self._distance: float | None = None  # our clock's seconds less the source's
+        self._before = 0.0
+
+    def reconnected(self) -> None:
+        """The source's own clock begins anew."""
+        self._distance = None
+
+    def taken(self, time: float | None, arrived: float, fresh: bool, paced: bool = False) -> float:
+        """`perf_counter` seconds at which a picture of the source's time `time` was taken (or shall be shown)."""
+        if time is None:
+            return arrived
+        if (
+            self._distance is None
+            or time < self._before - BACKWARDS
+            or (fresh and not (paced and arrived < time + self._distance))
+        ):
+            self._distance = arrived - time
+        self._before = time
+        due = time + self._distance
+        return due if paced else min(arrived, due)
+
+    def ticks(self, taken: float) -> int:
+        """The picture's timestamp: later than the one before, counted from the first picture of all."""
+        if self._began is None:
+            self._began = taken
+        self._last = max(self._last + 1, round((taken - self._began) * TICKS))
+        return self._last
+
+
+class Live:
+    """A live source's pictures, whatever happens to it.
+
+    Keeps `source`'s state, problem, reconnects, corrupt packets, skipped frames (for "behind") and waiting time.
+    options, transport: see `open_live`. give_up_after: seconds without a picture; None goes on for ever.
+    """
+
+    def __init__(
+        self, uri: str, source: Source, options: dict[str, str], transport: str, give_up_after: float | None = None
+    ):
+        self.uri, self.source, self.options, self.transport = uri, source, options, transport
+        self.give_up_after = give_up_after
+        self._clock = Clock()
+        self._seen = perf_counter()  # when there was a picture, or the beginning
+        self._ended_by = ""  # what ended the latest connection, or kept it from being made
+
+    def connections(self) -> Iterator[tuple[InputContainer, VideoStream] | None]:
+        """Every connection that can be made, one after another; None while there is none.
+
+        Raises UsageError for a local camera that is not there at the start.
+        """
+        source, wait = self.source, FIRST_WAIT
+        while True:
+            self._ended_by, seen = "it ended", self._seen
+            try:
+                with self._open() as container:
+                    stream = video_stream(container, self.uri)
+                    stream.codec_context.thread_type = "SLICE"  # the other kind delays pictures
+                    self._clock.reconnected()
+                    yield container, stream
+            except VidclfError as error:
+                self._ended_by = str(error)
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                if is_camera(self.uri) and source.state == "absent":
+                    with explained(self.uri):
+                        raise
+                self._ended_by = reason(error, LIVE_PATIENCE[0])
+            self._disconnected()
+            if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
+                log.error("%s gave no picture for %g s: it is given up", source.name, self.give_up_after)
+                return
+            wait = FIRST_WAIT if self._seen > seen else min(2 * wait, LONGEST_WAIT)
+            yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras shall not knock at once
+
+    def _open(self) -> InputContainer:
+        asked = perf_counter()
+        try:
+            return open_live(self.uri, self.options, self.transport)
+        finally:
+            self.source.waited += perf_counter() - asked
+
+    def pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[Shot | None]:
+        """The pictures of one connection, each with its timestamp and when it was taken; None for one skipped.
+
+        Ends when the connection does.
+        """
+        source, clock = self.source, self._clock
+        paced = container.format.name == "hls"
+        by_arrival = container.format.name in BY_ARRIVAL
+        late = 0.0
+        for packet, fresh, arrived in self._packets(container, stream):
+            context: Any = stream.codec_context
+            if late > FAR_BEHIND or packet.is_keyframe:
+                context.skip_frame = "NONKEY" if late > FAR_BEHIND else "DEFAULT"
+            try:
+                made = packet.decode()
+            except av.error.FFmpegError:
+                source.corrupt += 1
+                continue
+            if not made and packet.size and context.skip_frame == "NONKEY":
+                source.dropped["behind"] += 1
+                time = None if packet.dts is None else float(packet.dts * (stream.time_base or 0))
+                late = perf_counter() - clock.taken(time, arrived, fresh, paced)
+                yield None
+            for picture in made:
+                time = None if picture.pts is None or by_arrival else float(picture.pts * picture.time_base)
+                taken = clock.taken(time, arrived, fresh, paced)
+                if paced:
+                    yield from self._pause(taken - perf_counter())
+                late = perf_counter() - taken
+                self._seen = perf_counter()
+                self._connected()
+                if late > BEHIND:
+                    source.dropped["behind"] += 1
+                    yield None
+                else:
+                    yield picture, clock.ticks(taken), taken
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[Any], bool, float]]:
+        """Packets, whether each had to be waited for, and when it came."""
+        broken = 0
+        packets = container.demux(stream)
+        while broken < BROKEN_READS:
+            asked = perf_counter()
+            try:
+                packet = next(packets, None)
+            except (OSError, av.error.ExitError) as error:
+                patience = HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE
+                self._ended_by = reason(error, patience[1])
+                return
+            except av.error.FFmpegError:
+                self.source.corrupt += 1
+                broken += 1
+                packets = container.demux(stream)  # a generator that raised is over
+                continue
+            finally:
+                arrived = perf_counter()
+                self.source.waited += arrived - asked
+            if packet is None:
+                return
+            broken = 0
+            yield packet, arrived - asked > FRESH, arrived
+        self._ended_by = f"{broken} reads failed one after the other"
+
+    def _connected(self) -> None:
+        source = self.source
+        if source.state != "connected":
+            source.reconnects += source.state == "reconnecting"
+            source.state, source.problem = "connected", ""
+            log.info("%s is here", source.name)
+
+    def _disconnected(self) -> None:
+        """Note why there is no picture; said once, not at every attempt."""
+        source = self.source
+        if source.problem != self._ended_by:
+            source.problem = self._ended_by
+            log.warning("%s: %s; trying again", source.name, source.problem)
+        if source.state == "connected":
+            source.state = "reconnecting"
+
+    def _pause(self, seconds: float) -> Iterator[None]:
+        until = perf_counter() + seconds
+        while (left := until - perf_counter()) > 0:
+            sleep(min(left, BLINK))
+            self.source.waited += min(left, BLINK)
+            yield None
