@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from vidclf.stages.capture import Capture
     from vidclf.stages.classify import Classify
     from vidclf.stages.crop import Crop
+    from vidclf.stages.display import Display
     from vidclf.stages.motion import Motion
+    from vidclf.stages.publish import Publish
     from vidclf.stages.record import Record
+    from vidclf.stages.serve import Serve
+    from vidclf.stages.save_crops import SaveCrops
     from vidclf.stages.track import Track
     from vidclf.stages.write import Write
     from vidclf.stages.yolo import Yolo
@@ -23,9 +27,13 @@ STAGES = {
     "track": "vidclf.stages.track:Track",
     "crop": "vidclf.stages.crop:Crop",
     "classify": "vidclf.stages.classify:Classify",
+    "save-crops": "vidclf.stages.save_crops:SaveCrops",
     "annotate": "vidclf.stages.annotate:Annotate",
     "write": "vidclf.stages.write:Write",
     "record": "vidclf.stages.record:Record",
+    "serve": "vidclf.stages.serve:Serve",
+    "display": "vidclf.stages.display:Display",
+    "publish": "vidclf.stages.publish:Publish",
 }
 DETECTORS = ("motion", "yolo")
 
@@ -36,8 +44,12 @@ __all__ = [
     "Capture",
     "Classify",
     "Crop",
+    "Display",
     "Motion",
+    "Publish",
     "Record",
+    "Serve",
+    "SaveCrops",
     "Track",
     "Write",
     "Yolo",

@@ -1,0 +1,129 @@
+"""Save-crops: what the classifier sees as picture files, to sort by hand and to train on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Detection, Frame, Source
+from vidclf.models.labels import folder_name
+
+log = logging.getLogger(__name__)
+
+
+class SaveCrops:
+    """Save crops as FOLDER/LABEL/SOURCE-FRAME-N.png; those without a label go to FOLDER/unsorted.
+
+    Such a folder is what `vidclf train --data` takes, which leaves `unsorted` out. Stands after `classify`, and
+    before `annotate`, which draws on the frame. N is the detection's place in the frame, from 0. The name also holds
+    six digits that tell sources of one name apart, and for a camera when it began: no file is ever overwritten, and
+    the same run again writes nothing twice.
+
+    every: seconds between two crops of one track; without tracks, between two frames whose crops are saved.
+    limit: save so many in a run and no more; None: all.
+    by_label: false puts everything into `unsorted`. min_confidence: a label less probable than this counts as none.
+    full: not the crop but the object as the frame shows it, in its size and colours, transparent outside its mask:
+      to train at another size or in colour.
+    """
+
+    def __init__(
+        self,
+        folder: str = "crops",
+        every: float = 1.0,
+        limit: int | None = 10_000,
+        by_label: bool = True,
+        min_confidence: float = 0.0,
+        full: bool = False,
+    ):
+        if every < 0:
+            raise UsageError(f"every must be 0 seconds or more, got {every}")
+        if limit is not None and limit < 1:
+            raise UsageError(f"limit must be at least 1, or null for none, got {limit}")
+        if not 0 <= min_confidence <= 1:
+            raise UsageError(f"min_confidence must be a probability, 0 to 1, got {min_confidence}")
+        self.folder, self.every, self.limit = Path(folder), every, limit
+        self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
+        try:  # complain now rather than at the first crop
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        names: dict[Source, str] = {}
+        recent: dict[Source, dict[int | None, float]] = {}  # by track: when its last crop was saved
+        saved = 0
+        for frame in frames:
+            source, now = frame.source, frame.time
+            name = names.setdefault(source, _name(source))
+            last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
+            due = [(n, d) for n, d in enumerate(frame.detections) if d.track not in last]
+            for n, detection in due if self.limit is None else due[: self.limit - saved]:
+                folder = self.folder / self._label(detection)
+                _write(folder, f"{name}-{frame.index:06d}-{n}", self._picture(frame, detection))
+                saved += 1
+                if saved == self.limit:
+                    log.warning("save-crops: %d crops saved, which is its limit; no more follow", saved)
+            recent[source] = last | {detection.track: now for _, detection in due}
+            yield frame
+
+    def _label(self, detection: Detection) -> str:
+        sure = self.by_label and detection.label_score >= self.min_confidence
+        return folder_name(detection.label if sure else "")
+
+    def _picture(self, frame: Frame, detection: Detection) -> np.ndarray:
+        if not self.full:
+            if detection.crop is None:
+                raise UsageError("save-crops found a detection without a crop: put the stage crop before it")
+            return detection.crop
+        x0, y0, x1, y1 = detection.box
+        picture = frame.image[y0:y1, x0:x1]
+        if detection.mask is None:
+            return picture
+        return np.dstack([picture, np.where(detection.mask, 255, 0).astype(np.uint8)])
+
+
+def _name(source: Source) -> str:
+    """What the files of a source are called: by its file's name, or the end of its URL."""
+    last = source.name.partition("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    digest = hashlib.sha256(source.name.encode()).hexdigest()[:6]
+    began = f"-{datetime.now():%Y%m%d-%H%M%S}" if source.live else ""
+    return f"{folder_name(Path(last).stem)[:60]}-{digest}{began}"
+
+
+def _write(folder: Path, name: str, picture: np.ndarray) -> None:
+    """Write a PNG file under a name that no other picture has; where the same picture has it already, that will do."""
+    content = cv2.imencode(".png", picture)[1].tobytes()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+        next(path for path in paths if _holds(path, content))
+    except OSError as error:
+        raise VidclfError(f"cannot save crops in {folder}: {error.strerror or error}") from None
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Write a file in one step, unless there is one; returns whether it now holds just this."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        file = part.open("xb")  # whoever has the part has the name: other processes may save here, too
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            if new := not path.exists():
+                file.write(content)
+        if new:
+            part.replace(path)
+        return new or path.read_bytes() == content
+    finally:
+        part.unlink(missing_ok=True)
