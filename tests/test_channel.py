@@ -166,3 +166,17 @@ def test_one_can_wait_for_a_frame_for_a_while() -> None:
     channel.close()
     assert channel.wait(10)  # that nothing will come is an answer too
     assert channel.take() == []
+
+
+def test_a_wait_counts_while_it_goes_on() -> None:
+    """Else a stage that waits for a lost camera would look busy."""
+    channel = Channel(size=1)
+    thread = Thread(target=channel.take)
+    thread.start()
+    sleep(0.05)
+    assert 0.03 < channel.take_wait < 5
+    channel.close()
+    thread.join()
+    before = channel.take_wait
+    sleep(0.02)
+    assert channel.take_wait == before

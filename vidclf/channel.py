@@ -35,6 +35,27 @@ class Patience:
             self.seconds = min(self.seconds + 0.02 * goal, goal) if lag < goal else self.seconds * 0.8
 
 
+class Waits:
+    """A condition that knows how many wait on it now, and how long all of them waited so far, those of now included."""
+
+    def __init__(self, lock: Lock):
+        self.condition = Condition(lock)
+        self.waiting = 0
+        self._past = self._began = 0.0  # seconds of waits that are over; the sum of the moments when the others began
+
+    def wait(self, seconds: float | None = None) -> None:
+        began = perf_counter()
+        self.waiting += 1
+        self._began += began
+        self.condition.wait(seconds)
+        self.waiting -= 1
+        self._began -= began
+        self._past += perf_counter() - began
+
+    def seconds(self) -> float:
+        return self._past + self.waiting * perf_counter() - self._began
+
+
 class Channel:
     """Frames on their way from one stage to the next, in order.
 
@@ -53,12 +74,9 @@ class Channel:
         self._live: dict[Source, deque[tuple[Frame, float]]] = {}  # those of live sources again, and since when
         self._cancelled = self._failed = False
         self._lock = Lock()
-        self._has_room = Condition(self._lock)
-        self._has_frames = Condition(self._lock)
-        self._putters = self._takers = 0  # who waits on them: a notify to nobody costs as much as the whole put
+        self._for_room = Waits(self._lock)
+        self._for_frames = Waits(self._lock)
         self.lost: Counter[Source] = Counter()  # frames that were put, or offered, and never taken
-        self.put_wait = 0.0  # seconds that producers waited for room
-        self.take_wait = 0.0  # seconds that the consumer waited for frames
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> Channel:
@@ -69,6 +87,18 @@ class Channel:
             channel.put(frame)
         channel.close()
         return channel
+
+    @property
+    def put_wait(self) -> float:
+        """Seconds that producers waited for room."""
+        with self._lock:
+            return self._for_room.seconds()
+
+    @property
+    def take_wait(self) -> float:
+        """Seconds that the consumer waited for frames."""
+        with self._lock:
+            return self._for_frames.seconds()
 
     @property
     def depth(self) -> int:
@@ -84,18 +114,14 @@ class Channel:
                 self._make_way(frame)
             else:
                 while waiting and (len(waiting) >= self._size or self._bytes + nbytes > self._max_bytes):
-                    began = perf_counter()
-                    self._putters += 1
-                    self._has_room.wait()
-                    self._putters -= 1
-                    self.put_wait += perf_counter() - began
+                    self._for_room.wait()
             if self._cancelled:
                 self.lost[frame.source] += 1
                 return False
             waiting.append(frame)
             self._bytes += nbytes
-            if self._takers:
-                self._has_frames.notify()
+            if self._for_frames.waiting:  # a notify to nobody costs as much as the whole put
+                self._for_frames.condition.notify()
             return True
 
     def take(self, limit: int = 1) -> list[Frame]:
@@ -110,11 +136,7 @@ class Channel:
                     raise Aborted
                 if not self._open_producers or self._cancelled:
                     return []
-                began = perf_counter()
-                self._takers += 1
-                self._has_frames.wait()
-                self._takers -= 1
-                self.take_wait += perf_counter() - began
+                self._for_frames.wait()
             group: list[Frame] = []
             while waiting and len(group) < limit:
                 frame = waiting.popleft()
@@ -123,19 +145,15 @@ class Channel:
                     self._live[frame.source].popleft()
                 group.append(frame)
             # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
-            if self._putters and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
-                self._has_room.notify(self._putters)
+            if self._for_room.waiting and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
+                self._for_room.condition.notify(self._for_room.waiting)
             return group
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds`; whether `take` would now answer at once. For a stage with a window to look after."""
         with self._lock:
             if not self._answers():
-                began = perf_counter()
-                self._takers += 1
-                self._has_frames.wait(seconds)
-                self._takers -= 1
-                self.take_wait += perf_counter() - began
+                self._for_frames.wait(seconds)
             return self._answers()
 
     def _answers(self) -> bool:
@@ -150,7 +168,7 @@ class Channel:
         with self._lock:
             self._open_producers -= 1
             self._failed = self._failed or failed
-            self._has_frames.notify_all()
+            self._for_frames.condition.notify_all()
 
     def cancel(self) -> None:
         """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted."""
@@ -160,8 +178,8 @@ class Channel:
             self._waiting.clear()
             self._live.clear()
             self._bytes = 0
-            self._has_room.notify_all()
-            self._has_frames.notify_all()
+            self._for_room.condition.notify_all()
+            self._for_frames.condition.notify_all()
 
     def _make_way(self, fresh: Frame) -> None:
         """Forget what `fresh` makes stale; the frames of other sources are left alone."""
