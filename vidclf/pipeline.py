@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Thread
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -16,6 +16,9 @@ from vidclf.frame import Frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
 # Takes a Channel, or any iterable of frames. A source gives None where it has nothing yet, so that it can be stopped.
+if TYPE_CHECKING:
+    from vidclf.trace import Trace
+
 Stage = Callable[[Any], Iterable[Frame | None]]
 
 
@@ -58,10 +61,10 @@ class Pipeline:
         """Whether a source gives frames by the clock, so that late ones are forgotten and there is no end."""
         return any(getattr(source, "live", False) for source in self.sources)
 
-    def run(self, watch: Callable[[Frame], object] | None = None) -> dict[str, Any]:
+    def run(self, watch: Callable[[Frame], object] | None = None, trace: Trace | None = None) -> dict[str, Any]:
         """Run until the sources end, or `stop()`; returns `stats()`.
 
-        watch: called, in the caller's thread, with every frame that is finished.
+        watch: called, in the caller's thread, with every frame that is finished. trace: notes what happens when.
         Raises the first exception of any stage, with a note that names the stage and the frame.
         """
         self._stopping, self._error, self._tally = False, None, Tally()
@@ -70,7 +73,7 @@ class Pipeline:
         for stage in [*self.sources, *self.stages]:
             if attach := getattr(stage, "attach", None):
                 attach(self)  # a stage that shows the books, or that can end the run
-        channels = self._channels()
+        channels = self._channels(trace)
         self._began, self._ended = perf_counter(), 0.0
         everyone = [*self.sources, *self.stages]
         jobs = list(zip(everyone, self._meters, strict=True))
@@ -95,7 +98,7 @@ class Pipeline:
             assert balances(entry), f"frames unaccounted for: {entry}"
         return stats
 
-    def _channels(self) -> list[Channel]:
+    def _channels(self, trace: Trace | None) -> list[Channel]:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
         producers = len(self.sources)
         channels = [
@@ -105,7 +108,8 @@ class Pipeline:
         inboxes: list[Channel | None] = [None] * producers + list(channels)
         outboxes: list[Channel | None] = [*channels[:1], None][:1] * producers + [*channels[1:], None][: len(channels)]
         names = map(name_of, [*self.sources, *self.stages])
-        self._meters = [Meter(*each) for each in zip(names, inboxes, outboxes, strict=True)]
+        places = zip(names, inboxes, outboxes, strict=True)
+        self._meters = trace.meters(places) if trace else [Meter(*each) for each in places]
         return channels
 
     @property
@@ -168,7 +172,7 @@ class Pipeline:
                     self._patience.observe(self._tally.lags[frame.source][-1])
                 if self._watch:
                     self._watch(frame)
-            elif not meter.outbox.put(frame):
+            elif not meter.put(frame):
                 # Nobody is listening. If that is because the run failed, the stage has to know.
                 if self._error and (throw := getattr(stream, "throw", None)):
                     throw(Aborted())

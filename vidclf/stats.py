@@ -75,6 +75,11 @@ class Meter:
         self.read[frame.source] += 1
         self.latencies.append(seconds)
 
+    def put(self, frame: Frame) -> bool:
+        """Hand a frame on; False means that nobody is listening any more."""
+        assert self.outbox is not None
+        return self.outbox.put(frame)
+
     def end(self) -> None:
         """The stage is over: what is still inside never came out."""
         self.ended = perf_counter()

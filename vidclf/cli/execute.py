@@ -20,10 +20,13 @@ from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stats import add_up
+from vidclf.trace import Trace
 from vidclf.video.part import PartFile
 
 
-def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tuple[dict[str, Any], int]:
+def execute(
+    jobs: list[list[Item]], console: Console, debug: bool = False, trace: Trace | None = None
+) -> tuple[dict[str, Any], int]:
     """Run each list of items as a pipeline. Returns the books of all, and the exit code.
 
     All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
@@ -44,7 +47,7 @@ def execute(jobs: list[list[Item]], console: Console, debug: bool = False) -> tu
         source = redact(str(items[0].options["source"]))
         try:
             with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
-                stats = pipeline.run(watch=show)
+                stats = pipeline.run(show, trace)
         except Exception as error:
             if len(jobs) == 1:
                 raise
@@ -97,6 +100,21 @@ def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def traced(path: Path | None) -> Iterator[Trace | None]:
+    """A trace to hand to `execute`, written to `path` afterwards, also of runs that failed; None without a path."""
+    if path is None:
+        yield None
+        return
+    PartFile(path, force=True)  # complain about its folder now rather than after the run
+    trace = Trace()
+    try:
+        yield trace
+    finally:
+        with PartFile(path, force=True) as part:
+            trace.write(part)
 
 
 def make_console(quiet: bool = False) -> Console:

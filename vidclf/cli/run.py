@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, write_json
+from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.options import pipeline_options
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
@@ -21,12 +21,14 @@ from vidclf.video.part import PartFile
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
 @click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE.json", help="What happened when, for Perfetto.")
 @pipeline_options
 def run(
     sources: tuple[str, ...],
     output: Path | None,
     record: Path | None,
     stats_file: str | None,
+    trace: Path | None,
     quiet: bool,
     debug: bool,
     **options: Any,
@@ -52,7 +54,8 @@ def run(
         table = _file_for(source, record, ".jsonl", several)
         jobs.append(assemble(RunOptions(**options), source, video, table))
     _refuse_clashes(sources, jobs)
-    books, code = execute(jobs, console, debug)
+    with traced(trace) as notes:
+        books, code = execute(jobs, console, debug, notes)
     if stats_file:
         write_json(books, stats_file)
     return code
