@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from tests.clips import write_clip
 from vidclf.cli.main import COMMANDS, cli
 from vidclf.models.checkpoint import read_header
-from vidclf.recipe import check_options, find_recipe, find_stage, load_recipe, override
+from vidclf.recipe import Item, check_options, find_recipe, find_stage, load_recipe, override
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 from vidclf.stages.record import COLUMNS
@@ -72,7 +72,7 @@ def test_every_setting_the_readme_names_exists():
     assert len(settings) > 5
     for target, value in settings:
         stage, _, option = target.partition(".")
-        items = [item for item in [*load_recipe("motion"), *load_recipe("person")] if item.name == stage][:1]
+        items = [item for item in [*load_recipe("motion"), *load_recipe("person")] if item.name == stage][:1] or [Item(stage)]
         override(items, f"{target}={value}")
         check_options(find_stage(stage), {option: items[0].options[option]}, target)
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "recipe": "errors pipeline resources stages",
     "video": "errors frame",
     "models": "errors preprocess resources",
-    "stages": "errors frame models preprocess units video web",
+    "stages": "errors events frame models preprocess units video web",
     "web": "errors frame",
     "training": "errors models preprocess",
     "rows": "errors",

@@ -185,6 +185,7 @@ class Pipeline:
         or a live one, `sources`: a ledger each, and how it is (see `stats.health`); with a live one `lag_ms`, the
         percentiles from capture to output.
         """
+        everyone = [*self.sources, *self.stages]
         wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
         # A camera that has not been seen yet has no frame, but it has a place in the books.
         expected = [source for stage in self.sources if (source := getattr(stage, "reading", None))]
@@ -206,7 +207,7 @@ class Pipeline:
             "detections": self._tally.detections,
             "labels": dict(self._tally.labels.most_common()),
             "bottleneck": busiest.name if busiest else "",
-            "stages": [meter.row() for meter in self._meters],
+            "stages": [meter.row() | counts(stage) for meter, stage in zip(self._meters, everyone, strict=False)],
             "peak_rss_mb": round(peak_rss() / 2**20, 1),
             **({"lag_ms": lag(self._tally, live)} if live else {}),
             **({"sources": each} if len(each) > 1 or live else {}),
@@ -217,6 +218,12 @@ def name_of(stage: Stage) -> str:
     """A stage's name in stats and errors: its class's, as a pipeline file would write it (SaveCrops: save-crops)."""
     name = getattr(stage, "__name__", None) or type(stage).__name__
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def counts(stage: Stage) -> dict[str, dict[str, int]]:
+    """What a stage counts besides frames, if it has `counts`: a dict of numbers."""
+    numbers = getattr(stage, "counts", None)
+    return {"counts": dict(numbers)} if numbers else {}
 
 
 def unique(names: list[str]) -> list[str]:

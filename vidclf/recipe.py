@@ -89,7 +89,7 @@ def override(items: list[Item], assignment: str) -> None:
         raise UsageError(f"--set wants stage.option=value, got {assignment!r}")
     matching = [item for item in items if item.name == stage]
     if not matching:
-        raise UsageError(f"--set {assignment}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
+        raise UsageError(f"--set {target}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

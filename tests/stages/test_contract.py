@@ -12,7 +12,7 @@ import pytest
 from tests.frames import make_source
 from vidclf.channel import Channel
 from vidclf.frame import Detection, Frame, Source
-from vidclf.stages import Annotate, Classify, Crop, Motion, Record, SaveCrops, Track, Write
+from vidclf.stages import Annotate, Classify, Crop, Motion, Publish, Record, SaveCrops, Track, Write
 
 Make = Callable[[Path], Any]
 STAGES: dict[str, Make] = {
@@ -24,6 +24,7 @@ STAGES: dict[str, Make] = {
     "classify": lambda folder: Classify(device="cpu"),
     "save-crops": lambda folder: SaveCrops(str(folder / "crops"), full=True),
     "annotate": lambda folder: Annotate(inset=True, fps=True, masks=True, trail=5),
+    "publish": lambda folder: Publish("redis://127.0.0.1:1", spool=str(folder / "events"), linger=0.0),
     "write": lambda folder: Write(str(folder / "out.mp4"), force=True),
     "write opencv": lambda folder: Write(str(folder / "out.avi"), backend="opencv", force=True),
     "record jsonl": lambda folder: Record(str(folder / "out.jsonl"), force=True),

@@ -26,6 +26,7 @@ class RunOptions:
     max_frames: int | None = None
     record_frames: bool = False
     force: bool = False
+    publish: str | None = None
 
 
 def assemble(options: RunOptions, source: str, output: Path | None, record: Path | None) -> list[Item]:
@@ -48,6 +49,8 @@ def assemble(options: RunOptions, source: str, output: Path | None, record: Path
     if record is not None:
         frames = {"frames": True} if options.record_frames else {}
         _give_or_append(items, "record", "--record", path=str(record), **frames, **force)
+    if options.publish is not None:
+        _give_or_append(items, "publish", "--publish", url=options.publish)
     for assignment in options.settings:
         override(items, assignment)
     return [item for item in items if item.name not in ("write", "record") or "path" in item.options]

@@ -20,6 +20,7 @@ OPTIONS = [
     click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
     click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run."),
     click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source."),
+    click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]://... or redis[s]://..."),
     click.option("--force", is_flag=True, help="Overwrite existing outputs."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),

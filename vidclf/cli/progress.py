@@ -94,5 +94,10 @@ def closing_lines(stats: dict[str, Any]) -> list[str]:
     if ledger["corrupt"]:
         parts.append(f"{ledger['corrupt']} corrupt packets skipped")
     parts += [f"{count} dropped ({reason})" for reason, count in ledger["dropped"].items()]
-    labels = ", ".join(f"{label or 'no label'} {count}" for label, count in stats["labels"].items())
-    return [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]
+    labels = _listed({label or "no label": count for label, count in stats["labels"].items()})
+    lines = [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]
+    return lines + [f"{row['name']}: {_listed(row['counts'])}" for row in stats["stages"] if "counts" in row]
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in numbers.items())

@@ -59,9 +59,9 @@ class Record:
         with self._table() as table:
             for frame in chain(first, frames):
                 if self.frames:
-                    table.write(_row(frame, None))
+                    table.write(to_row(frame, None))
                 for detection in frame.detections:
-                    table.write(_row(frame, detection))
+                    table.write(to_row(frame, detection))
                 yield frame
 
     @contextmanager
@@ -74,7 +74,8 @@ class Record:
             yield table
 
 
-def _row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
+def to_row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
+    """The values of `COLUMNS` for a detection, or for a frame as such."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
     if detection is not None:

@@ -1,0 +1,98 @@
+"""What a courier needs of a broker, and what a broker's URL says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from vidclf.errors import UsageError
+from vidclf.events.message import Message
+
+# Scheme: (where its broker lies, the package it needs, its extra, usual port, usual topic).
+BROKERS = {
+    "mqtt": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 1883, "vidclf/{source}/{label}"),
+    "mqtts": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 8883, "vidclf/{source}/{label}"),
+    "redis": ("vidclf.events.redis:Redis", "redis", "redis", 6379, "vidclf:{source}"),
+    "rediss": ("vidclf.events.redis:Redis", "redis", "redis", 6379, "vidclf:{source}"),
+}
+SILENCE = 10.0  # seconds that a broker may take to answer before it counts as gone
+
+
+class Unreachable(Exception):
+    """The broker is away, does not answer, or refuses; said without credentials."""
+
+
+class Broker(Protocol):
+    """A connection to a broker; used by one thread."""
+
+    def open(self) -> None:
+        """Connect; raises Unreachable."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Return when the broker has confirmed all of them; raises Unreachable."""
+
+    def idle(self, seconds: float) -> None:
+        """Keep the connection alive while there is nothing to send; raises Unreachable."""
+
+    def close(self) -> None:
+        """Say goodbye; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a broker is, and what it wants to know of us."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    path: str = ""
+    ca: str | None = None  # a file of certificates to trust beside the system's
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme in ("mqtts", "rediss")
+
+    def __str__(self) -> str:
+        """Without credentials: what may appear in messages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+def parse_url(url: str, ca: str | None = None) -> Address:
+    """`mqtts://user:password@host:port`; UsageError, which holds no password, for anything else."""
+    choices = ", ".join(f"{scheme}://" for scheme in BROKERS)
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    except ValueError:
+        raise UsageError("url is not a URL such as mqtt://user:password@host:1883") from None
+    if scheme not in BROKERS:
+        raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'none'}")
+    if not host:
+        raise UsageError(f"url names no host: {scheme}://")
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    path = parts.path.rstrip("/")
+    if path and (scheme.startswith("mqtt") or not path[1:].isdigit()):
+        wanted = "the number of a database" if scheme.startswith("redis") else "nothing"
+        raise UsageError(f"url may have {wanted} after the host, got {path}")
+    _, package, extra, usual, _ = BROKERS[scheme]
+    if find_spec(package) is None:
+        raise UsageError(f"{scheme}:// needs a package that is not installed: pip install 'vidclf[{extra}]'")
+    return Address(scheme, host, port or usual, user or None, password, path, ca)
+
+
+def usual_topic(address: Address) -> str:
+    return BROKERS[address.scheme][4]
+
+
+def connect(address: Address, **options: object) -> Broker:
+    """The broker at an address, not yet opened."""
+    module, _, name = BROKERS[address.scheme][0].partition(":")
+    broker: Broker = getattr(import_module(module), name)(address, **options)
+    return broker

@@ -1,0 +1,86 @@
+"""Delivers what is in a spool to a broker, beside the pipeline: the one file with a thread outside `pipeline.py`.
+
+It needs one because a broker may be away, be slow, or accept and say nothing, for as long as it likes, and no frame
+may wait for that. The thread shares nothing with the stage but the spool's file and the few numbers below, each
+written by one side alone; so it needs no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+from vidclf.events.broker import Broker, Unreachable
+from vidclf.events.spool import Spool, Turn
+
+log = logging.getLogger(__name__)
+
+WINDOW = 200  # events on the way at a time
+IDLE = 0.05  # seconds between two looks into an empty spool
+PAUSES = (0.5, 15.0)  # seconds between two attempts to reach a broker: the first, and the longest
+
+
+class Courier:
+    """`with Courier(...):` events that are put into the spool are delivered, in order, at least once.
+
+    name: of the broker, for messages. linger: seconds that leaving the block waits for a broker that is there.
+    """
+
+    def __init__(self, broker: Broker, spool: Path, name: str, linger: float):
+        self._broker, self._path, self._name, self._linger = broker, spool, name, linger
+        self.delivered = 0
+        self._ending = Event()
+        self._is_away = False
+        self._thread = Thread(target=self._work, name="vidclf courier", daemon=True)
+
+    def __enter__(self) -> Courier:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        deadline = monotonic() + self._linger
+        # A broker that was away a moment ago is worth no wait. What is left is in the spool.
+        while self._thread.is_alive() and not self._is_away and monotonic() < deadline:
+            self._thread.join(IDLE)
+
+    def _work(self) -> None:
+        pause = PAUSES[0]
+        with Spool(self._path) as spool, Turn(self._path) as turn:
+            while not (self._ending.is_set() and self._is_away):
+                try:
+                    if turn.take():
+                        self._deliver(spool)
+                        return
+                    if self._ending.is_set() and not spool.oldest(1):
+                        return
+                    sleep(IDLE)
+                except (Unreachable, OSError) as error:
+                    if not self._is_away:
+                        log.warning("%s: %s; events wait in %s", self._name, error, self._path)
+                    pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
+                    self._is_away = True
+                    # Jittered, so that all the clients of a broker that restarts do not come at once.
+                    self._ending.wait(pause * random.uniform(0.5, 1))
+                finally:
+                    self._broker.close()
+
+    def _deliver(self, spool: Spool) -> None:
+        """Until the end; raises Unreachable."""
+        self._broker.open()
+        while True:
+            events = spool.oldest(WINDOW)
+            if events:
+                self._broker.send([event.message for event in events])
+                spool.remove(events)
+                self.delivered += len(events)
+            elif self._ending.is_set():
+                return
+            else:
+                self._broker.idle(IDLE)
+            if self._is_away:
+                log.warning("%s is back", self._name)
+                self._is_away = False

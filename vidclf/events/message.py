@@ -1,0 +1,66 @@
+"""What an event says, the key that makes a second copy of it recognisable, and the topic that it goes to."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from string import Formatter
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from vidclf.errors import UsageError
+
+SCHEMA = 1
+NAMESPACE = uuid5(NAMESPACE_URL, "vidclf/event")
+FIELDS = ("source", "kind", "label", "track", "event")  # what a topic may be made of
+LONGEST = 100  # characters of one field in a topic; MQTT's limit for all of it is 65,535 bytes
+
+
+class Message(NamedTuple):
+    """What is delivered: one event, as it travels."""
+
+    topic: str
+    key: str
+    payload: str  # JSON
+
+
+def make_message(event: str, row: dict[str, Any], topic: str, live: bool) -> Message:
+    """The message about one row of a record: `event` is its name, `topic` a template.
+
+    The key is a name-based UUID (version 5) of all that the event says. A file that is read again gives the same
+    keys again; what a live source shows has the wall clock in it, as its frame numbers begin anew with every run.
+    """
+    now = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    said = {"schema": SCHEMA, "event": event, **row}
+    key = str(uuid5(NAMESPACE, json.dumps(said | now if live else said, sort_keys=True, ensure_ascii=False)))
+    payload = json.dumps({"key": key, **said, **now}, ensure_ascii=False)
+    return Message(fill_topic(topic, {**row, "event": event}), key, payload)
+
+
+def check_topic(template: str) -> str:
+    """The template, if it is one; UsageError says what is allowed."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(f"topic {template!r} is no template: {error}") from None
+    for text, field, form, conversion in parts:
+        if field is not None and (field not in FIELDS or form or conversion):
+            allowed = ", ".join(f"{{{name}}}" for name in FIELDS)
+            raise UsageError(f"topic {template!r} may hold {allowed}, got {{{field}}}")
+        if re.search(r"[+#\x00-\x1f]", text):
+            raise UsageError(f"topic {template!r} must not hold +, # or control characters")
+    if not template:
+        raise UsageError("topic must not be empty")
+    return template
+
+
+def fill_topic(template: str, row: dict[str, Any]) -> str:
+    """The topic of one event; what a field must not hold in a topic, such as / + #, becomes -."""
+    return template.format(**{name: clean(row.get(name)) for name in FIELDS})
+
+
+def clean(value: Any) -> str:
+    """A value as one level of a topic: `none` where there is none."""
+    text = "" if value is None else str(value)
+    return re.sub(r"[/+#$\s\x00-\x1f\x7f]+", "-", text).strip("-")[:LONGEST] or "none"

@@ -1,0 +1,137 @@
+"""Events that wait on disk until a broker has confirmed them; they survive the end of the process, however it comes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from vidclf.errors import UsageError
+from vidclf.events.message import Message
+
+PATIENCE = 5.0  # seconds to wait for another connection's write, which takes milliseconds
+# `upto`: bytes up to and with this event, counted from the oldest. Ids and bytes only grow, so that how much waits
+# is the difference of two rows, however many are between them.
+TABLE = """
+create table if not exists events (
+    id integer primary key autoincrement, topic text not null, key text not null, payload text not null,
+    upto integer not null
+)
+"""
+PUT = """
+insert into events (topic, key, payload, upto)
+values (?1, ?2, ?3, coalesce((select upto from events order by id desc limit 1), 0) + ?4)
+"""
+TRIM = """
+delete from events where id <= (select max(id) from events) - ?1 or upto <= (select max(upto) from events) - ?2
+"""
+
+
+class Waiting(NamedTuple):
+    """An event in the spool."""
+
+    id: int
+    message: Message
+
+
+class Spool:
+    """One connection to a spool file (SQLite); any number of threads and processes may have one each.
+
+    max_events, max_bytes: beyond either, `put` lets go of the oldest.
+    Raises UsageError where the file cannot be opened, OSError later, when a disk is full, say.
+    """
+
+    def __init__(self, path: Path, max_events: int = 100_000, max_bytes: int = 100 << 20):
+        self.path, self._bounds = path, (max_events, max_bytes)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # what cameras see is nobody else's business
+            self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+            # With a write-ahead log one writes while the other reads, and a commit waits for no disk; what is
+            # committed is the operating system's, so it outlives a killed process.
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = normal")
+            self._db.execute(TABLE)
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"cannot keep events in {path}: {error}") from None
+
+    def put(self, messages: Iterable[Message]) -> int:
+        """Add events, all or none; returns how many of the oldest had to go."""
+        rows = [(*message, sum(len(text.encode()) for text in message)) for message in messages]
+        try:
+            with self._db:
+                self._db.execute("begin immediate")
+                self._db.executemany(PUT, rows)
+                return self._db.execute(TRIM, self._bounds).rowcount
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from None
+
+    def oldest(self, limit: int) -> list[Waiting]:
+        """The events that have waited longest, in order."""
+        try:
+            rows = self._db.execute("select id, topic, key, payload from events order by id limit ?", (limit,))
+            return [Waiting(row[0], Message(*row[1:])) for row in rows]
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from None
+
+    def remove(self, events: Sequence[Waiting]) -> None:
+        """Forget events that were delivered."""
+        try:
+            with self._db:
+                self._db.execute("begin immediate")
+                self._db.executemany("delete from events where id = ?", [(event.id,) for event in events])
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from None
+
+    def __len__(self) -> int:
+        (count,) = self._db.execute("select count(*) from events").fetchone()
+        return int(count)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Turn:
+    """Whose turn it is to deliver from a spool: of several processes that share one, one at a time.
+
+    A lock of the operating system on a file beside it, by way of SQLite, which knows how on every system; it is let
+    go of when the process ends, however it ends.
+    """
+
+    def __init__(self, spool: Path):
+        self._db = sqlite3.connect(spool.with_suffix(".turn"), timeout=0, isolation_level=None)
+        self.mine = False
+
+    def take(self) -> bool:
+        """Whether it is ours; asks for it if it was not."""
+        if not self.mine:
+            try:
+                self._db.execute("begin exclusive")
+                self.mine = True
+            except sqlite3.OperationalError:  # somebody else's
+                return False
+        return self.mine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+
+def usual_path(destination: str) -> Path:
+    """Where the events for a destination wait if nobody says otherwise; every run finds it again."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "vidclf" / f"events-{sha256(destination.encode()).hexdigest()[:16]}.sqlite"

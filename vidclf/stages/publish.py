@@ -1,0 +1,123 @@
+"""Publish: tells a message broker what is seen, as one JSON message an event."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from vidclf.errors import UsageError
+from vidclf.events.broker import connect, parse_url, usual_topic
+from vidclf.events.changes import Change, Changes
+from vidclf.events.courier import Courier
+from vidclf.events.message import check_topic, clean, make_message
+from vidclf.events.spool import Spool, usual_path
+from vidclf.frame import Frame, Source
+from vidclf.stages.record import to_row
+
+log = logging.getLogger(__name__)
+
+
+class Publish:
+    """Send events to MQTT (`mqtt://`, `mqtts://`) or to Redis streams (`redis://`, `rediss://`), at least once each.
+
+    url: where, as `mqtts://user:password@host:port`; the credentials appear nowhere. on: `detection` sends every
+    detection; `track` only when a tracked object appears, changes its label, or is gone.
+    A message holds the columns of a record's row, and a `key`: who receives a key twice has received a copy.
+    topic: may hold {source}, {kind}, {label}, {track}, {event}; by default vidclf/{source}/{label}, and for Redis the
+    stream vidclf:{source}. gone: seconds without a sight after which an object is gone.
+    spool: the file in which events wait until the broker confirms them (by default one for each broker, in the user's
+    own folder); what a run, or a killed one, leaves there the next run delivers. max_events, max_mb: what may wait;
+    beyond that the oldest are dropped, and counted. linger: seconds that the end of a run waits for the broker.
+    ca: a file of certificates to trust beside the system's. status: the topic that says online or offline (MQTT;
+    vidclf-status/HOSTNAME by default, "" for none). length: about how many entries a Redis stream keeps.
+    A broker that is away, slow or silent never holds up a frame.
+    """
+
+    def __init__(
+        self,
+        url: str = "",
+        on: Literal["detection", "track"] = "detection",
+        topic: str | None = None,
+        gone: float = 2.0,
+        spool: str | None = None,
+        max_events: int = 100_000,
+        max_mb: int = 100,
+        linger: float = 5.0,
+        ca: str | None = None,
+        status: str | None = None,
+        length: int = 100_000,
+    ):
+        if not url:
+            raise UsageError("publish needs a url, such as mqtt://localhost or redis://localhost")
+        if on not in ("detection", "track"):
+            raise UsageError(f"on must be detection or track, got {on!r}")
+        for name, value, least, most in (
+            ("gone", gone, 0, 86_400),
+            ("max_events", max_events, 1, 100_000_000),
+            ("max_mb", max_mb, 1, 1_000_000),
+            ("linger", linger, 0, 3600),
+            ("length", length, 1, 1_000_000_000),
+        ):
+            if not least <= value <= most:
+                raise UsageError(f"{name} must be {least} to {most}, got {value}")
+        if ca is not None and not Path(ca).is_file():
+            raise UsageError(f"ca: no such file: {ca}")
+        self._address = parse_url(url, ca)
+        self.on, self.gone, self.linger, self.length = on, gone, linger, length
+        self.topic = check_topic(usual_topic(self._address) if topic is None else topic)
+        self.status = f"vidclf-status/{clean(socket.gethostname())}" if status is None else status
+        self.bounds = max_events, max_mb << 20
+        self.spool = usual_path(f"{self._address.user} {self._address}") if spool is None else Path(spool)
+        self.counts = {"events": 0, "delivered": 0, "waiting": 0, "dropped": 0}  # of the last run, or of this one
+        Spool(self.spool).close()  # complain about its folder now rather than in the run
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        changes: dict[Source, Changes] = {}
+        self.counts |= dict.fromkeys(self.counts, 0)
+        broker = connect(self._address, status=self.status, length=self.length)
+        with Spool(self.spool, *self.bounds) as spool:
+            try:
+                with Courier(broker, self.spool, str(self._address), self.linger) as courier:
+                    for frame in frames:
+                        self._put(spool, frame.source, self._events(frame, changes))
+                        self.counts["delivered"] = courier.delivered
+                        yield frame
+                    for source, seen in changes.items():
+                        self._put(spool, source, seen.end())
+            finally:
+                self.counts |= {"delivered": courier.delivered, "waiting": len(spool)}
+                self._tell()
+
+    def _events(self, frame: Frame, changes: dict[Source, Changes]) -> Iterator[Change]:
+        rows = [to_row(frame, detection) for detection in frame.detections]
+        if self.on == "detection":
+            yield from (("detection", row) for row in rows)
+            return
+        if frame.source not in changes:
+            changes[frame.source] = Changes(self.gone)
+        yield from changes[frame.source].update(frame.time, rows)
+
+    def _put(self, spool: Spool, source: Source, events: Iterable[Change]) -> None:
+        messages = [make_message(name, row, self.topic, source.live) for name, row in events]
+        if not messages:
+            return
+        self.counts["events"] += len(messages)
+        try:
+            dropped = spool.put(messages)
+        except OSError as error:  # a full disk must not stop the pictures
+            dropped = len(messages)
+            if not self.counts["dropped"]:
+                log.warning("events are lost: %s", error)
+        if dropped and not self.counts["dropped"]:
+            log.warning("%s holds all it may; the oldest events are dropped", self.spool)
+        self.counts["dropped"] += dropped
+
+    def _tell(self) -> None:
+        if self.counts["dropped"]:
+            log.warning("%d events were dropped", self.counts["dropped"])
+        if self.counts["waiting"]:
+            words = "%d events wait in %s for %s; the next run delivers them"
+            log.warning(words, self.counts["waiting"], self.spool, self._address)
