@@ -59,10 +59,17 @@ def calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> fl
 
     Guo et al. 2017, On Calibration of Modern Neural Networks; 15 bins as there.
     """
-    index = (confidence * bins).long().clamp(max=bins - 1)
-    gaps = torch.zeros(bins, dtype=torch.float64, device=confidence.device)
-    gaps.index_add_(0, index, confidence.double() - correct.double())
-    return float(gaps.abs().sum() / len(confidence))
+    filled = reliability(confidence, correct, bins)
+    return sum(abs(sure - right) * count for sure, right, count in filled) / max(1, len(confidence))
+
+
+def reliability(confidence: Tensor, correct: Tensor, bins: int = 15) -> list[tuple[float, float, int]]:
+    """(mean confidence, accuracy, count) of each of the equal bins of confidence that is not empty, 0..1."""
+    index = (confidence * bins).long().clamp(max=bins - 1).cpu()
+    counts = torch.bincount(index, minlength=bins)
+    sure = torch.bincount(index, confidence.double().cpu(), minlength=bins)
+    right = torch.bincount(index, correct.double().cpu(), minlength=bins)
+    return [(float(sure[i] / n), float(right[i] / n), n) for i, n in enumerate(counts.tolist()) if n]
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
