@@ -10,13 +10,13 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 60
 BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # decimal, as disks are sold
 
 
-def to_seconds(value: float | str, what: str) -> float:
-    """A duration in seconds: a number, or 90s, 10m, 1h30m, 7d. UsageError names `what`; it must be above 0."""
+def to_seconds(value: float | str, what: str, zero: bool = False) -> float:
+    """A duration in seconds: a number, or 90s, 10m, 1h30m, 7d. UsageError names `what`; zero: whether it may be 0."""
     text = str(value).strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw]?)", text)
     seconds = sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UsageError(f"{what} must be a time above 0, like 90s, 10m or 1h30m, got {value!r}")
+    if not text or "".join(number + unit for number, unit in parts) != text or (seconds == 0 and not zero):
+        raise UsageError(f"{what} must be a time{'' if zero else ' above 0'}, like 90s, 10m or 1h30m, got {value!r}")
     return seconds
 
 

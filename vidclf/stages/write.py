@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 import cv2
@@ -14,7 +17,10 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
-from vidclf.video.clock import SourceClock, SteadyClock, seconds
+from vidclf.stages._recording import LONGEST_GAP, Plan, Recording
+from vidclf.units import to_bytes, to_seconds
+from vidclf.video.clock import SourceClock, SteadyClock
+from vidclf.video.naming import stem_of, sweep
 from vidclf.video.part import PartFile
 
 if TYPE_CHECKING:
@@ -23,11 +29,16 @@ if TYPE_CHECKING:
 
     Writer = Encoder | OpenCvWriter | SkVideoWriter
 
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 60  # between two looks for recordings that are old enough to go
 USUAL_RATE = Fraction(25)  # frames a second, where the source does not know its own
 
 
 class Write:
     """Write every frame to `path`; the suffix chooses the container: mp4, m4v, mov, mkv, webm, avi, ts.
+
+    path may be a folder, if it exists or ends in /: then each source has files of its own there, with `suffix`.
 
     codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the
     suffix. hardware: take a hardware encoder where one works. quality: the codec's own scale, smaller is better
@@ -35,6 +46,11 @@ class Write:
     source's average rate); the duration stays. size: (width, height) to scale to, aspect ratio kept.
     audio: carry the source's sound over.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
+    segment: cut into files of this length (10m, 1h30m). keep, keep_size: delete the oldest of a live source's files
+    that were finished so long ago (7d), or when all together are larger (50G). only_when: write only while one of
+    these kinds or labels is seen ("any": anything), a file an event, from pre_roll before the first sight to
+    post_roll after the last; what may become pre-roll is held in memory, as JPEGs of 128 MB a source at most.
+    Such files have a time in their names: the date, UTC, of live sources, else the place in the source, hhmmss.
     force: overwrite an existing file.
     The file is PATH.part while it is written, playable at any time, and gets its name when it is complete.
     """
@@ -50,6 +66,13 @@ class Write:
         backend: Literal["pyav", "opencv", "skvideo"] = "pyav",
         hardware: bool = True,
         force: bool = False,
+        segment: float | str | None = None,
+        keep: float | str | None = None,
+        keep_size: int | str | None = None,
+        only_when: list[str] | None = None,
+        pre_roll: float | str = 5.0,
+        post_roll: float | str = 5.0,
+        suffix: str = ".mp4",
     ):
         if not str(path):
             raise UsageError("write needs a path")
@@ -59,7 +82,21 @@ class Write:
             raise UsageError(f"fps must be 0.01 to 1000, got {fps}")
         if size is not None and min(size) < 2:
             raise UsageError(f"size must be at least 2x2, got {size[0]}x{size[1]}")
-        self.path = Path(path)
+        if (keep is not None or keep_size is not None) and segment is None and not only_when:
+            raise UsageError("keep and keep_size delete old segments or events: say segment or only_when, too")
+        folder = Path(path) if str(path).endswith(("/", os.sep)) or Path(path).is_dir() else None
+        self.path = Path(f"{folder / 'source'}.{suffix.removeprefix('.')}") if folder else Path(path)
+        self.is_folder = folder is not None
+        self.keep = None if keep is None else to_seconds(keep, "keep")
+        self.keep_size = None if keep_size is None else to_bytes(keep_size, "keep_size")
+        self.plan = Plan(
+            segment=None if segment is None else _exact(to_seconds(segment, "segment")),
+            only_when=frozenset(name.lower() for name in only_when or ()),
+            pre_roll=_exact(to_seconds(pre_roll, "pre_roll", zero=True)),
+            post_roll=_exact(to_seconds(post_roll, "post_roll", zero=True)),
+            max_gap=None if fps is None and backend == "pyav" else Fraction(LONGEST_GAP),
+            any_size=size is not None,
+        )
         self.codec, self.quality, self.size, self.audio = codec, quality, size, audio
         self.fps = Fraction(fps).limit_denominator(1001) if fps is not None else None
         self.backend, self.force = backend, force
@@ -74,44 +111,60 @@ class Write:
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        frames = iter(frames)
-        frame = next(frames, None)
-        if frame is None:
-            return  # no frame, no file
-        source = frame.source
-        with PartFile(self.path, self.force, keep_suffix=self.backend != "pyav") as part:
-            writer, clock = self._open(part, frame)
+        recordings: dict[Source, Recording] = {}
+        paths: list[Path] = []  # as they would be called without times
+        taken: set[Path] = set()
+        swept = monotonic()
+        with ExitStack() as stack:
+            for frame in frames:
+                source = frame.source
+                if source not in recordings:
+                    if recordings and not self.is_folder:
+                        first = next(iter(recordings))
+                        raise VidclfError(f"one file cannot hold two sources ({first.name} and {source.name})")
+                    paths.append(self._path_of(source, paths))
+                    always = self.is_folder and source.live  # what was recorded yesterday stays
+                    recording = Recording(paths[-1], source, self.plan, self._file, taken, always)
+                    recordings[source] = stack.enter_context(recording)
+                if recordings[source].write(frame) or monotonic() - swept > SWEEP_SECONDS:
+                    self._sweep(paths)
+                    swept = monotonic()
+                yield frame
+        self._sweep(paths)
 
-            def finish(sound_until: Fraction | None) -> None:
-                try:
-                    for image, tick in clock.finish(end):
-                        writer.write(image, tick)
-                finally:
-                    writer.close(sound_until)
+    def _path_of(self, source: Source, others: list[Path]) -> Path:
+        if not self.is_folder:
+            return self.path
+        stem = name = stem_of(source)
+        number = 2
+        while (path := self.path.with_stem(name)) in others:
+            name, number = f"{stem}-{number}", number + 1
+        return path
 
-            end = Fraction(0)
+    def _sweep(self, paths: list[Path]) -> None:
+        if self.keep is not None or self.keep_size is not None:
+            for path in sweep(paths, self.keep, self.keep_size):
+                log.debug("deleted %s", path)
+
+    @contextmanager
+    def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
+        """One file from its first picture to its end; an error leaves it without its final name."""
+        with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
+            file = _File(*self._open(part, first, source), rate_of(source), self._fit)
             try:
-                while frame is not None:
-                    if frame.source is not source:
-                        raise VidclfError(f"one file cannot hold two sources ({source.name} and {frame.source.name})")
-                    at = seconds(frame)
-                    for image, tick in clock.show(self._fit(frame.image, writer.size), at):
-                        writer.write(image, tick)
-                    end = at + 1 / _rate(source)
-                    yield frame
-                    frame = next(frames, None)
+                yield file
             except GeneratorExit:  # nobody wants more: what is written so far is the whole file
-                finish(end)
+                file.finish(file.end)
                 raise
             except BaseException:
                 with suppress(VidclfError):  # the first error is the one to tell
-                    finish(Fraction(0))  # no more sound: where the source fails to answer, it would fail again
+                    file.finish(Fraction(0))  # no more sound: where the source fails to answer, it would fail again
                 raise
-            finish(None if source.ended else end)
+            file.finish(None if file.is_complete else file.end)
 
-    def _open(self, part: Path, first: Frame) -> tuple[Writer, SourceClock | SteadyClock]:
-        source, height_width = first.source, first.image.shape[:2]  # a stage may have made another size of it
-        size, rate = self.size or (height_width[1], height_width[0]), self.fps or _rate(source)
+    def _open(self, part: Path, first: np.ndarray, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
+        height, width = first.shape[:2]  # a stage may have made another size of it than the source's
+        size, rate = self.size or (width, height), self.fps or rate_of(source)
         if self.backend == "pyav":
             from vidclf.video.encoder import Encoder
 
@@ -136,5 +189,36 @@ class Write:
         return cv2.copyMakeBorder(image, 0, size[1] - height, 0, size[0] - width, cv2.BORDER_REPLICATE)
 
 
-def _rate(source: Source) -> Fraction:
+class _File:
+    """A writer and the clock that tells it when its pictures are shown; times are seconds from its start."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: SourceClock | SteadyClock,
+        rate: Fraction,
+        fit: Callable[[np.ndarray, tuple[int, int]], np.ndarray],
+    ):
+        self._writer, self._clock, self._rate, self._fit = writer, clock, rate, fit
+        self.end = Fraction(0)
+        self.is_complete = False
+
+    def show(self, image: np.ndarray, at: Fraction) -> None:
+        for picture, tick in self._clock.show(self._fit(image, self._writer.size), at):
+            self._writer.write(picture, tick)
+        self.end = at + 1 / self._rate
+
+    def finish(self, sound_until: Fraction | None) -> None:
+        try:
+            for picture, tick in self._clock.finish(self.end):
+                self._writer.write(picture, tick)
+        finally:
+            self._writer.close(sound_until)
+
+
+def rate_of(source: Source) -> Fraction:
     return source.rate or USUAL_RATE
+
+
+def _exact(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(1_000_000)

@@ -8,14 +8,7 @@ from math import floor
 
 import numpy as np
 
-from vidclf.frame import Frame
-
 Shown = Iterator[tuple[np.ndarray, int]]  # pictures, and the timestamps to write them at
-
-
-def seconds(frame: Frame) -> Fraction:
-    """When a frame is shown, counted from where reading began."""
-    return frame.pts * frame.source.time_base - Fraction(frame.source.begin)
 
 
 class SourceClock:

@@ -15,6 +15,8 @@ from vidclf.video.decoder import BROKEN_READS, video_stream
 from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, open_live, reason
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -147,11 +149,11 @@ class Live:
                 continue
             if not made and packet.size and context.skip_frame == "NONKEY":
                 source.dropped["behind"] += 1
-                time = None if packet.dts is None else float(packet.dts * (stream.time_base or 0))
+                time = _seconds(packet.dts, packet.time_base)
                 late = perf_counter() - clock.taken(time, arrived, fresh, paced)
                 yield None
             for picture in made:
-                time = None if picture.pts is None or by_arrival else float(picture.pts * picture.time_base)
+                time = None if by_arrival else _seconds(picture.pts, picture.time_base)
                 taken = clock.taken(time, arrived, fresh, paced)
                 if paced:
                     yield from self._pause(taken - perf_counter())
@@ -212,3 +214,7 @@ class Live:
             sleep(min(left, BLINK))
             self.source.waited += min(left, BLINK)
             yield None
+
+
+def _seconds(at: int | None, time_base: Fraction | None) -> float | None:
+    return None if at is None or time_base is None else float(at * time_base)

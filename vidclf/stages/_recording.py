@@ -1,0 +1,154 @@
+"""Which files one source's recording goes to: one, or one after another, cut by time or around what was seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter, time
+from types import TracebackType
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from vidclf.frame import Frame, Source
+from vidclf.video.naming import stamped
+
+PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; what is more is forgotten, the oldest first
+JPEG_QUALITY = 95
+LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, of a live source
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How recordings are cut; times in seconds of the source's time."""
+
+    segment: Fraction | None = None  # a file's length
+    only_when: frozenset[str] = frozenset()  # kinds and labels, in lower case, of which one must be seen; or any
+    pre_roll: Fraction = Fraction(0)  # before it was seen first
+    post_roll: Fraction = Fraction(0)  # after it was seen last
+    max_gap: Fraction | None = None  # between two pictures
+    any_size: bool = False  # pictures may change their size within a file
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether one of the kinds or labels is seen on a frame."""
+        return any({"any", d.kind.lower(), d.label.lower()} & self.only_when for d in frame.detections)
+
+
+class OpenFile(Protocol):
+    """A file that is being written. Times are seconds from its start."""
+
+    is_complete: bool  # it holds the source's very end: then also its last sound
+
+    def show(self, image: np.ndarray, at: Fraction) -> None: ...
+
+
+# (path, first picture, the source with `begin` where the file begins) -> the file, which is finished on leaving
+Opener = Callable[[Path, np.ndarray, Source], AbstractContextManager[OpenFile]]
+
+
+@dataclass(slots=True)
+class _Shot:
+    image: np.ndarray  # (height, width, 3) uint8 BGR; or its JPEG, (bytes,) or (bytes, 1)
+    at: Fraction  # seconds of the source's time
+    captured: float  # `perf_counter`
+
+
+class Recording:
+    """`with Recording(...) as recording: recording.write(frame)`.
+
+    path: the file; where there are several, each has a time in its name. taken: paths that are others'.
+    """
+
+    def __init__(
+        self, path: Path, source: Source, plan: Plan, opener: Opener, taken: set[Path], always_stamped: bool = False
+    ):
+        self._path, self._source, self._plan, self._opener, self._taken = path, source, plan, opener, taken
+        self._next_is_stamped = always_stamped or bool(plan.segment or plan.only_when)
+        self._stack = ExitStack()
+        self._file: OpenFile | None = None
+        self._shape: tuple[int, ...] = ()
+        self._start = self._latest = Fraction(0)
+        self._until = Fraction(-1)  # the end of the event
+        self._before: deque[_Shot] = deque()
+        self._before_bytes = 0
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file:
+            self._file.is_complete = kind is None and self._source.ended
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, frame: Frame) -> bool:
+        """Write a frame, or keep it for later, or forget it, as the plan says; True if that finished a file."""
+        plan, before = self._plan, self._file
+        shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
+        if plan.wants(frame):
+            self._until = shot.at + plan.post_roll
+        if plan.only_when and shot.at > self._until:
+            self._finish()
+            self._keep(shot)
+        else:
+            while self._before:
+                kept = self._forget()
+                self._write(replace(kept, image=_decoded(kept.image)))
+            self._write(shot)
+        return before is not None and self._file is not before
+
+    def _write(self, shot: _Shot) -> None:
+        if self._file and self._must_cut(shot):
+            self._finish()
+        if not self._file:
+            path = self._path
+            # A whole recording begins where reading did, even if its first picture is later.
+            self._start = shot.at if self._next_is_stamped else Fraction(self._source.begin)
+            if self._next_is_stamped:
+                since_1970 = time() - (perf_counter() - shot.captured)
+                path = stamped(path, self._source, since_1970 if self._source.live else float(shot.at), self._taken)
+            self._taken.add(path)
+            self._next_is_stamped = True
+            self._shape = shot.image.shape
+            source = replace(self._source, begin=float(self._start))
+            self._file = self._stack.enter_context(self._opener(path, shot.image, source))
+        self._file.show(shot.image, shot.at - self._start)
+        self._latest = shot.at
+
+    def _must_cut(self, shot: _Shot) -> bool:
+        plan = self._plan
+        if plan.segment is not None and shot.at >= self._start + plan.segment:
+            return True
+        if plan.max_gap is not None and self._source.live and shot.at > self._latest + plan.max_gap:
+            return True
+        return not plan.any_size and shot.image.shape != self._shape  # a camera that came back as another
+
+    def _finish(self) -> None:
+        self._file = None
+        self._stack.close()
+
+    def _keep(self, shot: _Shot) -> None:
+        """Keep a picture, small, for an event that may come."""
+        if self._plan.pre_roll:
+            shot.image = cv2.imencode(".jpg", shot.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+            self._before.append(shot)
+            self._before_bytes += shot.image.nbytes
+            while shot.at - self._before[0].at > self._plan.pre_roll or self._before_bytes > PRE_ROLL_BYTES:
+                self._forget()
+
+    def _forget(self) -> _Shot:
+        shot = self._before.popleft()
+        self._before_bytes -= shot.image.nbytes
+        return shot
+
+
+def _decoded(jpeg: np.ndarray) -> np.ndarray:
+    image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert image is not None
+    return image

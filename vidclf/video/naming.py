@@ -1,0 +1,62 @@
+"""What recordings in parts are called, and which of them are old enough to go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+
+from vidclf.frame import Source
+
+STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: in order, and without the hour that comes twice in autumn
+STAMPED = r"-\d{8}T\d{6}Z(-\d+)?"
+
+
+def stem_of(source: Source) -> str:
+    """A file name for a source's recordings: rtsp://user:***@host:554/cam -> host-554-cam."""
+    scheme, _, rest = source.name.rpartition("://")
+    if scheme:
+        name = rest.rpartition("@")[2]
+    else:
+        name = f"camera-{source.name}" if source.name.isdigit() else Path(source.name).stem
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "source"
+
+
+def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path]) -> Path:
+    """The path with a time in its name: of a live source its date, UTC; of a recording the place in it, hhmmss.
+
+    seconds: since 1970 of a live source, else from its start. taken: paths that it must not be; nor may it be that of
+    a live source's earlier recording.
+    """
+    if source.live:
+        stamp = datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
+    else:
+        minutes, second = divmod(int(seconds), 60)
+        stamp = f"{minutes // 60:02}{minutes % 60:02}{second:02}"
+    name, number = path.with_stem(f"{path.stem}-{stamp}"), 2
+    while name in taken or (source.live and name.exists()):
+        name = path.with_stem(f"{path.stem}-{stamp}-{number}")
+        number += 1
+    return name
+
+
+def sweep(paths: Collection[Path], keep: float | None, keep_size: int | None) -> list[Path]:
+    """Delete the oldest finished recordings of live sources; returns what was deleted.
+
+    paths: as they would be called without a time; nothing else in their folders is touched. keep: seconds since
+    they were finished. keep_size: bytes of all together.
+    """
+    found = []
+    for folder in {path.parent for path in paths}:
+        wanted = "|".join(re.escape(p.stem) + STAMPED + re.escape(p.suffix) for p in paths if p.parent == folder)
+        found += [file for file in folder.glob("*") if re.fullmatch(wanted, file.name)]
+    entries = sorted((stat.st_mtime, stat.st_size, file) for file in found for stat in [file.stat()])
+    total, now, gone = sum(size for _, size, _ in entries), time(), []
+    for modified, size, file in entries:
+        if (keep is not None and now - modified > keep) or (keep_size is not None and total > keep_size):
+            file.unlink(missing_ok=True)
+            total -= size
+            gone.append(file)
+    return gone
