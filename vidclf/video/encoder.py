@@ -116,7 +116,7 @@ class Encoder:
         self._what = f"{codec} to {part}"
         with self._explained():
             self._output = av.open(str(part), "w", format=container, options=options)
-            self._stream: Any = self._output.add_stream(codec, rate=rate, options=_options(codec, quality))
+            self._stream: Any = self._output.add_stream(codec, rate=rate, options=encoder_options(codec, quality))
             # AVI counts frames: anything finer than one a frame is filled up with empty ones.
             self._configure(codec, size, rate, 1 / rate if container == "avi" else time_base)
             self._audio = Audio(sound, self._output) if sound else None
@@ -189,7 +189,8 @@ def _even(size: tuple[int, int]) -> tuple[int, int]:
     return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
-def _options(codec: str, quality: int | None) -> dict[str, str]:
+def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
+    """What an encoder is told besides size, rate and colours; quality None is the usual one."""
     level = str(quality if quality is not None else DEFAULT_QUALITY.get(codec, 23))
     if codec == "libx264":
         # A short look-ahead: what it holds back is what a killed process loses.
@@ -224,7 +225,7 @@ def opens(encoder: str, size: tuple[int, int] = (640, 360)) -> bool:
     """Whether an encoder works on this machine for pictures of (width, height); being listed does not prove it."""
     try:
         context: Any = av.CodecContext.create(encoder, "w")
-        context.options = _options(encoder, None)
+        context.options = encoder_options(encoder, None)
         context.width, context.height, context.pix_fmt = *size, "yuv420p"
         context.color_range = ColorRange.JPEG if encoder == "mjpeg" else ColorRange.MPEG
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
