@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
-from vidclf.cli.train import evaluate, train
+from vidclf.cli.evaluate import evaluate
+from vidclf.cli.train import train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
 

@@ -19,7 +19,7 @@ COMMANDS = {
     "stages": ("vidclf.cli.stages:stages", "List the stages a pipeline file can use, with their options."),
     "score": ("vidclf.cli.score:score", "Compare a record with a truth file."),
     "train": ("vidclf.cli.train:train", "Train a classifier and write the weights the pipeline uses."),
-    "eval": ("vidclf.cli.train:evaluate", "Measure a classifier's weights on test pictures."),
+    "eval": ("vidclf.cli.evaluate:evaluate", "Measure a classifier's weights on test pictures."),
     "bench": ("vidclf.cli.bench:bench", "Measure what vidclf itself costs on this machine."),
     "models": ("vidclf.cli.models:models", "List the shipped classifiers."),
     "doctor": ("vidclf.cli.doctor:doctor", "Show what vidclf finds on this machine, and what is wrong with it."),

@@ -1,8 +1,7 @@
-"""`vidclf train` and `vidclf eval`: from data to weights, and how good weights are."""
+"""`vidclf train`: from pictures to the weights that a pipeline uses."""
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -13,20 +12,19 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from vidclf.errors import UsageError, VidclfError
-from vidclf.models import checkpoint
+from vidclf.errors import UsageError
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import Config
 from vidclf.training.recipes import RECIPES
 
-_DATA = click.option(
+DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder with Fashion-MNIST's four .gz files, or with FashionMNIST/raw. Default: downloaded into a cache.",
 )
-_VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
-_DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
 
 class Duration(click.ParamType):
@@ -73,7 +71,7 @@ def _with_recipe(ctx: click.Context, recipe: str | None, settings: dict[str, Any
 
 
 @click.command()
-@_DATA
+@DATA
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run.")
 @click.option(
     "--run",
@@ -86,8 +84,8 @@ def _with_recipe(ctx: click.Context, recipe: str | None, settings: dict[str, Any
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Settings by name; options given besides win.")
 @click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one a core.")
-@_DEVICE
-@_VERIFY
+@DEVICE
+@VERIFY
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
 @click.option("--deterministic", is_flag=True, help="Only algorithms that give the same twice (GPU; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
@@ -160,43 +158,6 @@ def train(
         ctx.exit(130)
     if not quiet:
         click.echo(report.table(metrics), err=True)
-
-
-@click.command("eval")
-@click.argument("weights")
-@_DATA
-@click.option("--json", "json_path", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-@click.option("--batch", default=512, type=click.IntRange(1, 65_536), show_default=True, help="Crops a forward pass.")
-@_DEVICE
-@_VERIFY
-def evaluate(weights: str, data: Path | None, json_path: str | None, batch: int, device: str, verify: bool) -> None:
-    """Test WEIGHTS (a path or a shipped name) on Fashion-MNIST's 10,000 test pictures.
-
-    Accuracy and calibration error (ECE, 15 bins, after the temperature) are in percent.
-
-    \b
-    Examples:
-      vidclf eval lean --data FashionMNIST
-      vidclf eval mine.safetensors --json - | jq .top1
-    """
-    from vidclf.models.device import choose_device
-    from vidclf.training import data as pictures
-    from vidclf.training import report
-
-    place = choose_device(device)
-    model = checkpoint.load(weights, place)
-    test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
-    metrics = {"weights": weights, "parameters": model.parameter_count, **report.evaluate(model, test, batch)}
-    text = json.dumps(metrics, indent=2)
-    if json_path == "-":
-        click.echo(text)
-        return
-    if json_path:
-        try:
-            Path(json_path).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise VidclfError(f"cannot write {json_path}: {error.strerror or error}") from None
-    click.echo(report.table(metrics))
 
 
 def _writable(folder: Path) -> None:

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.idx import bars, write_bars
+from vidclf.cli.evaluate import evaluate
+from vidclf.errors import UsageError, VidclfError
+from vidclf.models import create, save
+from vidclf.preprocess import Preprocess
+from vidclf.training import report
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures/test/{cat,dog} of 40 pictures each, and a classifier of pets that never saw any."""
+    folder = tmp_path_factory.mktemp("pets")
+    for i, (picture, target) in enumerate(zip(*bars(80), strict=True)):
+        place = folder / "pictures" / "test" / ("cat" if target < 5 else "dog")
+        place.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(place / f"{i:03}.png"), picture)
+    torch.manual_seed(0)
+    model = create("lean", ["dog", "cat"], Preprocess(size=32))  # in an order of its own
+    model.temperature = 2.5
+    save(folder / "pets.safetensors", model)
+    return folder
+
+
+def figures(*words: str) -> dict[str, object]:
+    result = CliRunner().invoke(evaluate, [*words, "--device", "cpu", "--json", "-"], catch_exceptions=False)
+    return dict(json.loads(result.stdout))
+
+
+def test_classes_have_the_names_of_the_weights(pets: Path) -> None:
+    found = figures(str(pets / "pets.safetensors"), "--data", str(pets / "pictures"))
+    assert list(found) == ["weights", "parameters", "correct", "total", "top1", "top5", "ece", "per_class"]
+    assert (found["total"], found["top5"]) == (80, 100.0)
+    assert list(found["per_class"]) == ["dog", "cat"]  # type: ignore[call-overload]
+    recalls = [row["recall"] for row in found["per_class"].values()]  # type: ignore[attr-defined]
+    assert found["top1"] == pytest.approx(sum(recalls) / 2, abs=0.01)  # both classes have 40
+
+
+def test_the_calibration_error_is_that_of_the_probabilities_a_pipeline_would_give(pets: Path) -> None:
+    from vidclf.models import load
+    from vidclf.training import data
+
+    found = figures(str(pets / "pets.safetensors"), "--data", str(pets / "pictures"))
+    model = load(pets / "pets.safetensors")
+    test = data.load(pets / "pictures", "test", model.preprocess, labels=model.labels)
+    sure, named = model.probabilities(test.images).max(dim=1)
+    assert found["ece"] == pytest.approx(100 * report.calibration_error(sure, named == test.targets), abs=2e-3)
+
+
+def test_other_classes_than_the_weights_have_are_refused(pets: Path) -> None:
+    with pytest.raises(UsageError, match="class"):
+        figures("lean", "--data", str(pets / "pictures"))
+
+
+def test_a_page_is_written(pets: Path, tmp_path: Path) -> None:
+    words = [str(pets / "pets.safetensors"), "--data", str(pets / "pictures"), "--device", "cpu"]
+    result = CliRunner().invoke(evaluate, [*words, "--html", str(tmp_path / "pets.html")], catch_exceptions=False)
+    assert "of 80 correct" in result.stdout
+    text = (tmp_path / "pets.html").read_text(encoding="utf-8")
+    assert "of 80 test pictures named rightly" in text and "<th>cat</th>" in text and "temperature of 2.5" in text
+    (tmp_path / "file").touch()
+    with pytest.raises(VidclfError, match=r"cannot write .*page\.html"):
+        CliRunner().invoke(evaluate, [*words, "--html", str(tmp_path / "file" / "page.html")], catch_exceptions=False)
+
+
+def test_the_data_set_in_idx_files(tmp_path: Path) -> None:
+    found = figures("lean", "--data", str(write_bars(tmp_path)), "--no-verify")
+    assert (found["weights"], found["total"]) == ("lean", 50)
