@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "events": "errors",
     "units": "errors",
     "scoring": "errors rows",
+    "batch": "errors frame models pipeline recipe resources stages video",
     "__init__": "channel errors frame pipeline recipe",
     "__main__": "cli",
 }
@@ -48,7 +49,7 @@ ENGINE = {
     "trace": set(),
     "recipe": {"yaml"},
 }
-THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "web/server.py"}  # a web server needs an event loop, in a thread
+THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "web/server.py", "workers.py"}  # a web server needs an event loop, in a thread
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 

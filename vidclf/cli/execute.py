@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -78,9 +78,17 @@ def outputs(items: list[Item]) -> list[Path]:
     return [Path(path) for path in paths if path != STDOUT]
 
 
+class Stoppable(Protocol):
+    """A run that can be asked to end."""
+
+    def stop(self) -> None: ...
+
+
 @contextmanager
-def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) takes no further frames and lets the rest drain; the second aborts.
+def stop_on_signals(
+    run: Stoppable, console: Console, inside: str = "the frames that are inside"
+) -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM) asks the run to end, which lets what is `inside` drain; the second aborts.
 
     Yields a list that holds the signals that came.
     """
@@ -90,8 +98,8 @@ def stop_on_signals(pipeline: Pipeline, console: Console) -> Iterator[list[int]]
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
-        pipeline.stop()
-        console.print("stopping: finishing the frames that are inside; once more to abort")
+        run.stop()
+        console.print(f"stopping: finishing {inside}; once more to abort")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, handle) for number in signals]

@@ -15,6 +15,7 @@ INTERRUPTED = 130
 # Name: (where the command lies, its line in `vidclf --help`). Kept here so that --help imports none of them.
 COMMANDS = {
     "run": ("vidclf.cli.run:run", "Turn a video into an annotated video and a table of detections."),
+    "batch": ("vidclf.cli.batch:batch", "Run every clip of a folder; run again, it does the rest."),
     "demo": ("vidclf.cli.demo:demo", "Run the shipped sample clip through the default pipeline, offline."),
     "stages": ("vidclf.cli.stages:stages", "List the stages a pipeline file can use, with their options."),
     "score": ("vidclf.cli.score:score", "Compare a record with a truth file."),

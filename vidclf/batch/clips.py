@@ -1,0 +1,144 @@
+"""Finds the clips below a folder, in a given order, and what stands in the way of others."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal, get_args
+
+from vidclf.errors import UsageError
+
+# What cameras, phones, recorders and editors write. .m4a is MPEG-4 too: whether there are pictures in it, it must tell.
+SUFFIXES = {
+    *("mp4", "m4v", "m4a", "mov", "qt", "mkv", "webm", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "m2v", "vob", "wmv"),
+    *("asf", "flv", "f4v", "3gp", "3g2", "ogv", "mxf", "gif", "dv", "mjpeg", "mjpg", "y4m", "h264", "264", "h265"),
+    *("265", "hevc", "ivf", "nut", "rm", "divx"),
+}
+Order = Literal["name", "size", "largest"]
+APPLE_DOUBLE = "._"  # what macOS leaves beside every file on foreign disks: not a clip, whatever its suffix
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A file to process."""
+
+    path: str  # below the folder, with / between its parts: its name everywhere
+    size: int  # bytes
+    mtime_ns: int
+
+
+@dataclass(slots=True)
+class Found:
+    """What lies below a folder."""
+
+    clips: list[Clip] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)  # what would be a clip, or hold some: why it cannot be read
+
+
+def find_clips(
+    folder: Path,
+    suffixes: Iterable[str] = SUFFIXES,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    order: Order = "name",
+    skip: Path | None = None,
+) -> Found:
+    """All clips below `folder`; symbolic links are followed, each folder is entered once.
+
+    suffixes: without dots, in any case. include, exclude: patterns for the path below the folder, or for the name
+    alone: `*` is any text, / included. skip: a folder below that is not searched (the outputs').
+    Raises UsageError when there is no such folder, or it cannot be read.
+    """
+    if order not in get_args(Order):
+        raise UsageError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
+    if not folder.is_dir():
+        what = "is a file; `vidclf run` takes files" if folder.exists() else "does not exist"
+        raise UsageError(f"the folder {folder} {what}")
+    found = Found()
+    wanted = {suffix.lower().removeprefix(".") for suffix in suffixes}
+    for path, entry in _walk(folder, skip.resolve() if skip else None, found.problems):
+        name = path.rpartition("/")[2]
+        if name.rpartition(".")[2].lower() not in wanted or name.startswith(APPLE_DOUBLE):
+            continue
+        if (include and not _matches(path, include)) or _matches(path, exclude):
+            continue
+        if problem := _add(found.clips, path, entry):
+            found.problems[printable(path)] = problem
+    if "" in found.problems:
+        raise UsageError(f"cannot read the folder {folder}: {found.problems['']}")
+    found.clips.sort(key=lambda clip: clip.path)
+    if order != "name":
+        found.clips.sort(key=lambda clip: clip.size, reverse=order == "largest")
+    return found
+
+
+def printable(path: str) -> str:
+    """A path as text that can be shown and stored: bytes of its name that are no text become \\xNN."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
+    """Take a file as a clip; otherwise say why it is none."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8; rename it"
+    try:
+        about = entry.stat()
+    except OSError as error:
+        return "a symbolic link to nothing" if entry.is_symlink() and _leads_nowhere(entry) else _reason(error)
+    if not stat.S_ISREG(about.st_mode):
+        return "not a file, but a device or pipe"
+    clips.append(Clip(path, about.st_size, about.st_mtime_ns))
+    return None
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not Path(entry.path).exists()
+    except OSError:  # a loop, on some Pythons
+        return False
+
+
+def _walk(folder: Path, skip: Path | None, problems: dict[str, str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """(path below the folder, entry) of all that is no folder. Links to folders come last, so that what is reachable
+    both ways has its own path; what was entered before is not entered again, so loops end."""
+    entered: set[tuple[int, int]] = set()
+    folders, links = [("", str(folder))], list[tuple[str, str]]()
+    while folders or links:
+        below, place = folders.pop() if folders else links.pop()
+        try:
+            about = os.stat(place)  # noqa: PTH116 - a name may be no valid text
+            if (about.st_dev, about.st_ino) in entered or (skip and Path(place).resolve() == skip):
+                continue
+            entered.add((about.st_dev, about.st_ino))
+            with os.scandir(place) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            problems[printable(below)] = _reason(error)
+            continue
+        for entry in listed:
+            path = f"{below}/{entry.name}" if below else entry.name
+            if _is_folder(entry):
+                (links if entry.is_symlink() else folders).append((path, entry.path))
+            else:
+                yield path, entry
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(path, pattern) or fnmatch(path.rpartition("/")[2], pattern) for pattern in patterns)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

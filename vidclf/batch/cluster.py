@@ -1,0 +1,178 @@
+"""Workers on Ray: actors that hold the models, on this machine or on many. Ray places, restarts and retries them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from vidclf.batch.job import Job, Outcome, Progress, Runner
+from vidclf.batch.storage import Storage
+from vidclf.errors import UsageError, VidclfError
+from vidclf.recipe import Item
+
+LOCAL = "local"
+ASK_SECONDS = 1.0  # between two questions how far the clips are
+
+
+class Actor:
+    """What runs in a Ray actor: a `Runner`, and how far it is."""
+
+    def __init__(self, items: list[Item], storage: Storage, folder: str):
+        with suppress(OSError):  # paths relative to where the batch was started, and stages that lie there
+            os.chdir(folder)
+        sys.path.insert(0, folder)
+        import cv2
+
+        cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # Ray sets it to the actor's share of the CPUs
+        self._runner = Runner(items, storage)
+        self._progress: Progress | None = None
+
+    def run(self, job: Job) -> Outcome:
+        return self._runner.run(job, self._note)
+
+    def progress(self) -> Progress | None:
+        return self._progress
+
+    def _note(self, progress: Progress) -> None:
+        self._progress = progress
+
+
+class RayWorkers:
+    """Up to `jobs` actors, each started when there is work for it.
+
+    address: of a Ray cluster (host:port, ray://..., auto), or `local` for one of this machine's own.
+    jobs: None is as many as the cluster has room for. cpus, gpus: what each actor asks for.
+    retry: how often Ray runs a clip again when its actor or its node is lost.
+    Raises UsageError when Ray is not installed or there is no such cluster.
+    """
+
+    def __init__(
+        self,
+        items: list[Item],
+        storage: Storage,
+        address: str,
+        jobs: int | None = None,
+        cpus: float | None = None,
+        gpus: float | None = None,
+        retry: int = 2,
+    ):
+        self._ray = ray = _import_ray()
+        _connect(ray, address, jobs)
+        room = ray.cluster_resources()
+        if cpus is None:
+            cpus = max(1, int(room.get("CPU", 1)) // jobs) if jobs and address == LOCAL else 1
+        if gpus is None:
+            gpus = 1 if room.get("GPU", 0) >= 1 and not _on_cpu(items) else 0
+        fits = [int(room.get(name, 0) / each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
+        most = min(fits, default=jobs or 1)
+        if most < 1:
+            raise UsageError(f"the Ray cluster at {address} has no room for a worker with {cpus:g} CPUs, {gpus:g} GPUs")
+        self.jobs = jobs or most
+        options = {"num_cpus": cpus, "num_gpus": gpus, "max_restarts": -1, "max_task_retries": retry}
+        # The second thread answers how far the first one is.
+        self._actor_class = ray.remote(Actor).options(max_concurrency=2, **options)
+        self._arguments = items, storage, str(Path.cwd())
+        self._actors: list[Any] = []
+        self._busy: dict[Any, tuple[Any, Job]] = {}  # by the reference to the outcome
+        self._asked: dict[Any, Job] = {}  # by the reference to the progress
+        self._ask_at = 0.0
+
+    @property
+    def free(self) -> int:
+        """How many clips could be taken now."""
+        return self.jobs - len(self._busy)
+
+    def submit(self, job: Job) -> None:
+        """Begin a clip; there must be a free worker."""
+        busy = [actor for actor, _ in self._busy.values()]
+        actor = next((actor for actor in self._actors if actor not in busy), None)
+        if actor is None:
+            actor = self._actor_class.remote(*self._arguments)
+            self._actors.append(actor)
+        self._busy[actor.run.remote(job)] = actor, job
+
+    def wait(self, seconds: float) -> list[Progress | Outcome]:
+        """What running clips have to tell, as soon as there is something, or after so many seconds."""
+        if not self._busy:
+            sleep(seconds)
+            return []
+        self._release()
+        told: list[Progress | Outcome] = []
+        ready, _ = self._ray.wait([*self._busy, *self._asked], timeout=seconds)
+        for reference in ready:
+            if reference in self._asked:
+                job = self._asked.pop(reference)
+                with suppress(Exception):  # the actor is on its way to another node, say
+                    progress = self._ray.get(reference)
+                    told += [progress] if progress and progress.path == job.path else []
+            else:
+                told.append(self._outcome(reference))
+        self._ask()
+        return told
+
+    def close(self) -> None:
+        """End all actors, and what Ray started for this process."""
+        for actor in self._actors:
+            with suppress(Exception):
+                self._ray.kill(actor)
+        self._actors.clear()
+        self._busy.clear()
+        self._ray.shutdown()
+
+    def _outcome(self, reference: Any) -> Outcome:
+        actor, job = self._busy.pop(reference)
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:  # the actor died at each of Ray's attempts
+            self._actors.remove(actor)
+            with suppress(Exception):
+                self._ray.kill(actor)
+            said = str(error).strip().splitlines()
+            reason = f"its Ray worker was lost at every attempt: {type(error).__name__}: {said[0] if said else ''}"
+            return Outcome(job.path, "bad", " ".join(reason.split()))
+
+    def _release(self) -> None:
+        """Give back what idle actors hold: one that lost its node may be waiting for just that."""
+        busy = [actor for actor, _ in self._busy.values()]
+        for actor in [actor for actor in self._actors if actor not in busy]:
+            self._actors.remove(actor)
+            self._ray.kill(actor)
+
+    def _ask(self) -> None:
+        if self._asked or monotonic() < self._ask_at:
+            return
+        self._ask_at = monotonic() + ASK_SECONDS
+        self._asked = {actor.progress.remote(): job for actor, job in self._busy.values()}
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody was asked whether usage may be reported
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(f"--ray needs Ray: pip install 'vidclf[ray]' ({error})") from None
+    return ray
+
+
+def _connect(ray: Any, address: str, jobs: int | None) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        options |= {"num_cpus": max(cores, jobs or 1), "include_dashboard": False}
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"cannot connect to Ray at {address}: {reason}") from None
+    if not ray.is_initialized():
+        raise VidclfError(f"Ray at {address} did not start")
+
+
+def _on_cpu(items: list[Item]) -> bool:
+    networks = [item for item in items if item.name in ("yolo", "classify")]
+    return all(item.options.get("device") == "cpu" for item in networks)

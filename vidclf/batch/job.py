@@ -1,0 +1,206 @@
+"""One clip through the pipeline, in whatever process does it: a job comes in, its outcome goes out."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+import cv2
+
+from vidclf.batch.configuration import hash_file
+from vidclf.batch.storage import Storage
+from vidclf.errors import UsageError, VidclfError, describe
+from vidclf.frame import Frame
+from vidclf.pipeline import Pipeline, Stage
+from vidclf.recipe import Item
+
+TELL_SECONDS = 0.25  # between two words about a running clip
+THUMBNAIL = 128  # pixels of the longer side
+WRITERS = ("write", "record")
+PER_CLIP = ("capture", *WRITERS)  # stages whose failure says something of the clip, not of the configuration
+FULL = {errno.ENOSPC, errno.EDQUOT}
+PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}
+PASSING |= {getattr(errno, "ESTALE", errno.EIO), errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH}
+
+# "": done. bad: the clip's own fault, and it will not pass. passing: worth another attempt. full: no space is left.
+# configuration: every other clip would fail of it too.
+Fault = Literal["", "bad", "passing", "full", "configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A clip to process."""
+
+    path: str  # the clip's name in the manifest
+    source: str  # what to open
+    outputs: dict[str, str]  # by the stage that writes it: its name in the storage
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a job."""
+
+    path: str
+    fault: Fault = ""
+    error: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str = ""
+    stats: dict[str, Any] = field(default_factory=dict)  # the pipeline's
+    seconds: float = 0.0  # of video
+    written: int = 0  # bytes of results
+    warnings: list[str] = field(default_factory=list)
+    thumbnail: bytes | None = None  # a WebP picture of the frame with the most detections
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a clip is."""
+
+    path: str
+    frames: int
+    seconds: float  # of video
+    duration: float | None  # of the whole clip, where it is known
+
+
+class Runner:
+    """Runs clips through one pipeline; stages that are no clip's own are made once, and so models loaded once."""
+
+    def __init__(self, items: list[Item], storage: Storage):
+        self._items, self._storage = items, storage
+        self._made: dict[int, Stage] = {}
+
+    def run(self, job: Job, tell: Callable[[Progress], object] = lambda _: None) -> Outcome:
+        """Process a clip; whatever goes wrong is in the outcome."""
+        outcome = Outcome(job.path)
+        with _warnings(outcome.warnings):
+            try:
+                self._run(job, outcome, tell)
+            except Exception as error:
+                outcome.fault, outcome.error = classify(error), describe(error)
+        return outcome
+
+    def _run(self, job: Job, outcome: Outcome, tell: Callable[[Progress], object]) -> None:
+        source = Path(job.source)
+        try:
+            about = source.stat()
+            outcome.size, outcome.mtime_ns, outcome.sha256 = about.st_size, about.st_mtime_ns, hash_file(source)
+        except OSError as error:
+            raise VidclfError(f"cannot read {job.source}: {error.strerror}") from error
+        if not outcome.size:
+            raise VidclfError(f"{job.source} is empty (0 bytes)")
+        with self._storage.writing(job.outputs) as paths:
+            watch = _Watch(job.path, tell)
+            pipeline = Pipeline([self._stage(number, job, paths) for number in range(len(self._items))])
+            try:
+                outcome.stats = pipeline.run(watch)
+            except BaseException:
+                outcome.stats = pipeline.stats()
+                raise
+            if missing := [job.outputs[name] for name, path in paths.items() if not path.exists()]:
+                raise VidclfError(f"no frame reached the end of the pipeline, so there is no {missing[0]}")
+            after = source.stat()
+            if (after.st_size, after.st_mtime_ns) != (outcome.size, outcome.mtime_ns):
+                raise ChangedError(f"{job.source} changed while it was read")
+            outcome.written = sum(path.stat().st_size for path in paths.values())
+        outcome.seconds, outcome.thumbnail = watch.seconds, watch.thumbnail()
+
+    def _stage(self, number: int, job: Job, paths: dict[str, Path]) -> Stage:
+        item = self._items[number]
+        if item.name not in PER_CLIP:
+            if number not in self._made:
+                self._made[number] = item.create()
+            return self._made[number]
+        item = deepcopy(item)
+        if item.name == "capture":
+            item.options["source"] = job.source
+        else:
+            item.options |= {"path": str(paths[item.name]), "force": True}
+        return item.create()
+
+
+class ChangedError(VidclfError):
+    """The clip was not complete yet."""
+
+
+class _Watch:
+    """Sees every finished frame: says how far the clip is, and keeps a small picture of the fullest frame."""
+
+    def __init__(self, path: str, tell: Callable[[Progress], object]):
+        self._path, self._tell, self._told = path, tell, 0.0
+        self._frames, self._most, self._picture = 0, -1, None
+        self.seconds = 0.0
+
+    def __call__(self, frame: Frame) -> None:
+        self._frames += 1
+        source = frame.source
+        self.seconds = frame.time - source.begin + (float(1 / source.rate) if source.rate else 0.0)
+        if len(frame.detections) > self._most:
+            self._most = len(frame.detections)
+            height, width = frame.image.shape[:2]
+            scale = min(1.0, THUMBNAIL / max(height, width))
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            self._picture = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        if (now := monotonic()) - self._told >= TELL_SECONDS:
+            self._told = now
+            self._tell(Progress(self._path, self._frames, self.seconds, source.duration))
+
+    def thumbnail(self) -> bytes | None:
+        if self._picture is None:
+            return None
+        done, content = cv2.imencode(".webp", self._picture, [cv2.IMWRITE_WEBP_QUALITY, 50])
+        return content.tobytes() if done else None
+
+
+def classify(error: BaseException) -> Fault:
+    """What kind of fault an exception tells of, by itself and those it came from."""
+    chain = list(_chain(error))
+    numbers = {each.errno for each in chain if isinstance(each, OSError)}
+    if numbers & FULL:
+        return "full"
+    if numbers & PASSING or any(isinstance(each, (MemoryError, ChangedError)) for each in chain):
+        return "passing"
+    if isinstance(error, UsageError) and not _concerns_clip(error):
+        return "configuration"
+    return "bad" if isinstance(error, VidclfError) else "passing"
+
+
+def _concerns_clip(error: UsageError) -> bool:
+    text = " ".join([*getattr(error, "__notes__", ()), str(error)])
+    return any(f"stage {name!r}" in text or f": {name}: " in text for name in PER_CLIP)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        yield error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def _warnings(messages: list[str]) -> Iterator[None]:
+    """Collect what is logged as a warning meanwhile; the process that started this one shows it."""
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger, handler = logging.getLogger("vidclf"), Collect(logging.WARNING)
+    before, logger.handlers = logger.handlers, [handler]
+    try:
+        yield
+    finally:
+        logger.handlers = before
+
+
+def kinds(items: Iterable[Item]) -> list[str]:
+    """The stages of a pipeline that write an output of each clip."""
+    return [item.name for item in items if item.name in WRITERS]

@@ -1,0 +1,183 @@
+"""The manifest: an SQLite file that knows every clip, what became of it, and with what configuration."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from vidclf.batch.clips import Clip
+from vidclf.batch.job import Outcome
+from vidclf.batch.names import name_outputs
+from vidclf.errors import UsageError, VidclfError
+
+SCHEMA = 1
+Status = Literal["pending", "running", "done", "failed"]
+TABLES = """
+CREATE TABLE IF NOT EXISTS clips (
+    path TEXT PRIMARY KEY,          -- below the folder of clips, with / between its parts
+    name TEXT NOT NULL UNIQUE,      -- of its outputs, without suffix
+    size INTEGER,                   -- bytes; this and the next two of what was processed
+    mtime_ns INTEGER,
+    sha256 TEXT,
+    status TEXT NOT NULL DEFAULT 'pending',  -- pending, running, done, failed
+    attempts INTEGER NOT NULL DEFAULT 0,     -- with this content and configuration
+    error TEXT,                     -- why it failed, or the latest attempt did
+    config TEXT,                    -- hash of the configuration and weights of the latest attempt
+    outputs TEXT NOT NULL DEFAULT '{}',      -- file: hash of the configuration and weights it was made with
+    frames INTEGER, seconds REAL,   -- that came out; of video
+    ledger TEXT, detections INTEGER, labels TEXT, fps REAL, wall_s REAL, warnings TEXT,
+    began TEXT, ended TEXT,         -- UTC
+    thumbnail BLOB                  -- WebP
+);
+CREATE INDEX IF NOT EXISTS by_status ON clips (status);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
+"""
+
+
+class Manifest:
+    """The books of a batch; each change is on disk when the method returns. One process writes, others may read.
+
+    Raises UsageError for a file that is no manifest or of another version, VidclfError when it cannot be written.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        with self._explained():
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, SCHEMA):
+                raise UsageError(f"{path} has version {version}, this vidclf knows {SCHEMA}; use another folder")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # What a killed process wrote is there; what a power cut takes is redone.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(TABLES)
+            self._db.execute(f"PRAGMA user_version={SCHEMA}")
+
+    def close(self) -> None:
+        with self._explained():
+            self._db.close()
+
+    def copy(self, path: Path) -> None:
+        """Write all of it to another file."""
+        with self._explained():
+            other = sqlite3.connect(path)
+            try:
+                self._db.backup(other)
+            finally:
+                other.close()
+
+    def enter(self, clips: Iterable[Clip]) -> dict[str, sqlite3.Row]:
+        """Give new clips a row, and so their outputs a name; returns path, name, identity, state of all, by path."""
+        with self._transaction():
+            known = {row["path"]: row["name"] for row in self._db.execute("SELECT path, name FROM clips")}
+            paths = [clip.path for clip in clips]
+            names = name_outputs(paths, known)
+            new = [(path, names[path]) for path in paths if path not in known]
+            self._db.executemany("INSERT INTO clips (path, name) VALUES (?, ?)", new)
+            columns = "path, name, size, mtime_ns, sha256, status, attempts, config, outputs, seconds, error"
+            return {row["path"]: row for row in self._db.execute(f"SELECT {columns} FROM clips")}
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Strike clips out, as when they are not there any more."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM clips WHERE path = ?", [(path,) for path in paths])
+
+    def interrupted(self) -> list[sqlite3.Row]:
+        """Clips that were running when a process ended."""
+        return list(self._db.execute("SELECT path, name, outputs FROM clips WHERE status = 'running'"))
+
+    def set_pending(self, paths: Iterable[str], error: str | None = None) -> None:
+        with self._transaction():
+            rows = [(error, path) for path in paths]
+            self._db.executemany("UPDATE clips SET status = 'pending', error = ? WHERE path = ?", rows)
+
+    def touch(self, path: str, mtime_ns: int) -> None:
+        """The clip has another modification time, but the same content."""
+        with self._transaction():
+            self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (mtime_ns, path))
+
+    def begin(self, clip: Clip, config: str) -> None:
+        """An attempt begins. It is the first one if clip or configuration are not those of the attempt before."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE clips SET status = 'running', began = ?, ended = NULL, config = ?, size = ?, mtime_ns = ?, "
+                "attempts = 1 + CASE WHEN config IS ? AND size IS ? AND mtime_ns IS ? THEN attempts ELSE 0 END "
+                "WHERE path = ?",
+                (now(), config, clip.size, clip.mtime_ns, config, clip.size, clip.mtime_ns, clip.path),
+            )
+
+    def finish(self, outcome: Outcome, outputs: dict[str, str]) -> None:
+        """The clip is done, or failed for good. outputs: what there is of it now, and of which configuration."""
+        stats = outcome.stats
+        values = {
+            "status": "failed" if outcome.error else "done",
+            "error": outcome.error or None,
+            "outputs": json.dumps(outputs, ensure_ascii=False),
+            "sha256": outcome.sha256 or None,
+            "frames": stats.get("ledger", {}).get("finished", 0),
+            "seconds": round(outcome.seconds, 3),
+            "ledger": json.dumps(stats.get("ledger", {})),
+            "detections": stats.get("detections", 0),
+            "labels": json.dumps(stats.get("labels", {}), ensure_ascii=False),
+            "fps": stats.get("fps", 0.0),
+            "wall_s": stats.get("wall_s", 0.0),
+            "warnings": json.dumps(outcome.warnings, ensure_ascii=False),
+            "ended": now(),
+            "thumbnail": outcome.thumbnail,
+        }
+        if outcome.size:
+            values |= {"size": outcome.size, "mtime_ns": outcome.mtime_ns}
+        columns = ", ".join(f"{name} = :{name}" for name in values)
+        with self._transaction():
+            self._db.execute(f"UPDATE clips SET {columns} WHERE path = :path", values | {"path": outcome.path})
+
+    def rows(self, columns: str = "*") -> Iterator[sqlite3.Row]:
+        """Every clip, in the order of their paths."""
+        with self._explained():
+            yield from self._db.execute(f"SELECT {columns} FROM clips ORDER BY path")
+
+    def fact(self, name: str) -> str | None:
+        """Something noted about the whole batch."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row["value"] if row else None
+
+    def note(self, name: str, value: str) -> None:
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if "not a database" in str(error) or "no such column" in str(error):
+                raise UsageError(f"{self._path} is not a manifest of vidclf batch: {error}") from None
+            raise VidclfError(f"cannot write {self._path}: {error}") from None
+
+
+def now() -> str:
+    """The time as the manifest notes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def counts(row: sqlite3.Row, column: str) -> dict[str, Any]:
+    """A column that holds a JSON object."""
+    return json.loads(row[column] or "{}")

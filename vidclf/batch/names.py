@@ -1,0 +1,51 @@
+"""What a clip's outputs are called: as the clip, in the same folder; unless another clip has that name already."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import PurePosixPath
+
+# Bytes of a name that file systems take, less what is added to it (".jsonl.part" and a number).
+LONGEST = 230
+
+
+def name_outputs(paths: Iterable[str], known: dict[str, str]) -> dict[str, str]:
+    """Each path's name for its outputs, without suffix, / between its parts: `a/b.mov` -> `a/b`.
+
+    Of two clips that differ in their suffix alone, `.mp4` comes before others and they in alphabetical order: the
+    first is called `a/b`, the others by their full names, `a/b.mov`. A name once given (`known`, by path) stays.
+    No two names differ in case alone, as they would be one file to Windows and macOS.
+    """
+    names = {path: known[path] for path in paths if path in known}
+    taken = {_key(name) for name in known.values()}
+    for path in sorted(set(paths) - set(names), key=lambda path: (not path.lower().endswith(".mp4"), path)):
+        pure = PurePosixPath(path)
+        name = next(n for n in _candidates(pure) if _key(n) not in taken)
+        taken.add(_key(name))
+        names[path] = name
+    return names
+
+
+def _candidates(path: PurePosixPath) -> Iterable[str]:
+    yield str(path.with_name(_short(path.stem)))
+    full = _short(path.name)
+    yield str(path.with_name(full))
+    number = 2
+    while True:
+        yield str(path.with_name(f"{full}~{number}"))
+        number += 1
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for suffixes: a too long one is cut, and told from its likes by a hash."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST:
+        return name
+    return encoded[: LONGEST - 9].decode("utf-8", "ignore") + "~" + sha256(encoded).hexdigest()[:8]

@@ -1,0 +1,78 @@
+"""What lies in the folder of results: lock, manifest, table, summary; and, if it is a URL, what of it lies here."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from vidclf.batch.manifest import Manifest
+from vidclf.batch.storage import Folder, Remote, Storage, local_path
+from vidclf.batch.summary import write_summary
+from vidclf.batch.table import write_table
+from vidclf.errors import UsageError
+from vidclf.models.detector import cache_folder
+
+MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
+
+
+class OutDir:
+    """The results of a batch over `folder`; one process at a time has them, and when it ends, however, they are free.
+
+    Of a URL, the manifest is kept on this machine, and what is there is a copy, made whenever results are concluded.
+    Raises UsageError for a place that cannot be used, or is in use.
+    """
+
+    def __init__(self, place: str, folder: Path):
+        self.place, self.folder = place, folder
+        local = local_path(place)
+        self.storage: Storage = Remote(place) if local is None else Folder(local)
+        key = sha256(place.rstrip("/").encode()).hexdigest()[:16]
+        self.root = cache_folder() / "batch" / key if local is None else local
+        try:
+            if folder.exists() and self.root.exists() and self.root.samefile(folder):
+                raise UsageError(f"{place} is the folder of the clips; name another for the results")
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise UsageError(f"cannot use {place} as folder for results: {reason}") from None
+
+    def __enter__(self) -> Self:
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(self.root / LOCK)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(f"{self.place} is in use by another vidclf batch") from None
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.place}: {error.strerror}") from None
+        try:
+            path = self.root / MANIFEST
+            if isinstance(self.storage, Remote) and not path.exists():
+                self.storage.download(MANIFEST, path)
+            self.manifest = Manifest(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.manifest.close()
+        self._lock.release()
+
+    def conclude(self, table: str, problems: dict[str, str]) -> None:
+        """Bring table and summary up to date with the manifest. table: parquet, csv, or none.
+
+        problems: what could not even be tried, and why.
+        """
+        files = [self.root / SUMMARY]
+        if table != "none":
+            files.append(self.root / f"{TABLE}.{table}")
+            write_table(files[-1], self.manifest, self.storage)
+        write_summary(files[0], self.manifest, str(self.folder), problems)
+        if isinstance(self.storage, Remote):
+            with TemporaryDirectory() as folder:
+                self.manifest.copy(Path(folder) / MANIFEST)
+                self.storage.upload({path.name: path for path in [*files, Path(folder) / MANIFEST]})

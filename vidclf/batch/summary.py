@@ -1,0 +1,54 @@
+"""The summary of a batch: one HTML file that needs nothing else, with a sortable, searchable table of all clips."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from sqlite3 import Row
+from typing import Any
+
+from vidclf.batch.manifest import Manifest, counts, now
+from vidclf.video.part import PartFile
+
+TEMPLATE = Path(__file__).with_name("summary.html")
+COLUMNS = "path, status, error, frames, seconds, fps, detections, labels, warnings, outputs, thumbnail"
+
+
+def write_summary(path: Path, manifest: Manifest, folder: str, problems: dict[str, str]) -> None:
+    """Write the page, clip by clip, so that memory does not grow with their number.
+
+    folder: of the clips, as it was given. problems: what is no clip in the manifest, as it could not even be tried.
+    """
+    head, tail = TEMPLATE.read_text(encoding="utf-8").split("/*DATA*/")
+    with PartFile(path, force=True) as part, part.open("w", encoding="utf-8") as file:
+        file.write(head)
+        about = {"folder": folder, "made": now()}
+        file.write(f"about = {_script(about)};\nclips = [\n")
+        for row in _rows(manifest, problems):
+            file.write(_script(row) + ",\n")
+        file.write("];\n")
+        file.write(tail)
+
+
+def _rows(manifest: Manifest, problems: dict[str, str]) -> Iterator[list[Any]]:
+    """What the page's script takes: see `columns` there."""
+    for row in manifest.rows(COLUMNS):
+        if row["path"] not in problems:
+            yield _clip(row)
+    for path, reason in problems.items():
+        yield [path, "failed", reason, 0, 0, 0, 0, {}, [], "", ""]
+
+
+def _clip(row: Row) -> list[Any]:
+    video = next((name for name in counts(row, "outputs") if name.endswith(".mp4")), "")
+    picture = base64.b64encode(row["thumbnail"]).decode() if row["thumbnail"] else ""
+    numbers = [row["frames"] or 0, row["seconds"] or 0, row["fps"] or 0, row["detections"] or 0]
+    more: list[Any] = [counts(row, "labels"), counts(row, "warnings") or [], video, picture]
+    return [row["path"], row["status"], row["error"] or "", *numbers, *more]
+
+
+def _script(value: Any) -> str:
+    """JSON that cannot end the script it stands in."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,49 @@
+"""The combined table: the rows of every finished clip's record in one Parquet or CSV file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from vidclf.batch.manifest import Manifest, counts
+from vidclf.batch.storage import Storage
+from vidclf.stages.record import TABLES
+from vidclf.video.part import PartFile
+
+RECORD_SUFFIX = ".jsonl"
+
+
+def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
+    """Write the rows of all records, in the order of the clips' paths; False if the file is that already.
+
+    The columns are those of a record (see `vidclf.stages.record`); the suffix of `path` says which format.
+    Raises VidclfError where a record cannot be read or the table not be written.
+    """
+    records = list(_records(manifest))
+    there = storage.have(name for name, _ in records)
+    records = [record for record in records if record[0] in there]
+    state = sha256(json.dumps([path.name, records]).encode()).hexdigest()
+    if path.is_file() and manifest.fact("table") == state:
+        return False
+    with PartFile(path, force=True) as part, TABLES[path.suffix](part) as table:
+        for name, _ in records:
+            for row in _rows(storage, name):
+                table.write(row)
+    manifest.note("table", state)
+    return True
+
+
+def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """(record, when it was made) of each clip that has one."""
+    for row in manifest.rows("outputs, status, ended"):
+        if row["status"] == "done":
+            yield from ((name, row["ended"]) for name in counts(row, "outputs") if name.endswith(RECORD_SUFFIX))
+
+
+def _rows(storage: Storage, name: str) -> Iterator[dict[str, Any]]:
+    with storage.open(name) as lines:
+        next(lines)  # the header
+        yield from map(json.loads, lines)

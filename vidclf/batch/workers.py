@@ -1,0 +1,205 @@
+"""Worker processes of this machine: each holds the models and does one clip at a time. The only file with processes.
+
+A worker that dies takes nothing with it but the attempt it was at; a pool of the standard library would break as a
+whole. When the process that started them dies, however it does, the workers die too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from time import monotonic, sleep
+from typing import Any
+
+from vidclf.batch.job import Job, Outcome, Progress, Runner
+from vidclf.batch.storage import Storage
+from vidclf.errors import VidclfError
+from vidclf.recipe import Item
+
+STILLBORN = 3  # workers that die one after the other before any was ready: the fault is not a clip's
+READY = "ready"
+# What vidclf, torch and numpy go by.
+THREAD_SETTINGS = ("VIDCLF_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Processes:
+    """Up to `jobs` worker processes, each started when there is work for it.
+
+    timeout: seconds a clip may give no sign of life before its worker is killed; the first clip of a worker has
+    longer, as models are loaded then. The cores are shared out: so many threads for torch, OpenVINO and OpenCV.
+    """
+
+    def __init__(self, items: list[Item], storage: Storage, jobs: int, timeout: float):
+        self.jobs, self.timeout = jobs, timeout
+        self._task = items, storage
+        self._workers: list[_Worker] = []
+        self._stillborn: int | None = 0  # None as soon as one was ready
+
+    @property
+    def free(self) -> int:
+        """How many clips could be taken now."""
+        return self.jobs - sum(worker.job is not None for worker in self._workers)
+
+    def submit(self, job: Job) -> None:
+        """Begin a clip; there must be a free worker."""
+        worker = next((worker for worker in self._workers if worker.job is None), None)
+        if worker is None:
+            worker = _Worker(*self._task, threads=max(1, cores() // self.jobs))
+            self._workers.append(worker)
+        worker.give(job)
+
+    def wait(self, seconds: float) -> list[Progress | Outcome]:
+        """What running clips have to tell, as soon as there is something, or after so many seconds.
+
+        Raises VidclfError if workers cannot even start.
+        """
+        busy = {worker.pipe: worker for worker in self._workers if worker.job}
+        if not busy:
+            sleep(seconds)
+            return []
+        told = [message for pipe in wait(list(busy), seconds) for message in self._hear(busy[pipe])]  # type: ignore[index]
+        for worker in busy.values():
+            silent = monotonic() - worker.heard
+            if worker.job and silent > self.timeout * (1 if worker.ready else 2):
+                told.append(self._bury(worker, f"it gave no sign of life for {silent:.0f} s and was stopped"))
+        return told
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing."""
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def _hear(self, worker: _Worker) -> Iterator[Progress | Outcome]:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            yield self._bury(worker, f"its worker process {_death(worker.process.exitcode)}")
+            return
+        worker.heard = monotonic()
+        if message == READY:
+            worker.ready, self._stillborn = True, None
+            return
+        if isinstance(message, Outcome):
+            worker.job = None
+        yield message
+
+    def _bury(self, worker: _Worker, reason: str) -> Outcome:
+        job = worker.job
+        assert job is not None
+        worker.end()
+        self._workers.remove(worker)
+        if not worker.ready and self._stillborn is not None:
+            self._stillborn += 1
+            if self._stillborn >= STILLBORN:
+                raise VidclfError(f"{STILLBORN} worker processes died while they started; the last one {reason[19:]}")
+        return Outcome(job.path, "passing", reason)
+
+
+class _Worker:
+    """A process, and what it is doing."""
+
+    def __init__(self, items: list[Item], storage: Storage, threads: int):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        arguments = (theirs, items, storage, threads)
+        self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
+        with _environment(threads):
+            self.process.start()
+        theirs.close()  # the only open end is the worker's own: when it dies, so does the pipe
+        self.job: Job | None = None
+        self.ready, self.heard = False, monotonic()
+
+    def give(self, job: Job) -> None:
+        self.job, self.heard = job, monotonic()
+        with suppress(OSError):  # it died while it was idle: the next `wait` tells
+            self.pipe.send(job)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage, threads: int) -> None:
+    """The life of a worker process: take a job, do it, tell; until the pipe is closed."""
+    # Ctrl-C goes to the whole process group; what is to be done about it, the first process decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The one thread outside of pipeline.py: whatever the others are doing, it waits for the parent's death. A worker
+    # that goes on alone could write a file that the next batch is writing as well.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    divide_threads(threads, items)
+    runner = Runner(items, storage)
+    pipe.send(READY)
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(runner.run(job, pipe.send))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def divide_threads(threads: int, items: list[Item]) -> None:
+    """So many threads for the libraries of this process; torch and BLAS have read their environment variable."""
+    import cv2
+
+    cv2.setNumThreads(threads)
+    if not any(item.name == "yolo" for item in items):
+        return
+    try:
+        import openvino
+    except ImportError:
+        return
+    compile_model = openvino.Core.compile_model
+
+    # It has no setting for a whole process, and ultralytics none at all: each model would take all cores.
+    def divided(self: Any, model: Any, device_name: Any = None, config: Any = None, **rest: Any) -> Any:
+        share = {"INFERENCE_NUM_THREADS": threads} if device_name in (None, "CPU") else {}
+        return compile_model(self, model, device_name, share | (config or {}), **rest)
+
+    openvino.Core.compile_model = divided
+
+
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What a process is to be started with: libraries read these once, as they are imported."""
+    before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
+    os.environ.update(dict.fromkeys(THREAD_SETTINGS, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+def cores() -> int:
+    """How many this process may use: as VIDCLF_THREADS or OMP_NUM_THREADS say, or the machine grants."""
+    for name in THREAD_SETTINGS[:2]:
+        if (chosen := os.environ.get(name, "")).isdigit() and int(chosen):
+            return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _death(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    hint = "; was memory short?" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"

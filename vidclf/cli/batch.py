@@ -1,0 +1,156 @@
+"""`vidclf batch`: a folder of clips, each into its annotated video and its record; run again, it does the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from vidclf.batch.clips import SUFFIXES, Order, find_clips
+from vidclf.batch.configuration import fingerprints
+from vidclf.batch.driver import Batch, Settings, Workers, as_json
+from vidclf.batch.outdir import OutDir
+from vidclf.batch.workers import Processes, cores
+from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
+from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
+from vidclf.cli.main import INTERRUPTED
+from vidclf.cli.options import pipeline_options
+from vidclf.errors import UsageError, VidclfError
+from vidclf.recipe import Item
+from vidclf.video.part import PartFile
+
+FAILED_CLIPS = 3
+ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
+
+
+class BatchCommand(click.Command):
+    """A command whose `--ray` may stand alone: what follows it is its value only where that is an address."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        pairs = zip(args, [*args[1:], ""], strict=False)
+        words = ["--ray=local" if w == "--ray" and not ADDRESS.fullmatch(after) else w for w, after in pairs]
+        return super().parse_args(ctx, words)
+
+
+@click.command(cls=BatchCommand)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
+@click.option("--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all of videos.")
+@click.option("--include", "--glob", multiple=True, metavar="PATTERN", help="Only clips that match; repeatable.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="No clips that match; repeatable.")
+@click.option("--order", type=click.Choice(get_args(Order)), default="name", show_default=True, help="Which first.")
+@click.option("--video/--no-video", default=True, help="Write an annotated video a clip (default: yes).")
+@click.option("--record/--no-record", default=True, help="Write a record a clip (default: yes).")
+@click.option(
+    "--table", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True,
+    help="All records in one file.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), help="Clips at a time, a process each; default: half the cores.")
+@click.option("--retry", type=click.IntRange(min=0), default=2, show_default=True, help="More attempts if it may help.")
+@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, metavar="SECONDS",
+              help="Stop a clip that gives no frame for so long.")  # fmt: skip
+@click.option("--watch", is_flag=True, help="Go on as files arrive, until Ctrl-C.")
+@click.option("--settle", type=click.FloatRange(min=0), default=5, show_default=True, metavar="SECONDS",
+              help="With --watch: a file is complete when it has not changed for so long.")  # fmt: skip
+@click.option("--ray", metavar="[ADDRESS]", help="Work on a Ray cluster; without an address, on one of its own here.")
+@click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs a worker asks for.")
+@click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs a worker asks for.")
+@click.option("--json", "json_file", metavar="FILE.json", help="Write what was done; - is stdout.")
+@pipeline_options
+def batch(
+    folder: Path, outdir: str, watch: bool, json_file: str | None, quiet: bool, debug: bool, **options: Any
+) -> int:
+    """Run every clip below FOLDER through a pipeline: a video and a record each, under the same path in OUTDIR.
+
+    What is finished is skipped when the command is run again; what changed, failed to finish or was interrupted is
+    done. A clip that cannot be processed is listed with the reason and stops nobody: the exit code is then 3.
+    With --force everything is done again.
+
+    \b
+    Examples:
+      vidclf batch clips -o results
+      vidclf batch clips -o results --jobs 4 --ext mp4,mov --exclude 'old/*' -p person
+      vidclf batch incoming -o results --watch
+      vidclf batch clips -o s3://bucket/results --ray head:6379 --gpus 0.5
+    """
+    console = make_console(quiet)
+    set_up_logging(console, debug)
+    if json_file and json_file != "-":
+        PartFile(json_file, force=True)  # complain about its folder now rather than after the run
+    names = RunOptions.__dataclass_fields__
+    chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
+    with OutDir(outdir, folder) as results:
+        items = _items(chosen, results, options["video"], options["record"])
+        again = options["retry_failed"]
+        settings = Settings(
+            folder, fingerprints(items), options["retry"], chosen.force, again, watch, options["settle"]
+        )
+        find = partial(
+            find_clips, folder, _suffixes(options["ext"]), options["include"], options["exclude"], options["order"],
+            results.root,
+        )  # fmt: skip
+        find()  # complain about the folder before anything is started
+        table = options["table"] if options["record"] else "none"
+        with _workers(items, results, options) as workers, ShowBatch(console) as show:
+            run = Batch(settings, find, results.manifest, results.storage, workers, show)
+            run.rest = lambda: results.conclude(table, run.problems)
+            try:
+                with stop_on_signals(run, console, "the clips that are running"):
+                    report = run.run()
+            except BaseException:
+                with suppress(VidclfError):  # the first error is the one to tell
+                    run.rest()
+                raise
+            run.rest()
+        if json_file:
+            write_json(as_json(report) | {"outdir": outdir}, json_file)
+    for line in closing_lines(report, outdir):
+        console.print(line)
+    for line in failures(report):
+        click.echo(line, err=True)
+    if report.interrupted and not watch:  # watching has no other end
+        return INTERRUPTED
+    return FAILED_CLIPS if report.failed else 0
+
+
+def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> list[Item]:
+    """The items of the pipeline, all checked; each clip fills in its source and its outputs."""
+    if not (video or record):
+        raise UsageError("--no-video and --no-record together leave nothing to write")
+    name = results.root / "clip"
+    items = assemble(options, "clip", name.with_suffix(".mp4") if video else None, None)
+    if record:
+        with_record = assemble(options, "clip", None, name.with_suffix(".jsonl"))
+        items += [item for item in with_record if item.name == "record"]
+    return items
+
+
+def _suffixes(given: tuple[str, ...]) -> set[str]:
+    return {suffix for text in given for suffix in text.replace(" ", "").split(",") if suffix} or SUFFIXES
+
+
+@contextmanager
+def _workers(items: list[Item], results: OutDir, options: dict[str, Any]) -> Iterator[Workers]:
+    """Processes of this machine, or Ray's; ended in any case."""
+    workers: Workers
+    if options["ray"]:
+        from vidclf.batch.cluster import RayWorkers
+
+        wish = {name: options[name] for name in ("jobs", "cpus", "gpus", "retry")}
+        workers = RayWorkers(items, results.storage, options["ray"], **wish)
+    else:
+        if options["cpus"] is not None or options["gpus"] is not None:
+            raise UsageError("--cpus and --gpus are for --ray")
+        jobs = options["jobs"] or max(1, cores() // 2)
+        workers = Processes(items, results.storage, jobs, options["timeout"])
+    try:
+        yield workers
+    finally:
+        workers.close()
