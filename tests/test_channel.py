@@ -95,7 +95,7 @@ def test_a_camera_forgets_none_of_anothers_frames() -> None:
 
 
 def test_patience_grows_towards_its_target_and_shrinks_when_frames_are_late() -> None:
-    patience = Patience(0.5)
+    patience = Patience(target=0.5)
     for _ in range(100):
         patience.observe(0.1)
     assert patience.seconds == pytest.approx(0.4)

@@ -11,6 +11,7 @@ from vidclf.frame import Frame, Source
 
 QUEUE_BYTES = 32 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
 PATIENCE = 0.03  # seconds: frames that the network delivers in a bunch may wait for each other so long
+LATER_PATIENCE = 0.15  # and frames on which work has been done already
 
 
 class Aborted(Exception):
@@ -20,13 +21,13 @@ class Aborted(Exception):
 class Patience:
     """How long a live source's frame may wait in a channel while a fresher one of its source is there.
 
-    target: the lag to keep below, in seconds; None keeps it as low as can be. As in TCP, the patience grows by small
-    steps while frames are in time, and shrinks by a factor when they are not.
+    seconds: what it is at first. target: the lag to keep below, in seconds; None leaves it as it is. As in TCP, the
+    patience grows by small steps while frames are in time, and shrinks by a factor when they are not.
     """
 
-    def __init__(self, target: float | None = None):
+    def __init__(self, seconds: float = PATIENCE, target: float | None = None):
         self.target = target
-        self.seconds = PATIENCE if target is None else min(PATIENCE, target)
+        self.seconds = seconds if target is None else min(seconds, target)
 
     def observe(self, lag: float) -> None:
         """Learn the lag of a frame that is finished."""

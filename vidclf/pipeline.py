@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from vidclf.channel import Aborted, Channel, Patience
+from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
@@ -48,7 +48,7 @@ class Pipeline:
         if len(self.sources) > 1 and not self.stages:
             raise ValueError("several sources need a stage after them")
         self.queue, self.latency_target = queue, latency_target
-        self._patience = Patience(latency_target)
+        self._patience: list[Patience] = []
         self._stopping = False
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
@@ -69,7 +69,8 @@ class Pipeline:
         """
         self._stopping, self._error, self._tally = False, None, Tally()
         self._watch = watch
-        self._patience = Patience(self.latency_target)
+        seconds = PATIENCE, LATER_PATIENCE  # before the first stage, and before all others
+        self._patience = [Patience(each, self.latency_target) for each in seconds]
         for stage in [*self.sources, *self.stages]:
             if attach := getattr(stage, "attach", None):
                 attach(self)  # a stage that shows the books, or that can end the run
@@ -102,7 +103,7 @@ class Pipeline:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
         producers = len(self.sources)
         channels = [
-            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience)
+            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience[i > 0])
             for i in range(len(self.stages))
         ]
         inboxes: list[Channel | None] = [None] * producers + list(channels)
@@ -169,7 +170,8 @@ class Pipeline:
             if meter.outbox is None:
                 self._tally.count(frame)
                 if frame.source.live:
-                    self._patience.observe(self._tally.lags[frame.source][-1])
+                    for patience in self._patience:
+                        patience.observe(self._tally.lags[frame.source][-1])
                 if self._watch:
                     self._watch(frame)
             elif not meter.put(frame):

@@ -10,6 +10,7 @@ from vidclf.errors import UsageError
 from vidclf.recipe import Item, load_recipe, override
 from vidclf.stages import DETECTORS
 
+CUTS = ("segment", "keep", "keep_size", "only_when", "pre_roll", "post_roll")  # options of write
 DEFAULT_PIPELINE = "motion"  # needs no download
 
 
@@ -23,32 +24,56 @@ class RunOptions:
     detector_weights: str | None = None
     weights: str | None = None
     device: str | None = None
+    backend: str | None = None
     max_frames: int | None = None
     record_frames: bool = False
     force: bool = False
     publish: str | None = None
+    serve: str | None = None
+    token: str | None = None
+    display: bool = False
+    give_up_after: str | None = None
+    segment: str | None = None
+    keep: str | None = None
+    keep_size: str | None = None
+    only_when: str | None = None
+    pre_roll: str | None = None
+    post_roll: str | None = None
 
 
-def assemble(options: RunOptions, source: str, output: Path | None, record: Path | None) -> list[Item]:
+def assemble(options: RunOptions, source: str, output: Path | str | None, record: Path | None) -> list[Item]:
     """The items of one run, in order. A `write` or `record` without a path is left out."""
     items = load_recipe(options.pipeline)
     if items[0].name != "capture":
         raise UsageError(f"{items[0].where}: the first stage must be capture, got {items[0].name}")
     _choose_detector(items, options)
     _give(items, "capture", "SOURCE", source=source, max_frames=options.max_frames)
+    _give(items, "capture", "--give-up-after", give_up_after=options.give_up_after)
     if options.weights is not None:
         _give(items, "crop", "--weights", like=options.weights)
         _give(items, "classify", "--weights", weights=options.weights)
-    if options.device is not None:
+    for name, value in (("device", options.device), ("backend", options.backend)):
         for item in items:
-            if item.name in ("yolo", "classify"):
-                item.options["device"] = options.device
+            if value is not None and item.name in ("yolo", "classify"):
+                item.options[name] = value
     force = {"force": True} if options.force else {}
     if output is not None:
         _give_or_append(items, "write", "-o", path=str(output), **force)
+    cuts = {name: value for name in CUTS if (value := getattr(options, name)) is not None}
+    if cuts:
+        if not any(item.name == "write" and "path" in item.options for item in items):
+            raise UsageError(f"--{next(iter(cuts)).replace('_', '-')} is for recordings; say where they go with -o")
+        _give(items, "write", "--segment", **cuts)
     if record is not None:
         frames = {"frames": True} if options.record_frames else {}
         _give_or_append(items, "record", "--record", path=str(record), **frames, **force)
+    if options.serve is not None:
+        _give_or_append(items, "serve", "--serve", address=options.serve)
+    if options.token is not None:
+        _give(items, "serve", "--token", token=options.token)
+    if options.display:
+        _give_or_append(items, "display", "--display")
+    items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage
     if options.publish is not None:
         _give_or_append(items, "publish", "--publish", url=options.publish)
     for assignment in options.settings:

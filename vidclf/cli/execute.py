@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,26 +26,39 @@ from vidclf.video.part import PartFile
 
 
 def execute(
-    jobs: list[list[Item]], console: Console, debug: bool = False, trace: Trace | None = None
+    jobs: list[list[Item]],
+    console: Console,
+    debug: bool = False,
+    trace: Trace | None = None,
+    latency_target: float | None = None,
 ) -> tuple[dict[str, Any], int]:
-    """Run each list of items as a pipeline. Returns the books of all, and the exit code.
+    """Run each list of items as a pipeline; all its captures run together. Returns the books, and the exit code.
 
     All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
     sources, one that fails is told and does not keep the others from running.
     """
+    from vidclf.threads import describe, limit_opencv
     from vidclf.video.opening import redact
 
+    limit_opencv()
+    logging.getLogger(__name__).debug("at most %s", describe())
     made: dict[str, Stage] = {}  # items that are alike share one stage, and so a loaded model
     pipelines = []
     for items in jobs:
-        for item in items:
+        captures = [item.create() for item in items if item.name == "capture"]
+        rest = [item for item in items if item.name != "capture"]
+        for item in rest:
             if (key := repr((item.name, item.options))) not in made:
                 made[key] = item.create()
-        pipelines.append(Pipeline([made[repr((item.name, item.options))] for item in items]))
+        stages = [made[repr((item.name, item.options))] for item in rest]
+        pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
+    for stage in made.values():
+        if url := getattr(stage, "url", None):
+            console.print(f"watch at {url}")
     books: list[dict[str, Any]] = []
     code = 0
     for items, pipeline in zip(jobs, pipelines, strict=True):
-        source = redact(str(items[0].options["source"]))
+        source = ", ".join(redact(str(item.options["source"])) for item in items if item.name == "capture")
         try:
             with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
                 stats = pipeline.run(show, trace)
@@ -56,6 +70,8 @@ def execute(
             continue
         books.append(stats)
         tell(stats, items, console)
+        if any(each.get("state") == "ended" and each.get("problem") for each in stats.get("sources", {}).values()):
+            code = 1  # a live source was given up
         if stopped:
             # Ending a live stream is its normal end.
             return merge(books), code if pipeline.live else INTERRUPTED
@@ -70,6 +86,8 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     for path in outputs(items):
         if path.exists():
             console.print(f"wrote {path}")
+        elif found := sorted(path.parent.glob(f"{escape(path.stem)}-*{escape(path.suffix)}")):
+            console.print(f"wrote {path.with_stem(path.stem + '-*')}, the latest is {found[-1].name}")
 
 
 def outputs(items: list[Item]) -> list[Path]:
@@ -143,10 +161,10 @@ class ConsoleHandler(logging.Handler):
 
 
 def set_up_logging(console: Console, debug: bool) -> None:
-    """Warnings of ours on stderr; with `debug` everything."""
+    """What we have to say on stderr; with `debug` everything."""
     logger = logging.getLogger("vidclf")
     logger.handlers = [ConsoleHandler(console)]
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 def merge(books: list[dict[str, Any]]) -> dict[str, Any]:

@@ -52,7 +52,12 @@ class ShowProgress:
             return
         self._shown = now
         expected = expected_frames(frame.source)
-        speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {self._pipeline.stats()['bottleneck']}"
+        stats = self._pipeline.stats()
+        speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {stats['bottleneck']}"
+        if "lag_ms" in stats:
+            states = [entry["state"] for entry in stats["sources"].values()]
+            speed += f", lag {stats['lag_ms']['p95'] or 0:.0f} ms"
+            speed += f", {states.count('connected')} of {len(states)} connected" if len(states) > 1 else ""
         if self._console.is_terminal:
             total = max(expected, self._frames) if expected else None
             self._bar.update(self._task, completed=self._frames, total=total, expected=expected or "?", speed=speed)
@@ -96,6 +101,12 @@ def closing_lines(stats: dict[str, Any]) -> list[str]:
     parts += [f"{count} dropped ({reason})" for reason, count in ledger["dropped"].items()]
     labels = _listed({label or "no label": count for label, count in stats["labels"].items()})
     lines = [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]
+    for name, entry in stats.get("sources", {}).items():
+        if entry.get("live"):
+            lag = "/".join(f"{entry['lag_ms'][p] or 0:.0f}" for p in ("p50", "p95", "p99"))
+            problem = f", {entry['problem']}" if entry["problem"] else ""
+            reconnects = f"{entry['reconnects']} reconnects"
+            lines.append(f"{name}: {entry['finished']} of {entry['read']} frames, {reconnects}, lag {lag} ms{problem}")
     return lines + [f"{row['name']}: {_listed(row['counts'])}" for row in stats["stages"] if "counts" in row]
 
 

@@ -9,19 +9,37 @@ import click
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
+from vidclf.cli.live import live_options, live_outputs, side_by_side, together
 from vidclf.cli.options import pipeline_options
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
+from vidclf.stages.serve import LISTEN, PORT
+from vidclf.units import to_seconds
 from vidclf.video.part import PartFile
 
 
-@click.command()
+class RunCommand(click.Command):
+    """A command whose `--serve` may stand alone: what follows it is its value only where that is an address."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [
+            f"--serve=127.0.0.1:{PORT}" if word == "--serve" and not LISTEN.fullmatch(after) else word
+            for word, after in zip(args, [*args[1:], ""], strict=False)
+        ]
+        return super().parse_args(ctx, words)
+
+
+@click.command(cls=RunCommand)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
 @click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FILE.json", help="What happened when, for Perfetto.")
+@click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
+@click.option("--serve", metavar="[HOST:PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
+@click.option("--token", envvar="VIDCLF_TOKEN", help="Secret that the page asks for; needed beyond this machine.")
+@live_options
 @pipeline_options
 def run(
     sources: tuple[str, ...],
@@ -29,6 +47,7 @@ def run(
     record: Path | None,
     stats_file: str | None,
     trace: Path | None,
+    latency_target: str | None,
     quiet: bool,
     debug: bool,
     **options: Any,
@@ -36,26 +55,33 @@ def run(
     """Turn a video into an annotated video and a table of detections.
 
     SOURCE is a file, a URL (rtsp, http, ...), a camera's number, or a pattern of pictures ('frames/*.jpg').
-    Several files run one after another; -o and --record are then folders.
+    Several files run one after another; -o and --record are then folders. Several live sources run together; -o is
+    then a folder. TIME is written 500ms, 90s, 10m, 7d; SIZE is written 500M, 50G.
 
     \b
     Examples:
       vidclf run in.mp4 -o out.mp4 --record out.jsonl
       vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt --set yolo.confidence=0.4
+      vidclf run rtsp://cam1/a rtsp://cam2/b -o recordings --segment 10m --keep 7d --serve
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
     if stats_file and stats_file != "-":
         PartFile(stats_file, force=True)  # complain about its folder now rather than after the run
+    target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     several = len(sources) > 1
     jobs: list[list[Item]] = []
-    for source in sources:
-        video = _file_for(source, output, ".mp4", several)
-        table = _file_for(source, record, ".jsonl", several)
-        jobs.append(assemble(RunOptions(**options), source, video, table))
+    if together(sources):
+        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, output, record))
+        jobs.append(side_by_side(items, sources))
+    else:
+        for source in sources:
+            video = _file_for(source, output, ".mp4", several)
+            table = _file_for(source, record, ".jsonl", several)
+            jobs.append(assemble(RunOptions(**options), source, video, table))
     _refuse_clashes(sources, jobs)
     with traced(trace) as notes:
-        books, code = execute(jobs, console, debug, notes)
+        books, code = execute(jobs, console, debug, notes, target)
     if stats_file:
         write_json(books, stats_file)
     return code

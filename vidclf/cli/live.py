@@ -1,0 +1,66 @@
+"""What `run` can be told about live sources and long recordings, and how several live sources become one pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidclf.errors import UsageError
+from vidclf.recipe import Item
+from vidclf.stages.record import STDOUT
+
+TABLE = "record.jsonl"  # where --record is a folder
+OPTIONS = [
+    click.option("--latency-target", metavar="TIME", help="Lag that live sources may have; more of it skips less."),
+    click.option("--give-up-after", metavar="TIME", help="End a live source that gave no picture for so long."),
+    click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
+    click.option("--keep", metavar="TIME", help="Delete a live source's files after so long: 7d."),
+    click.option("--keep-size", metavar="SIZE", help="Delete the oldest when all are larger: 50G."),
+    click.option("--only-when", metavar="KIND,...", help="Write only around these kinds or labels: a file each."),
+    click.option("--pre-roll", metavar="TIME", help="What to keep from before, 5s by default."),
+    click.option("--post-roll", metavar="TIME", help="And from after."),
+]
+
+
+def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options above."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def together(sources: Sequence[str]) -> bool:
+    """Whether sources run at the same time, as live ones do; UsageError where only some are live."""
+    from vidclf.video.opening import is_live, redact
+
+    live = [source for source in sources if is_live(source)]
+    if live and len(live) < len(sources):
+        other = next(source for source in sources if source not in live)
+        raise UsageError(
+            f"live and recorded sources do not run together ({redact(live[0])} is live, {redact(other)} is not): "
+            "a recording can wait, a camera cannot; give each a run of its own"
+        )
+    return bool(live)
+
+
+def live_outputs(sources: Sequence[str], output: Path | None, record: Path | None) -> tuple[str | None, Path | None]:
+    """Where the videos and the table of live sources go: several sources have a folder, but one table."""
+    several = len(sources) > 1
+    video = None if output is None else str(output)
+    if output is not None and (several or output.is_dir()):
+        if output.suffix and not output.is_dir():
+            raise UsageError(f"several sources need a folder for their videos, got {output}")
+        video = f"{output}{os.sep}"
+    is_folder = record is not None and str(record) != STDOUT and (record.is_dir() or not record.suffix)
+    return video, record / TABLE if record is not None and is_folder else record
+
+
+def side_by_side(items: list[Item], sources: Sequence[str]) -> list[Item]:
+    """The items with a capture for each source instead of the first."""
+    captures = [replace(items[0], options=items[0].options | {"source": source}) for source in sources]
+    return [*captures, *items[1:]]
