@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from vidclf.models import checkpoint
 from vidclf.models.zoo import create
-from vidclf.training import data, report
+from vidclf.training import data, page, report
 from vidclf.training.augment import augment_all, mix
+from vidclf.training.board import Board
 from vidclf.training.config import Config
 from vidclf.training.optim import follow, learning_rate, make_optimizer
 from vidclf.training.progress import Progress, duration
-from vidclf.training.run import Run, run_tensors
+from vidclf.training.run import Run, git_commit, run_tensors
 from vidclf.training.targets import distillation, load_teachers, smoothed, taught
 
 # Mean and standard deviation of the pixels, 0..1. MNIST's are what predecessor A normalised Fashion-MNIST with.
@@ -60,16 +61,15 @@ def train(
 
     torch.manual_seed(config.seed)
     mean, std = NORMALISATIONS.get(config.normalise) or measure(learning.images)
-    model = create(config.model, labels, config.policy, mean, std, pretrained=config.pretrained, init=config.init).to(
-        device
-    )
-    model.to(memory_format=torch.channels_last)
+    model = create(config.model, labels, config.policy, mean, std, pretrained=config.pretrained, init=config.init)
+    model.to(device).to(memory_format=torch.channels_last)
     forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
     optimizer = make_optimizer(model, config)
     run = Run(folder, config.to_dict(), everything.digest())
     tensors = run_tensors(model, average, optimizer)
     state = run.restore(tensors) if resume else run.start()
+    board = Board(folder, state.epoch, progress.line)
     begin = time.monotonic() - state.seconds
     progress.line(
         f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} crops to learn from, "
@@ -142,6 +142,7 @@ def train(
             row |= {f"valid_{name}": value for name, value in tops.items()}
         row["seconds"] = round(time.monotonic() - epoch_begin, 1)
         state.history.append(row)
+        board.row(row)
         # Without validation the last epoch is kept.
         if (top1 := row.get("valid_top1", 0.0)) >= state.best:
             state.best = top1
@@ -155,8 +156,18 @@ def train(
 
     best = checkpoint.load(run.best, device)
     if len(validation):
-        best.temperature = report.fit_temperature(report.predict(best, validation.images), validation.targets)
-    metrics = report.evaluate(best, test)
+        scores = report.predict(best, validation.images)
+        best.temperature = report.fit_temperature(scores, validation.targets)
+        board.confusion("valid", report.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch)
+    scores = report.predict(best, test.images)  # the only look at the test set
+    metrics = report.score(scores, test.targets, labels, best.temperature)
+    board.test(
+        metrics | {"loss": float(F.cross_entropy(scores, test.targets))},
+        report.confusion(test.targets, scores.argmax(1), classes),
+        labels,
+        state.epoch,
+    )
+    board.close()
     checkpoint.save(
         output,
         best,
@@ -168,8 +179,12 @@ def train(
         epochs=state.epoch,
         seconds=round(state.seconds),
         command=command,
+        commit=git_commit(),
     )
-    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output}")
+    page.write_report(
+        folder / "report.html", checkpoint.read_header(output), scores, test.targets, test.images, state.history
+    )
+    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {folder}/report.html")
     return metrics
 
 

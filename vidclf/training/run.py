@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,3 +102,16 @@ def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opt
         optimizer.state[parameter] = memory
         tensors |= {f"{name}.{i}": tensor for name, tensor in memory.items()}
     return tensors
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this code lies in, with a + where it was changed; None outside of one."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no", ".."], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() + ("+" if changes.stdout else "")
