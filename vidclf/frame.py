@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vidclf.preprocess import Preprocess
 
 Box = tuple[int, int, int, int]
+Skip = Literal["", "between", "still"]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +56,7 @@ class Detection:
     label: str = ""  # "" = the classifier abstained
     label_score: float = 0.0  # calibrated probability of the best class
     ranked: list[tuple[str, float]] = field(default_factory=list)  # the best classes, best first
+    inference: float = 0.0  # seconds: its share of the forward pass that named it
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +69,7 @@ class Frame:
     image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
     detections: list[Detection] = field(default_factory=list)
     captured: float = field(default_factory=perf_counter)  # when it reached this machine, by `time.perf_counter`
+    skip: Skip = ""  # why the detector is spared it: it is "between" searched frames, or "still" as the last of them
 
     @property
     def time(self) -> float:

@@ -51,7 +51,17 @@ class Painter:
         if options.boxes and detections:
             self._paint_boxes(image, detections, colours)
         taken = [self._paint_inset(image, detections, colours)] if options.inset else []
-        self._paint_captions(image, detections, colours, [box for box in taken if box])
+        speed = self._speed(frame) if options.fps else ""
+        self._paint_captions(image, detections, colours, [box for box in taken if box], speed)
+
+    def _speed(self, frame: Frame) -> str:
+        """Frames a second, and for a live source how late its picture is; empty at the first frame."""
+        now = time.perf_counter()
+        rate = self.rate.tick(now)
+        if not rate:
+            return ""
+        text = f"{rate:.0f} fps" if rate >= 10 else f"{rate:.1f} fps"
+        return f"{text}, lag {1000 * (now - frame.captured):.0f} ms" if frame.source.live else text
 
     def _paint_trails(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> None:
         """Where the middle of each tracked object's foot was in the latest `trail` frames."""
@@ -86,11 +96,11 @@ class Painter:
             cv2.rectangle(image, near, far, self.bgr[colour], line)
 
     def _paint_captions(
-        self, image: np.ndarray, detections: list[Detection], colours: list[int], taken: list[Box]
+        self, image: np.ndarray, detections: list[Detection], colours: list[int], taken: list[Box], speed: str
     ) -> None:
         texts, plates, indices = [], [], []
-        if self.options.fps and (rate := self.rate.tick(time.perf_counter())):
-            texts, indices = [f"{rate:.0f} fps" if rate >= 10 else f"{rate:.1f} fps"], [OVERLAY]
+        if speed:
+            texts, indices = [speed], [OVERLAY]
             width, height = self._measure(texts[0])
             left = self.options.inset_corner == "top-right"
             x = self.look.padding if left else self.size[0] - width - self.look.padding

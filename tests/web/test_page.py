@@ -1,0 +1,185 @@
+"""The page in a real browser, Chromium: what somebody sees who looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.web.cameras import Camera, page, until
+from vidclf.pipeline import Pipeline
+from vidclf.stages import Serve
+from vidclf.stages.drawing import COLOURS, colour_of
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the programs chromium and chromedriver")
+
+TOKEN = "correct-horse"
+# A number for what an <img> shows now: two pictures that differ give two numbers.
+LOOK = """
+const image = document.querySelector(arguments[0]);
+if (!image || !image.naturalWidth) return null;
+const canvas = document.createElement("canvas");
+canvas.width = 96; canvas.height = 72;
+const context = canvas.getContext("2d");
+context.drawImage(image, 0, 0, 96, 72);
+return context.getImageData(0, 0, 96, 72).data.reduce((sum, value, i) => (sum * 31 + value * (i % 7)) % 1000003, 7);
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    options.add_argument("--headless=new")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    # Nothing of its own that goes to the internet.
+    for word in ("background-networking", "component-update", "sync", "gpu", "dev-shm-usage", "quic"):
+        options.add_argument(f"--disable-{word}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(30)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def cameras() -> list[Camera]:
+    return [Camera("front door", 20), Camera("yard", 20)]
+
+
+@pytest.fixture(scope="module")
+def serve(cameras: list[Camera]) -> Iterator[Serve]:
+    with page(cameras) as serve:
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, serve: Serve) -> Any:
+    browser.get(serve.url)
+    until(lambda: text(browser, "#figures"))
+    return browser
+
+
+def text(browser: Any, selector: str) -> str:
+    """All the words of an element, None of them where it is not there."""
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+
+def card(name: str) -> str:
+    return f'.camera[data-name="{name}"]'
+
+
+def changes(look: Callable[[], Any]) -> None:
+    """Something is there, and then something else."""
+    before = until(look)
+    until(lambda: look() not in (before, None))
+
+
+@pytest.mark.parametrize("name", ["front door", "yard"])
+def test_the_picture_of_each_camera_arrives_and_changes(opened: Any, name: str) -> None:
+    changes(lambda: opened.execute_script(LOOK, f"{card(name)} img"))
+
+
+def test_the_numbers_move(opened: Any) -> None:
+    parts = ("#figures", "#ledger", "#stages", f"{card('yard')} .facts")
+    changes(lambda: [text(opened, part) for part in parts])
+    before = [text(opened, part) for part in parts]
+    until(lambda: all(text(opened, part) != old for part, old in zip(parts, before, strict=True)))
+    assert "bottleneck" in text(opened, "#slowest")
+    assert {"find", "serve"} <= set(text(opened, "#stages").split())
+    assert text(opened, "#state") == "running"
+
+
+def test_the_latest_detections_have_pictures(opened: Any) -> None:
+    until(lambda: "Coat 0.75" in text(opened, "#detections"))
+    until(lambda: opened.execute_script(LOOK, "#detections .thumb img:not(.crop)"))
+    until(lambda: opened.execute_script(LOOK, "#detections .thumb img.crop"))
+    assert "Nothing yet" not in text(opened, "#latest")
+
+
+def test_the_chart_has_a_bar_for_each_label(opened: Any) -> None:
+    fills = "return [...document.querySelectorAll('#chart rect')].map((bar) => bar.getAttribute('fill'))"
+    colours = {COLOURS[colour_of(label)] for label in ("Coat", "person")}
+    until(lambda: set(opened.execute_script(fills)) == colours)
+    assert {"Coat", "person"} <= set(text(opened, "#legend").split())
+
+
+def test_an_unplugged_camera_shows_as_such_and_comes_back(opened: Any, cameras: list[Camera]) -> None:
+    until(lambda: "connected" in text(opened, card("yard")))
+    cameras[1].unplug()
+    until(lambda: "reconnecting" in text(opened, card("yard")))
+    assert "no such device" in text(opened, card("yard"))
+    assert "1 of 2 cameras away" in text(opened, "#state")
+    assert "connected" in text(opened, card("front door"))
+    changes(lambda: opened.execute_script(LOOK, f"{card('front door')} img"))
+    cameras[1].plug_in()
+    until(lambda: "connected" in text(opened, card("yard")))
+    assert "reconnects 1" in text(opened, card("yard"))
+    changes(lambda: opened.execute_script(LOOK, f"{card('yard')} img"))
+
+
+def test_the_console_is_silent_and_nothing_is_asked_of_anybody_else(opened: Any, serve: Serve) -> None:
+    changes(lambda: text(opened, "#figures"))
+    assert opened.get_log("browser") == []
+    loaded = opened.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert loaded
+    assert [address for address in loaded if not address.startswith(serve.url)] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_a_desktop_in_light_and_dark(opened: Any, width: int, scheme: str) -> None:
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 800}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    wanted = [{"name": "prefers-color-scheme", "value": scheme}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+    try:
+        until(lambda: text(opened, "#detections"))
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= width  # nothing sticks out
+        style = "const style = getComputedStyle(document.body); return [style.color, style.backgroundColor]"
+        ink, paper = (sum(map(int, colour[4:-1].split(","))) for colour in opened.execute_script(style))
+        assert (ink < paper) == (scheme == "light")
+        assert abs(ink - paper) > 500
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_wrong_token_is_refused_and_the_right_one_opens_page_and_pictures(browser: Any) -> None:
+    with page([Camera()], token=TOKEN) as serve:
+        for address in (serve.url, f"{serve.url}?token=wrong"):
+            browser.get(address)
+            assert "wants the token" in text(browser, "body")
+            assert not browser.find_elements("css selector", ".camera, #figures")
+        field = browser.find_element("css selector", "input[name=token]")
+        field.send_keys(TOKEN)
+        browser.find_element("css selector", "button").click()
+        changes(lambda: browser.execute_script(LOOK, ".camera img"))
+        assert TOKEN not in browser.current_url
+        browser.delete_all_cookies()
+        browser.get(serve.url)
+        assert "wants the token" in text(browser, "body")
+
+
+def test_the_page_says_so_when_the_run_ends_and_goes_on_with_the_next(browser: Any) -> None:
+    with page([Camera()]) as serve:
+        browser.get(serve.url)
+        changes(lambda: browser.execute_script(LOOK, ".camera img"))
+    until(lambda: "does not answer" in text(browser, "#state"))
+    pipeline = Pipeline([Camera(), Serve(f"127.0.0.1:{serve.port}")])
+    thread = Thread(target=pipeline.run)
+    thread.start()
+    try:
+        until(lambda: "running" in text(browser, "#state"))
+        changes(lambda: browser.execute_script(LOOK, ".camera img"))
+    finally:
+        pipeline.stop()
+        thread.join(20)

@@ -1,0 +1,289 @@
+"""Every route of a page that runs: what it answers, and to whom."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from time import perf_counter, sleep
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.clips import index_of
+from tests.web.cameras import Camera, ask, get, page, until
+from vidclf.stages import Serve
+from vidclf.web.app import ASSETS
+
+TOKEN = "correct-horse&battery=staple"
+IN_AN_ADDRESS = "correct-horse%26battery%3Dstaple"
+ROUTES = [*ASSETS, "/cameras/0.jpg", "/cameras/0.mjpg", "/detections/1.jpg", "/detections/1.png", "/api/stats"]
+ROUTES += ["/api/detections", "/healthz", "/metrics", "/nosuch"]
+
+
+@pytest.fixture(scope="module")
+def camera() -> Camera:
+    return Camera()
+
+
+@pytest.fixture(scope="module")
+def serve(camera: Camera) -> Iterator[Serve]:
+    with page([camera, Camera("absent", state="absent")]) as serve:
+        until(lambda: ask(f"{serve.url}api/detections"))
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Serve]:
+    with page([Camera()], token=TOKEN) as serve:
+        yield serve
+
+
+def decode(data: bytes) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image
+
+
+class Viewer:
+    """Reads a camera's stream, picture by picture; or holds it open and reads nothing."""
+
+    def __init__(self, url: str, reads: bool = True):
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        self.socket.sendall(b"GET /cameras/0.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        if reads:
+            self.answer = http.client.HTTPResponse(self.socket)
+            self.answer.begin()
+            assert self.answer.headers["Content-Type"].startswith("multipart/x-mixed-replace; boundary=")
+            self._boundary = b"\r\n--" + self.answer.headers["Content-Type"].partition("boundary=")[2].encode()
+            self._data = b""
+            self._part()  # nothing comes before the first boundary
+
+    def _part(self) -> bytes:
+        while self._boundary not in self._data:
+            chunk = self.answer.read1(65_536)
+            if not chunk:
+                raise EOFError
+            self._data += chunk
+        part, _, self._data = self._data.partition(self._boundary)
+        return part
+
+    def picture(self) -> np.ndarray:
+        head, _, data = self._part().partition(b"\r\n\r\n")
+        assert head == b"\r\nContent-Type: image/jpeg"
+        return decode(data)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def test_the_stats_are_those_of_the_pipeline_and_more(serve: Serve) -> None:
+    books = ask(f"{serve.url}api/stats")
+    assert set(books) >= {"ledger", "labels", "bottleneck", "stages", "lag_ms", "now", "cameras", "history"}
+    assert [row["name"] for row in books["now"]["stages"]] == ["camera", "camera", "find", "serve"]
+    assert books["now"]["bottleneck"]
+    later = until(lambda: (b := ask(f"{serve.url}api/stats"))["ledger"]["read"] > books["ledger"]["read"] and b)
+    assert later["ledger"]["finished"] > books["ledger"]["finished"]
+    assert later["now"]["fps"] > 1
+    assert set(later["history"]["labels"]) == {"Coat", "person"}
+    coat = later["history"]["labels"]["Coat"]
+    assert len(coat["detections"]) == len(coat["in_view"]) == len(later["history"]["at"])
+    assert coat["in_view"][-1] == 1
+
+
+def test_every_camera_is_told_those_that_are_away_too(serve: Serve) -> None:
+    rows = {row["name"]: row for row in ask(f"{serve.url}api/stats")["cameras"]}
+    assert set(rows) == {"camera", "absent"}
+    assert rows["camera"]["state"] == "connected"
+    assert rows["camera"]["size"] == [96, 72]
+    assert rows["camera"]["lag_ms"]["p95"] >= rows["camera"]["lag_ms"]["p50"] > 0
+    assert rows["camera"]["last_frame_s"] < 10
+    assert {key: rows["absent"][key] for key in ("state", "picture", "stream", "last_frame_s")} == {
+        "state": "absent", "picture": None, "stream": None, "last_frame_s": None,
+    }  # fmt: skip
+
+
+def test_the_latest_detections_have_the_columns_of_a_record_and_pictures(serve: Serve) -> None:
+    found = {row["label"]: row for row in ask(f"{serve.url}api/detections")}
+    coat = found["Coat"]
+    assert (coat["source"], coat["track"], coat["kind"], coat["label_score"]) == ("camera", 7, "person", 0.75)
+    assert [coat[name] for name in ("x0", "y0", "x1", "y1")] == [4, 4, 40, 60]
+    assert decode(get(serve.url[:-1] + coat["thumbnail"])[2]).shape == (56, 36, 3)
+    assert decode(get(serve.url[:-1] + coat["crop"])[2]).shape == (28, 28, 3)
+    assert found[""]["crop"] is None  # the other one was not classified
+
+
+def test_pictures_arrive_and_change(serve: Serve) -> None:
+    viewer = Viewer(serve.url)
+    shown = [index_of(viewer.picture()) for _ in range(5)]
+    viewer.close()
+    assert len(set(shown)) == 5
+    single = index_of(decode(get(f"{serve.url}cameras/0.jpg")[2]))
+    assert single not in shown[:-1]
+
+
+def test_what_a_slow_viewer_misses_is_never_sent(serve: Serve, camera: Camera) -> None:
+    """The next picture after a pause is a fresh one: at most what the sockets hold is older."""
+    viewer = Viewer(serve.url)
+    viewer.picture()
+    sleep(1.0)
+    until(lambda: (camera.index - index_of(viewer.picture())) % 256 < 25, seconds=5)
+    viewer.close()
+
+
+def test_many_viewers_and_some_who_never_read_do_not_keep_anybody_waiting(serve: Serve) -> None:
+    dead = [Viewer(serve.url, reads=False) for _ in range(3)]
+    before = ask(f"{serve.url}api/stats")["ledger"]["finished"]
+    alive = [Viewer(serve.url) for _ in range(17)]
+    for _ in range(5):
+        assert len({index_of(viewer.picture()) for viewer in alive}) < 17  # one picture for many
+    assert ask(f"{serve.url}api/stats")["ledger"]["finished"] > before
+    for viewer in [*dead, *alive]:
+        viewer.close()
+
+
+def test_the_page_ends_at_once_though_viewers_hold_on() -> None:
+    with page([Camera()]) as serve:
+        until(lambda: ask(f"{serve.url}api/detections"))
+        held = [Viewer(serve.url, reads=n > 1) for n in range(5)]
+        sleep(0.5)
+        began = perf_counter()
+    assert perf_counter() - began < 4  # seconds; a second of grace, and a machine that is busy
+    assert get(f"{serve.url}healthz")[0] == 0
+    with pytest.raises((EOFError, ConnectionError, http.client.IncompleteRead)):
+        while True:
+            held[-1].picture()
+    for viewer in held:
+        viewer.close()
+
+
+def test_health_is_ok_degraded_or_down() -> None:
+    one, two = Camera("one"), Camera("two")
+    with page([one, two]) as serve:
+
+        def health() -> tuple[int, str]:
+            status, _, body = get(f"{serve.url}healthz")
+            return status, json.loads(body)["status"]
+
+        until(lambda: health() == (200, "ok"))
+        one.unplug()
+        until(lambda: health() == (200, "degraded"))
+        two.unplug()
+        until(lambda: health() == (503, "down"))
+        one.plug_in()
+        until(lambda: health() == (200, "degraded"))
+        row = ask(f"{serve.url}api/stats")["cameras"][1]
+        assert (row["state"], row["problem"]) == ("reconnecting", "no such device")
+
+
+def test_prometheus_can_read_it(serve: Serve) -> None:
+    _, headers, body = get(f"{serve.url}metrics")
+    assert headers["content-type"].startswith("text/plain")
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+    assert samples["vidclf_frames_total", "finished", "", "camera"] > 0
+    assert samples["vidclf_source_up", "camera"] == 1
+    assert samples["vidclf_source_up", "absent"] == 0
+    assert samples["vidclf_source_reconnects_total", "camera"] == 0
+    assert 0 < samples["vidclf_lag_seconds", "0.95", "camera"] < 60
+    assert samples["vidclf_detections_total", "Coat"] > 0
+    assert samples["vidclf_stage_frames_total", "find"] > 0
+    assert ("vidclf_stage_queue", "camera-2") in samples
+    assert samples["vidclf_memory_peak_bytes",] > 1e7
+
+
+@pytest.mark.parametrize("route", [*ASSETS, "/api/stats", "/healthz", "/nosuch"])
+def test_browsers_are_told_to_keep_it_to_themselves(serve: Serve, route: str) -> None:
+    status, headers, _ = get(serve.url[:-1] + route)
+    assert status == (404 if route == "/nosuch" else 200)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+def test_the_page_needs_nothing_from_elsewhere(serve: Serve) -> None:
+    for route in ASSETS:
+        text = get(serve.url[:-1] + route)[2].decode().replace("http://www.w3.org/2000/svg", "")
+        assert "http:" not in text
+        assert "https:" not in text
+        assert "@import" not in text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example", "[::1"])
+def test_without_a_token_only_this_machines_names_are_answered(serve: Serve, host: str) -> None:
+    """Else a page of another site could point its own name here, and read: DNS rebinding."""
+    assert get(f"{serve.url}api/stats", Host=host)[0] in (400, 403)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1:80", "[::1]:8000", "127.8.8.8"])
+def test_this_machines_names_are_answered_whatever_the_port(serve: Serve, host: str) -> None:
+    assert get(f"{serve.url}api/stats", Host=host)[0] == 200
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route_answers_without_the_token(guarded: Serve, route: str) -> None:
+    address = guarded.url[:-1] + route
+    attempts = [
+        get(address),
+        get(f"{address}?token=wrong"),
+        get(f"{address}?token="),
+        get(f"{address}?token={IN_AN_ADDRESS}x"),
+        get(address, Authorization="Bearer wrong"),
+        get(address, Authorization="Bearer "),
+        get(address, Authorization=f"Basic {TOKEN}"),
+        get(address, Authorization=f"Bearer {TOKEN[:-1]}"),
+        get(address, Authorization="Bearer \xe9"),
+        get(address, Cookie=f"vidclf_{guarded.port}=wrong"),
+        get(address, Cookie=f"vidclf_{guarded.port}={TOKEN}"),
+    ]
+    assert [status for status, _, _ in attempts] == [401] * len(attempts)
+    assert all(headers["www-authenticate"] == "Bearer" for _, headers, _ in attempts)
+    assert json.loads(attempts[0][2]) == {"error": "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN"}
+
+
+@pytest.mark.parametrize("route", ["/", "/api/stats", "/healthz", "/metrics"])
+def test_the_token_opens_every_route(guarded: Serve, route: str) -> None:
+    address = guarded.url[:-1] + route
+    assert get(address, Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert get(address, Authorization=f"bearer {TOKEN}", Host="camera.example")[0] == 200
+    if route != "/":
+        assert get(f"{address}?token={IN_AN_ADDRESS}")[0] == 200
+
+
+def test_a_browser_swaps_the_token_for_a_cookie_that_does_not_tell_it(guarded: Serve) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=10)
+    connection.request("GET", f"/?token={IN_AN_ADDRESS}")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    cookie, *attributes = answer.headers["Set-Cookie"].split("; ")
+    assert {attribute.lower() for attribute in attributes} == {"httponly", "path=/", "samesite=lax"}
+    assert TOKEN not in cookie
+    connection.close()
+    assert get(guarded.url, Cookie=cookie)[0] == 200
+    assert get(f"{guarded.url}cameras/0.jpg", Cookie=cookie)[0] in (200, 404)  # whether there is a picture yet
+
+
+def test_a_person_without_the_token_is_asked_for_it(guarded: Serve) -> None:
+    status, headers, body = get(guarded.url, Accept="text/html,*/*")
+    assert status == 401
+    assert headers["content-type"].startswith("text/html")
+    assert b'name="token"' in body
+
+
+def test_numbers_that_are_none_are_told_in_words(serve: Serve) -> None:
+    for route, said in [("cameras/9.jpg", "no camera 9; there are 1"), ("detections/0.jpg", "detection 0 is not")]:
+        status, _, body = get(serve.url + route)
+        assert status == 404
+        assert json.loads(body)["error"].startswith(said)
+    assert get(f"{serve.url}cameras/x.jpg")[0] == 404

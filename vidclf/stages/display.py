@@ -1,0 +1,173 @@
+"""Display: a window with the frames, and the keys that steer the run."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Frame, Source
+from vidclf.stages.annotate import Annotate
+from vidclf.video.part import PartFile
+
+if TYPE_CHECKING:
+    from vidclf.pipeline import Pipeline
+    from vidclf.stages.painter import Painter
+
+log = logging.getLogger(__name__)
+
+Action = Literal["quit", "relearn", "pause", "save"]
+KEYS: dict[str, Action] = {"q": "quit", "n": "relearn", " ": "pause", "s": "save"}
+LOOK = 0.03  # seconds between two looks at the keys while no frame comes
+# Qt ends the whole process where there is no screen, so that a process of its own has to try.
+PROBE = "import cv2; cv2.namedWindow('vidclf'); cv2.destroyAllWindows()"
+
+
+class Display:
+    """Show the frames in a window, one for each source; it has to be the last stage. Frames pass on unchanged.
+
+    Keys: q quits, and says how many objects were classified and how long one took; space pauses; s saves the picture
+    as PNG; n learns the scene anew, where the pipeline has a background (motion). Closing the window quits too.
+    inset: show the classifier's input for the largest object in a corner, three times enlarged at 480 lines.
+    overlay: write the frame rate and, for a live source, the lag. folder: where pictures are saved.
+    Raises UsageError where there is no screen.
+    """
+
+    def __init__(self, inset: bool = True, overlay: bool = True, folder: Path = Path()):
+        self.inset, self.overlay, self.folder = inset, overlay, folder
+        check_screen()
+        self._stop: Callable[[], None] = lambda: None
+        self._stopping: Callable[[], bool] = lambda: False
+        self._learners: list[Callable[[], None]] = []
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Steer this pipeline."""
+        self._stop, self._stopping = pipeline.stop, lambda: pipeline.stopping
+        self._learners = [stage.relearn for stage in pipeline.stages if hasattr(stage, "relearn")]
+
+    def __call__(self, frames: Any) -> Iterator[Frame]:
+        windows: dict[Source, Window] = {}
+        times: list[float] = [0, 0.0]  # objects classified, and seconds of inference
+        try:
+            for frame in self._awaited(frames, windows):
+                window = windows.get(frame.source)
+                if window is None:
+                    window = windows[frame.source] = Window(frame.source, self)
+                named = [d.inference for d in frame.detections if d.inference]
+                times[0] += len(named)
+                times[1] += sum(named)
+                window.show(frame)
+                self._obey(cv2.waitKey(1), windows)
+                yield frame
+        finally:
+            cv2.destroyAllWindows()
+            cv2.waitKey(1)  # the windows go when events are handled, and not before
+            print(summary(*times), file=sys.stderr)
+
+    def _awaited(self, frames: Any, windows: dict[Source, Window]) -> Iterator[Frame]:
+        """The frames; while none comes, as from a lost camera, windows and keys are looked after."""
+        wait = getattr(frames, "wait", lambda _: True)
+        stream = iter(frames)
+        while True:
+            while windows and not wait(LOOK):
+                self._obey(cv2.waitKey(1), windows)
+            frame = next(stream, None)
+            if frame is None:
+                return
+            yield frame
+
+    def _obey(self, key: int, windows: dict[Source, Window]) -> None:
+        """Do what a key says; returns when the run may go on."""
+        action = action_of(key)
+        if action is None and any(window.is_closed for window in windows.values()):
+            action = "quit"
+        if action == "quit":
+            self._stop()
+        elif action == "relearn":
+            for learn in self._learners:
+                learn()
+        elif action == "save":
+            for window in windows.values():
+                window.save()
+        elif action == "pause":
+            self._pause(windows)
+
+    def _pause(self, windows: dict[Source, Window]) -> None:
+        """Stand still until the space bar is pressed again; the other keys do what they always do."""
+        while not self._stopping():
+            key = cv2.waitKey(int(LOOK * 1000))
+            if action_of(key) == "pause":
+                return
+            self._obey(key, windows)
+
+
+class Window:
+    """One source's window."""
+
+    def __init__(self, source: Source, options: Display):
+        self._title, self._options = f"vidclf: {source.name}", options
+        self._picture = np.zeros((1, 1, 3), np.uint8)
+        self._painter: Painter | None = None
+        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        self._fitted = False
+
+    def show(self, frame: Frame) -> None:
+        """Show a frame, and what only the window shows on it, on a copy."""
+        from vidclf.stages.painter import Painter
+
+        height, width = frame.image.shape[:2]
+        if not self._fitted:
+            cv2.resizeWindow(self._title, width, height)
+            self._fitted = True
+        if self._painter is None or self._painter.size != (width, height):
+            extras = Annotate(boxes=False, labels=False, inset=self._options.inset, fps=self._options.overlay)
+            self._painter = Painter(extras, (width, height))
+        self._picture = frame.image
+        shown = Frame(frame.source, frame.index, frame.pts, frame.image.copy(), frame.detections, frame.captured)
+        self._painter.paint(shown)
+        cv2.imshow(self._title, shown.image)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the user closed it."""
+        return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+
+    def save(self) -> None:
+        """Write the picture, without what only the window shows, as a file named after the time."""
+        path = self._options.folder / f"vidclf-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
+        try:
+            with PartFile(path) as part:
+                part.write_bytes(cv2.imencode(".png", self._picture)[1].tobytes())
+        except Exception as error:  # a full disk is no reason to end the run
+            log.warning("%s", error)
+        else:
+            print(f"saved {path}", file=sys.stderr)
+
+
+def action_of(key: int) -> Action | None:
+    """What a key of `cv2.waitKey` means, which is -1 for none; the shift key and the caps lock do not matter."""
+    return KEYS.get(chr(key & 0xFF).lower()) if key >= 0 else None
+
+
+def summary(count: float, seconds: float) -> str:
+    """The mean time of one inference, in words."""
+    if not count:
+        return "no object was classified"
+    return f"{count:.0f} objects classified, {1000 * seconds / count:.2f} ms each on average"
+
+
+def check_screen() -> None:
+    """Raise UsageError where no window can be shown."""
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        said = "not implemented" in done.stderr
+        reason = "this OpenCV has no windows (pip install opencv-python)" if said else "there is no screen"
+        raise UsageError(f"no window can be shown: {reason}; leave the display out, or look at it with --serve")

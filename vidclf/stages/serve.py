@@ -1,0 +1,105 @@
+"""Serve: a web page that shows the pipeline at work, its pictures, its numbers and its health."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from vidclf.errors import UsageError
+from vidclf.frame import Frame
+from vidclf.stages.drawing import COLOURS, colour_of
+
+if TYPE_CHECKING:
+    from vidclf.pipeline import Pipeline
+
+ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+))(?::(?P<port>\d{1,5}))?")
+# What can only be an address, on a command line where it may be left out: the next word may be a source.
+LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}|localhost|\d+(?:\.\d+){3}")
+PORT = 8000
+NEEDS = ("starlette", "uvicorn", "prometheus_client")
+
+
+class Serve:
+    """Show frames, detections and the books of the run on a web page; frames pass on unchanged.
+
+    address: HOST:PORT; port 0 takes a free one. Only this machine can see the page, unless HOST is another address.
+    token: a secret that every request has to bring; needed where HOST is not this machine's own 127.0.0.1, ::1 or
+    localhost. fps, width: how many pictures a second, and how many pixels on the longer side, at most.
+    quality: of the JPEG pictures, 1 to 100.
+    A picture is encoded once for all viewers, and only while somebody looks. Who reads slowly misses pictures.
+    Raises UsageError where the address is taken, and where vidclf's extra `web` is not installed.
+    """
+
+    def __init__(
+        self,
+        address: str = f"127.0.0.1:{PORT}",
+        token: str | None = None,
+        fps: float = 15.0,
+        width: int = 960,
+        quality: int = 80,
+    ) -> None:
+        if not 0.1 <= fps <= 120:
+            raise UsageError(f"fps must be 0.1 to 120, got {fps:g}")
+        if not 64 <= width <= 8192:
+            raise UsageError(f"width must be 64 to 8192 pixels, got {width}")
+        if not 1 <= quality <= 100:
+            raise UsageError(f"quality must be 1 to 100, got {quality}")
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
+            raise UsageError("the token must be visible ASCII characters without spaces, and at least one")
+        if missing := [name for name in NEEDS if find_spec(name) is None]:
+            raise UsageError(f"the web page needs {', '.join(missing)}: pip install 'vidclf[web]'")
+        from vidclf.web.guard import is_loopback
+        from vidclf.web.server import bind
+
+        self.fps, self.width, self.quality, self._token = fps, width, quality, token
+        self.host, port = parse_address(address)
+        if token is None and not is_loopback(self.host):
+            raise UsageError(
+                f"{address} can be reached from other machines; say who may see the page with --token SECRET, "
+                f"or serve on 127.0.0.1:{port}"
+            )
+        with bind(self.host, port) as listening:  # complain about the address now rather than when the run begins
+            self.port: int = listening.getsockname()[1]
+        self._stats: Callable[[], dict[str, Any]] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where to look; without the token."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Show the books of this pipeline."""
+        self._stats = pipeline.stats
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        from vidclf.web.app import Site
+        from vidclf.web.board import Board
+        from vidclf.web.guard import Guard
+        from vidclf.web.server import bind, serving
+
+        board = Board(self.fps, self.width, self.quality)
+        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)])
+        with serving(Guard(site.app, self._token), bind(self.host, self.port)):
+            try:
+                for frame in frames:
+                    board.show(frame)
+                    yield frame
+            finally:
+                board.closed = True
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, HOST or [IPv6]:PORT; UsageError for anything else."""
+    match = ADDRESS.fullmatch(address)
+    if not match or int(match["port"] or 0) > 65_535:
+        raise UsageError(f"the address must be HOST:PORT, like 127.0.0.1:{PORT}, got {address!r}")
+    return match["ipv6"] or match["host"], int(match["port"] or PORT)
+
+
+def _no_books() -> dict[str, Any]:
+    """The books of a stage that runs outside a pipeline."""
+    ledger = {"read": 0, "finished": 0, "corrupt": 0, "dropped": {}}
+    empty: dict[str, Any] = {"labels": {}, "stages": [], "bottleneck": "", "peak_rss_mb": 0.0, "detections": 0}
+    return {"source": "", "wall_s": 0.0, "fps": 0.0, "ledger": ledger, **empty}

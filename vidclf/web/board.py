@@ -1,0 +1,187 @@
+"""What the page shows of the frames: each camera's latest picture, the latest detections, the counts over time.
+
+The `serve` stage's thread alone writes here, the web server's thread reads. Neither ever waits for the other: what
+is read is a value that was finished before it was put in its place, and is replaced whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from vidclf.frame import Detection, Frame
+
+WANTED = 2.0  # seconds for which a request asks for pictures; a viewer who stops reading stops asking
+UNWATCHED = 1.0  # seconds between two pictures that are kept though nobody asks: whoever comes sees one at once
+AGAIN = 1.0  # seconds before the same object may be among the latest detections again
+LATEST, KEPT = 48, 128  # latest detections told, and those whose pictures can still be had
+THUMBNAIL = 160  # the longer side of a detection's picture, in pixels
+BIN, BINS = 3.0, 100  # seconds of one count over time, and how many are kept
+
+
+class Picture:
+    """One picture of a camera, encoded when it is first sent: (height, width, 3) uint8 BGR."""
+
+    def __init__(self, number: int, image: np.ndarray, quality: int) -> None:
+        self.number, self._image, self._quality = number, image, quality
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """The picture as a JPEG file; asked for by the server's thread alone, so that it is made once for all."""
+        return encode(self._image, self._quality)
+
+
+class Camera:
+    """One source: the slot for its latest picture, and until when somebody wants the next."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.size = (0, 0)
+        self.picture: Picture | None = None
+        self.seen = 0.0  # time.monotonic() of its latest frame
+        self.wanted = 0.0  # until this time.monotonic(); written by the server's thread alone
+        self.due = 0.0  # when the next picture is taken; not before
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A detection as the page shows it: the columns of a record's row, when it was, and two pictures."""
+
+    number: int
+    row: dict[str, object]
+    at: float  # Unix time
+    thumbnail: np.ndarray  # (h, w, 3) uint8 BGR, cut from the annotated frame
+    crop: np.ndarray | None  # what the classifier saw
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What was seen in one bin of time."""
+
+    at: float  # Unix time of its start
+    detections: dict[str, int]  # by label
+    in_view: dict[str, float]  # by label: how many were there at a time, on average, all sources together
+
+
+class Board:
+    """What the frames have shown so far.
+
+    fps: pictures a second and camera, at most. width: the longer side of a picture, in pixels, at most.
+    quality: of the JPEG, 1 to 100.
+    """
+
+    def __init__(self, fps: float, width: int, quality: int) -> None:
+        self.fps, self.width, self.quality = fps, width, quality
+        self.cameras: tuple[Camera, ...] = ()
+        self.latest: tuple[Sighting, ...] = ()  # the newest first
+        self.kept: dict[int, Sighting] = {}  # by number
+        self.history: tuple[Count, ...] = ()  # the oldest first; the last one is still growing
+        self.closed = False  # no frame will come any more
+        self._number = 0
+        self._shown: dict[tuple[str, object], float] = {}  # object: when it was last among the latest
+        self._bin = 0.0
+        self._frames: Counter[str] = Counter()
+        self._labels: Counter[tuple[str, str]] = Counter()
+
+    def camera(self, name: str) -> Camera:
+        """The camera of that name, a new one if it was never heard of."""
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        self.cameras = (*self.cameras, camera := Camera(name))
+        return camera
+
+    def show(self, frame: Frame) -> None:
+        """Take over what is new on a frame; nothing of the frame itself is kept."""
+        now = time.monotonic()
+        camera = self.camera(frame.source.name)
+        camera.seen, camera.size = now, (frame.image.shape[1], frame.image.shape[0])
+        pace = 1 / self.fps if now < camera.wanted else UNWATCHED
+        if now >= camera.due:
+            number = camera.picture.number + 1 if camera.picture else 1
+            camera.picture = Picture(number, shrink(frame.image, self.width), self.quality)
+            camera.due = max(camera.due, now - pace)  # what came a little late does not slow down the rest
+            camera.due += pace
+        camera.due = min(camera.due, now + pace)
+        self._list(frame, now)
+        self._count(frame)
+
+    def _list(self, frame: Frame, now: float) -> None:
+        """Put a frame's detections before the latest; an object with a track stands there once."""
+        fresh: list[Sighting] = []
+        for d in frame.detections:
+            key = (frame.source.name, name_of(d) if d.track is None else d.track)
+            if now - self._shown.get(key, -AGAIN) < AGAIN:
+                continue
+            self._shown[key] = now
+            self._number += 1
+            fresh.append(_sighting(self._number, frame, d))
+            self.kept[self._number] = fresh[-1]
+            self.kept.pop(self._number - KEPT, None)
+        if not fresh:
+            return
+        tracks = {(s.row["source"], s.row["track"]) for s in fresh if s.row["track"] is not None}
+        others = [s for s in self.latest if (s.row["source"], s.row["track"]) not in tracks]
+        self.latest = (*reversed(fresh), *others)[:LATEST]
+        if len(self._shown) > 1000:
+            self._shown = {key: at for key, at in self._shown.items() if now - at < AGAIN}
+
+    def _count(self, frame: Frame) -> None:
+        start = time.time() // BIN * BIN
+        if start != self._bin:
+            self._bin = start
+            self._frames.clear()
+            self._labels.clear()
+            self.history = (*self.history[1 - BINS :], Count(start, {}, {}))
+        source = frame.source.name
+        self._frames[source] += 1
+        self._labels.update((source, name_of(d)) for d in frame.detections)
+        total: Counter[str] = Counter()
+        mean: defaultdict[str, float] = defaultdict(float)
+        for (source, label), count in self._labels.items():
+            total[label] += count
+            mean[label] += count / self._frames[source]
+        self.history = (*self.history[:-1], Count(start, dict(total), dict(mean)))
+
+
+def name_of(detection: Detection) -> str:
+    """What a detection is counted as: its label, or, where it has none, what the detector saw."""
+    return detection.label or detection.kind
+
+
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """A copy of a picture, no longer than `longest` pixels on either side."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image.copy()
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def encode(image: np.ndarray, quality: int) -> bytes:
+    """A picture as a JPEG file."""
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def _sighting(number: int, frame: Frame, detection: Detection) -> Sighting:
+    x0, y0, x1, y1 = detection.box
+    row: dict[str, object] = {
+        "source": frame.source.name,
+        "frame": frame.index,
+        "time": round(frame.time, 3),
+        "track": detection.track,
+        "kind": detection.kind,
+        **dict(zip(("x0", "y0", "x1", "y1"), detection.box, strict=True)),
+        "score": round(float(detection.score), 4),
+        "label": detection.label,
+        "label_score": round(float(detection.label_score), 4),
+    }
+    thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
+    return Sighting(number, row, time.time(), thumbnail, detection.crop)

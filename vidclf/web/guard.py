@@ -1,0 +1,122 @@
+"""Who may see the page: the token, the Host header, and the headers that tell a browser what not to do.
+
+Without a token the page is for this machine alone. A browser on it also runs other people's pages, so these must
+neither embed ours (Cross-Origin-Resource-Policy) nor reach it under a name of their own (DNS rebinding: Host).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+SIGN_IN = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>vidclf</title>
+<h1>vidclf</h1>
+<p>This page wants the token that vidclf was started with.</p>
+<form action="/"><label>Token <input type="password" name="token" required autofocus></label> <button>Open</button>
+</form></html>
+"""
+
+
+class Guard:
+    """Stands before every route of an ASGI application: nothing of it answers to whom it is not meant for.
+
+    token: asked for as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that the page sets for
+    whoever came with `?token=`, so that its pictures need no token in their addresses. Without one, only requests
+    to this machine's own names are answered.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
+        self._app, self._token = app, token
+        # The cookie tells nothing about the token, which may be used elsewhere too.
+        self._cookie = hmac.new(token.encode(), b"vidclf cookie", hashlib.sha256).hexdigest() if token else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        answer = self._refuse_or_redirect(Request(scope)) or self._app
+        try:
+            await answer(scope, receive, with_headers)
+        except Exception as error:  # starlette has answered; the query may hold the token and is not told
+            log.warning("the web page could not answer %s: %s: %s", scope["path"], type(error).__name__, error)
+
+    def _refuse_or_redirect(self, request: Request) -> Response | None:
+        """The answer to a request that may not go on, or not yet."""
+        if self._token is None:
+            host = request.headers.get("host", "")
+            if not is_loopback(host_of(host)):
+                return PlainTextResponse("this page answers to 127.0.0.1, localhost and [::1] only", 403)
+            return None
+        query = request.query_params.get("token")
+        if query is not None and same(query, self._token):
+            if request.url.path != "/":
+                return None
+            # The browser gets a cookie and forgets the token: it stays out of history and bookmarks.
+            page = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+            page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax")
+            return page
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        cookie = request.cookies.get(cookie_of(request), "")
+        if (scheme.lower() == "bearer" and same(bearer, self._token)) or same(cookie, self._cookie):
+            return None
+        headers = {"WWW-Authenticate": "Bearer"}
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(SIGN_IN, HTTPStatus.UNAUTHORIZED, headers)
+        message = "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN"
+        return JSONResponse({"error": message}, HTTPStatus.UNAUTHORIZED, headers)
+
+
+def same(given: str, wanted: str) -> bool:
+    """Whether two secrets are equal, in a time that tells nothing about where they differ."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
+
+
+def cookie_of(request: Request) -> str:
+    """The cookie's name: browsers share cookies between the ports of a host, and there may be two of us."""
+    return f"vidclf_{request.scope['server'][1]}"
+
+
+def host_of(header: str) -> str:
+    """The name in a Host header, without its port; empty where there is none."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, whatever a name server says."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

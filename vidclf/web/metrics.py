@@ -1,0 +1,75 @@
+"""The books as Prometheus reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+Row = dict[str, Any]
+
+
+def exposition(books: Row, cameras: Sequence[Row]) -> tuple[bytes, str]:
+    """The text that a scrape gets, and its content type."""
+    registry = CollectorRegistry()  # of our own: nothing that another library counts in this process
+    registry.register(_Collector(list(_metrics(books, cameras))))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Collector:
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
+    """Counters since the start; rates and "now" are Prometheus's own business."""
+    frames = CounterMetricFamily(
+        "vidclf_frames",
+        "Frames by how they ended; reason says why they were dropped.",
+        labels=["source", "outcome", "reason"],
+    )
+    connected = GaugeMetricFamily("vidclf_source_up", "1 while the source gives frames.", labels=["source"])
+    reconnects = CounterMetricFamily("vidclf_source_reconnects", "How often a source came back.", labels=["source"])
+    lag = GaugeMetricFamily(
+        "vidclf_lag_seconds", "From capture to output, over the latest frames.", labels=["source", "quantile"]
+    )
+    for camera in cameras:
+        name = camera["name"]
+        for outcome in ("finished", "corrupt"):
+            frames.add_metric([name, outcome, ""], camera.get(outcome, 0))
+        for reason, count in camera.get("dropped", {}).items():
+            frames.add_metric([name, "dropped", reason], count)
+        connected.add_metric([name], camera["state"] == "connected")
+        reconnects.add_metric([name], camera["reconnects"])
+        for quantile, value in (camera["lag_ms"] or {}).items():
+            if value is not None:
+                lag.add_metric([name, f"0.{quantile[1:]}"], value / 1000)
+    yield from (frames, connected, reconnects, lag)
+
+    detections = CounterMetricFamily("vidclf_detections", "Detections by label.", labels=["label"])
+    for label, count in books["labels"].items():
+        detections.add_metric([label], count)
+    yield detections
+
+    through = CounterMetricFamily("vidclf_stage_frames", "Frames that a stage gave.", labels=["stage"])
+    busy = CounterMetricFamily("vidclf_stage_busy_seconds", "Time that a stage worked.", labels=["stage"])
+    queue = GaugeMetricFamily("vidclf_stage_queue", "Frames that wait for a stage.", labels=["stage"])
+    for name, row in zip(_distinct([row["name"] for row in books["stages"]]), books["stages"], strict=True):
+        through.add_metric([name], row["out"])
+        busy.add_metric([name], row["busy_s"])
+        queue.add_metric([name], row["queue"])
+    yield from (through, busy, queue)
+    yield GaugeMetricFamily("vidclf_memory_peak_bytes", "The most memory held so far.", books["peak_rss_mb"] * 2**20)
+
+
+def _distinct(names: Sequence[str]) -> Iterator[str]:
+    """Several cameras are several stages of one name; Prometheus takes no sample twice."""
+    for i, name in enumerate(names):
+        before = names[:i].count(name)
+        yield f"{name}-{before + 1}" if before else name

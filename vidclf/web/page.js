@@ -1,0 +1,230 @@
+// Asks for the numbers once a second and shows them; the pictures come by themselves.
+
+const EVERY = 1000; // ms between two questions
+const MOVING = 4; // cameras whose picture moves: a browser has six connections to a host, and each takes one
+const SPAN = 300; // seconds of the chart, at most
+const SHOWN = 24; // latest detections on the page
+
+const $ = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat();
+const cards = new Map(); // camera name: its card
+const items = new Map(); // detection id: its item
+let round = 0; // counts the times that pictures had to be asked for anew
+
+function make(kind, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(kind), properties);
+  node.append(...children);
+  return node;
+}
+
+function set(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function badge(node, text, mood) {
+  set(node, text);
+  node.className = `badge ${mood}`;
+}
+
+function duration(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s / 60} min`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+const ago = (seconds) => (seconds < 1.5 ? "now" : `${duration(seconds)} ago`);
+const decimal = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+const milliseconds = (value) => (value === null || value === undefined ? "–" : `${decimal(value)} ms`);
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+
+function pairs(node, rows) {
+  // name and value, each pair a div; kept where they are, so that a selection survives
+  rows.forEach(([name, value], i) => {
+    const row = node.children[i] ?? node.appendChild(make("div", {}, make("dt"), make("dd")));
+    set(row.children[0], name);
+    set(row.children[1], value);
+  });
+  while (node.children.length > rows.length) node.lastChild.remove();
+}
+
+function card(name) {
+  if (!cards.has(name)) {
+    const image = make("img", { alt: `Picture of ${name}` });
+    image.addEventListener("error", () => { image.dataset.shown = ""; }); // asked for again at the next look
+    const parts = {
+      image, notice: make("p"), badge: make("span", { className: "badge" }), facts: make("p", { className: "facts" }),
+    };
+    parts.view = make("div", { className: "view" }, image, parts.notice);
+    parts.node = make("article", { className: "camera" },
+      parts.view, make("header", {}, make("h2", { textContent: name, title: name }), parts.badge), parts.facts);
+    parts.node.dataset.name = name;
+    $("cameras").append(parts.node);
+    cards.set(name, parts);
+  }
+  return cards.get(name);
+}
+
+function show(image, address) {
+  if (image.dataset.shown === address) return;
+  image.dataset.shown = address;
+  image.src = address;
+}
+
+function showPicture(image, camera, place) {
+  if (!camera.picture) return;
+  if (document.hidden) show(image, `${camera.picture}?hidden`); // one still picture: it also ends the stream
+  else if (place < MOVING) show(image, `${camera.stream}?round=${round}`);
+  else show(image, `${camera.picture}?at=${Date.now()}`);
+}
+
+function showCamera(camera, place) {
+  const { node, image, view, notice, badge: sign, facts } = card(camera.name);
+  const silent = camera.last_frame_s !== null && camera.last_frame_s > 5;
+  const away = camera.state === "absent" || camera.state === "reconnecting";
+  const moods = { connected: silent ? "warn" : "good", absent: "bad", reconnecting: "bad", ended: "" };
+  badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, moods[camera.state] ?? "");
+  node.classList.toggle("away", away || silent || !camera.picture);
+  const since = camera.last_frame_s === null ? "no picture yet" : `no frame for ${duration(camera.last_frame_s)}`;
+  set(notice, camera.problem && away ? `${since}: ${camera.problem}` : since);
+  if (camera.size) view.style.aspectRatio = `${camera.size[0]} / ${camera.size[1]}`;
+  showPicture(image, camera, place);
+  const dropped = Object.entries(camera.dropped ?? {});
+  const rows = [["frames/s", decimal(camera.fps)], ["read", number.format(camera.read ?? 0)]];
+  if (camera.lag_ms) rows.push(["lag p50", milliseconds(camera.lag_ms.p50)], ["p95", milliseconds(camera.lag_ms.p95)]);
+  if (camera.live) rows.push(["reconnects", number.format(camera.reconnects)]);
+  if (camera.corrupt) rows.push(["corrupt", number.format(camera.corrupt)]);
+  rows.push(["dropped", dropped.length ? dropped.map(([why, n]) => `${number.format(n)} ${why}`).join(", ") : "0"]);
+  facts.replaceChildren(...rows.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: value }))));
+}
+
+function showStages(books) {
+  set($("slowest"), `last 5 s, bottleneck: ${books.now.bottleneck}`);
+  const busy = books.now.stages.map((now) => now.busy);
+  const slowest = busy.indexOf(Math.max(...busy));
+  const rows = books.now.stages.map((now, i) => {
+    const row = $("stages").children[i] ?? $("stages").appendChild(make("tr", {},
+      make("td"), make("td", {}, make("span", { className: "bar" }, make("i"))), make("td"), make("td"), make("td")));
+    const [name, work, fps, queue, p95] = row.children;
+    row.className = i === slowest ? "slowest" : "";
+    set(name, now.name);
+    work.title = `${Math.round(now.busy * 100)} % of the time at work`;
+    work.querySelector("i").style.width = `${now.busy * 100}%`;
+    set(fps, decimal(now.fps));
+    set(queue, String(now.queue));
+    set(p95, milliseconds(books.stages[i].p95_ms));
+    return row;
+  });
+  while ($("stages").children.length > rows.length) $("stages").lastChild.remove();
+}
+
+function showLedger(ledger) {
+  const rows = [["read", ledger.read], ["finished", ledger.finished], ["corrupt packets", ledger.corrupt]];
+  for (const [why, count] of Object.entries(ledger.dropped)) rows.push([`dropped: ${why}`, count]);
+  $("ledger").replaceChildren(...rows.map(([name, count]) =>
+    make("li", {}, make("span", { textContent: name }), make("b", { textContent: number.format(count) }))));
+}
+
+function showChart(history, now) {
+  const labels = Object.entries(history.labels).sort((a, b) => sum(b[1].detections) - sum(a[1].detections));
+  const totals = history.at.map((_, i) => sum(labels.map(([, label]) => label.in_view[i])));
+  const top = niceTop(Math.max(1, ...totals));
+  const span = Math.min(SPAN, Math.max(60, now - (history.at[0] ?? now)));
+  const svg = $("chart");
+  svg.setAttribute("viewBox", `0 0 ${span} ${top}`);
+  set($("oldest"), `${duration(span)} ago`);
+  const bars = [];
+  history.at.forEach((at, i) => {
+    const x = span - (now - at);
+    let y = top;
+    for (const [, label] of labels) {
+      const height = label.in_view[i];
+      if (!height) continue;
+      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      y -= height;
+      for (const [name, value] of Object.entries({ x, y, width: history.seconds * 0.9, height, fill: label.colour }))
+        bar.setAttribute(name, value);
+      bars.push(bar);
+    }
+  });
+  svg.replaceChildren(...bars);
+  $("scale").replaceChildren(...[1, 0.5].map((share) => {
+    const line = make("li", { textContent: String(top * share) });
+    line.style.top = `${(1 - share) * 100}%`;
+    return line;
+  }));
+  $("legend").replaceChildren(...labels.map(([name, label]) => {
+    const item = make("li", {}, name, make("b", { textContent: decimal(label.in_view.at(-1)) }));
+    item.style.setProperty("--mark", label.colour);
+    return item;
+  }));
+}
+
+function niceTop(value) {
+  const step = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 6, 8, 10].map((n) => n * step).find((n) => n >= value);
+}
+
+function showDetections(detections, now, several) {
+  const wanted = detections.slice(0, SHOWN);
+  const nodes = wanted.map((found) => {
+    if (!items.has(found.id)) {
+      const thumb = make("div", { className: "thumb" }, make("img", { src: found.thumbnail, alt: "", loading: "lazy" }));
+      if (found.crop) thumb.append(make("img", { src: found.crop, alt: "", className: "crop", title: "what the classifier saw", loading: "lazy" }));
+      thumb.style.setProperty("--mark", found.colour);
+      items.set(found.id, make("li", {}, thumb, make("strong"), make("span"), make("span")));
+    }
+    const item = items.get(found.id);
+    const score = found.label ? found.label_score : found.score;
+    set(item.children[1], `${found.label || `${found.kind} ?`} ${score.toFixed(2)}`);
+    set(item.children[2], `${found.track === null ? "" : `#${found.track}, `}${ago(now - found.at)}`);
+    set(item.children[3], several ? found.source : "");
+    item.title = `${found.source}, frame ${found.frame}, ${found.time.toFixed(1)} s`;
+    return item;
+  });
+  const list = $("detections");
+  if (nodes.some((node, i) => list.children[i] !== node) || list.children.length !== nodes.length) list.replaceChildren(...nodes);
+  const ids = new Set(wanted.map((found) => found.id));
+  for (const id of items.keys()) if (!ids.has(id)) items.delete(id);
+}
+
+function showState(books) {
+  const away = books.cameras.filter((camera) => camera.state === "absent" || camera.state === "reconnecting").length;
+  if (!away) badge($("state"), "running", "good");
+  else badge($("state"), `${away} of ${books.cameras.length} cameras away`, away < books.cameras.length ? "warn" : "bad");
+  const figures = [["frames/s", decimal(books.now.fps)]];
+  if (books.lag_ms) figures.push(["lag p95", milliseconds(books.lag_ms.p95)]);
+  figures.push(["detections", number.format(books.detections)], ["running for", duration(books.wall_s)]);
+  pairs($("figures"), figures);
+}
+
+async function ask(address) {
+  const answer = await fetch(address, { signal: AbortSignal.timeout(5000) });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+  return answer.json();
+}
+
+let lost = false;
+async function look() {
+  try {
+    const [books, detections] = await Promise.all([ask("/api/stats"), ask("/api/detections")]);
+    if (lost) round += 1; // another run: its pictures come on other connections
+    lost = false;
+    showState(books);
+    books.cameras.forEach(showCamera);
+    showStages(books);
+    showLedger(books.ledger);
+    showChart(books.history, books.now.at);
+    showDetections(detections, books.now.at, books.cameras.length > 1);
+  } catch (error) {
+    lost = true;
+    badge($("state"), "vidclf does not answer", "bad");
+    for (const { node } of cards.values()) node.classList.add("away");
+    console.warn(error);
+  }
+  setTimeout(look, document.hidden ? 5 * EVERY : EVERY);
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) round += 1; });
+look();
