@@ -17,6 +17,9 @@ from vidclf.video.opening import is_camera, is_live, open_source, redact
         ("rtsp://host/stream", False, True),
         ("RTSP://host/stream", False, True),
         ("http://host/clip.mp4", False, False),
+        ("http://host/video.mjpg", False, True),
+        ("https://host/live/list.m3u8?a=b.mp4", False, True),
+        ("udp://@:1234", False, True),
         ("clip.mp4", False, False),
         ("rtsp.mp4", False, False),
     ],
@@ -32,6 +35,10 @@ def test_kinds_of_sources(source: str, camera: bool, live: bool) -> None:
         ("http://user:se@cret@host/a", "http://user:***@host/a"),
         ("http://user@host/a", "http://user@host/a"),
         ("folder/user:secret@clip.mp4", "folder/user:secret@clip.mp4"),
+        ("rtsp://admin:pa?ss#w/ord@host:554/x", "rtsp://admin:***@host:554/x"),
+        ("rtsp://host/user=admin&password=secret&channel=1", "rtsp://host/user=admin&password=***&channel=1"),
+        ("rtsp://u:secret@[::1]:80/a?access_token=secret", "rtsp://u:***@[::1]:80/a?access_token=***"),
+        ("http://host:80/a?mail=x@y", "http://host:80/a?mail=x@y"),
     ],
 )
 def test_no_password_is_shown(source: str, shown: str) -> None:

@@ -12,7 +12,7 @@ import av.error
 
 from vidclf.errors import VidclfError
 from vidclf.video.decoder import BROKEN_READS, video_stream
-from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, open_live, reason
+from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, is_url, open_live, reason
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -101,7 +101,7 @@ class Live:
         """
         source, wait = self.source, FIRST_WAIT
         while True:
-            self._ended_by, seen = "it ended", self._seen
+            self._ended_by, seen, asked = "it ended", self._seen, perf_counter()
             try:
                 with self._open() as container:
                     stream = video_stream(container, self.uri)
@@ -114,7 +114,10 @@ class Live:
                 if is_camera(self.uri) and source.state == "absent":
                     with explained(self.uri):
                         raise
-                self._ended_by = reason(error, LIVE_PATIENCE[0])
+                # An RTSP source that was told to hurry up complains about its data.
+                took = perf_counter() - asked
+                timed_out = is_url(self.uri) and took > LIVE_PATIENCE[0]
+                self._ended_by = f"it said nothing for {LIVE_PATIENCE[0]:.0f} s" if timed_out else reason(error)
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
                 log.error("%s gave no picture for %g s: it is given up", source.name, self.give_up_after)
@@ -169,14 +172,14 @@ class Live:
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[Any], bool, float]]:
         """Packets, whether each had to be waited for, and when it came."""
         broken = 0
+        patience = (HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE)[1]
         packets = container.demux(stream)
         while broken < BROKEN_READS:
             asked = perf_counter()
             try:
                 packet = next(packets, None)
             except (OSError, av.error.ExitError) as error:
-                patience = HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE
-                self._ended_by = reason(error, patience[1])
+                self._ended_by = reason(error, patience)
                 return
             except av.error.FFmpegError:
                 self.source.corrupt += 1
@@ -190,6 +193,9 @@ class Live:
                 return
             broken = 0
             yield packet, arrived - asked > FRESH, arrived
+            if arrived - asked > patience:  # that packet was all that FFmpeg still had, and it would try again
+                self._ended_by = f"it said nothing for {patience:.0f} s"
+                return
         self._ended_by = f"{broken} reads failed one after the other"
 
     def _connected(self) -> None:

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from tests.clips import index_of, write_clip
+from tests.servers import RtspServer, free_port, mjpeg_server, udp_sender
+from vidclf.errors import UsageError
+from vidclf.frame import Frame
+from vidclf.stages.capture import Capture
+from vidclf.video.live import BACKWARDS, TICKS, Clock
+
+Stream = Iterator[Frame | None]
+
+
+def watch(stream: Stream, until: Callable[[], bool], seconds: float = 30.0) -> list[Frame]:
+    """The frames that come until a condition holds; fails if it does not in time, or the stream ends before."""
+    frames, began = [], perf_counter()
+    while not until():
+        assert perf_counter() - began < seconds, f"not within {seconds:g} s"
+        frame = next(stream)
+        if frame is not None:
+            frames.append(frame)
+    return frames
+
+
+def enough(stream: Stream, count: int, seconds: float = 30.0) -> list[Frame]:
+    frames: list[Frame] = []
+    began = perf_counter()
+    while len(frames) < count:
+        assert perf_counter() - began < seconds, f"{len(frames)} frames within {seconds:g} s"
+        frame = next(stream)
+        frames += [frame] if frame is not None else []
+    return frames
+
+
+def check_order(frames: list[Frame]) -> None:
+    """One source, whose numbers and times go on."""
+    assert len({frame.source for frame in frames}) == 1
+    assert all(a.index < b.index and a.pts < b.pts for a, b in pairwise(frames))
+
+
+def test_an_rtsp_camera_is_absent_comes_dies_and_comes_back_as_another(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with RtspServer("cam=160x120@25", start=False) as server:
+        capture = Capture(server.url("cam", "me:secret@"))
+        stream = capture()
+        source = None
+        watch(stream, lambda: capture.reading is not None and "refused" in capture.reading.problem)
+        source = capture.reading
+        assert source and source.live and source.state == "absent"
+        server.start()
+        frames = enough(stream, 10)
+        assert source.state == "connected" and source.problem == "" and source.reconnects == 0
+        assert {frame.image.shape for frame in frames} == {(120, 160, 3)}
+
+        server.kill()
+        died = perf_counter()
+        frames += watch(stream, lambda: source.state == "reconnecting")
+        server._mounts = ("cam=320x240@10",)
+        server.start()
+        restarted = perf_counter()
+        frames += enough(stream, 10)
+        assert perf_counter() - restarted < 10
+        assert source.state == "connected" and source.reconnects == 1
+        assert frames[-1].image.shape == (240, 320, 3) and source.size == (320, 240)
+        check_order(frames)
+        # Its times are the wall clock's: the gap shows in them.
+        gap = max(b.time - a.time for a, b in pairwise(frames))
+        assert gap == pytest.approx(perf_counter() - died, abs=perf_counter() - restarted + 1)
+        stream.close()  # type: ignore[attr-defined]
+    assert "secret" not in caplog.text and "me:***@" in caplog.text
+    assert "secret" not in source.name + source.problem
+    assert caplog.text.count("refused") <= 2  # said once an outage, not at every attempt
+
+
+def test_a_stream_that_falls_silent_is_left_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (2.0, 1.0))
+    monkeypatch.setattr("vidclf.video.live.LIVE_PATIENCE", (2.0, 1.0))
+    with RtspServer("cam=160x120@25") as server:
+        capture = Capture(server.url("cam"))
+        stream = capture()
+        frames = enough(stream, 5)
+        source = frames[0].source
+        server.stall()
+        frames += watch(stream, lambda: source.state == "reconnecting")
+        assert source.problem == "it said nothing for 1 s"
+        watch(stream, lambda: source.problem == "it said nothing for 2 s")  # it accepts, and sends nothing
+        server.go_on()
+        frames += enough(stream, 5)
+        assert source.reconnects == 1
+        check_order(frames)
+
+
+def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again() -> None:
+    with mjpeg_server(rate=10, frames=15) as host:
+        stream = Capture(f"http://{host}/video")()
+        frames = enough(stream, 25)
+        source = frames[0].source
+        assert source.reconnects >= 1
+        first = [index_of(frame.image) for frame in frames if frame.index < 10]
+        assert first == sorted(first)
+        check_order(frames)
+        # At 10 pictures a second, and not at the 25 that FFmpeg makes up.
+        distances = [b.time - a.time for a, b in pairwise(frames[3:11])]
+        assert sum(distances) / len(distances) == pytest.approx(0.1, abs=0.05)
+
+
+def test_mpegts_over_udp() -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    capture = Capture(f"udp://127.0.0.1:{port}")
+    stream = capture()
+    with udp_sender(port):
+        frames = enough(stream, 20)
+    shown = [index_of(frame.image) for frame in frames]
+    assert all(b > a for a, b in pairwise(shown))
+    check_order(frames)
+
+
+def hls(folder: Path, segments: int, ended: bool) -> Path:
+    """A playlist of clips of one second at 10 pictures a second, the numbers going on."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", "#EXT-X-MEDIA-SEQUENCE:0"]
+    for number in range(segments):
+        times = [number + n / 10 for n in range(10)]
+        write_clip(folder / f"{number}.ts", times=times, rate=10, first=10 * number, tune="zerolatency", g=10)
+        lines += ["#EXTINF:1.0,", f"{number}.ts"]
+    lines += ["#EXT-X-ENDLIST"] * ended
+    (folder / "list.m3u8").write_text("\n".join(lines) + "\n")
+    return folder / "list.m3u8"
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address under which it is served."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield tmp_path, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_playlist_that_has_an_end_is_a_recording(web: tuple[Path, str]) -> None:
+    folder, address = web
+    hls(folder, 3, ended=True)
+    frames = [frame for frame in Capture(f"{address}/list.m3u8")() if frame]
+    assert [index_of(frame.image) for frame in frames] == list(range(30))
+    assert not frames[0].source.live and frames[0].source.ended
+
+
+def test_a_live_playlist_begins_with_its_latest_segment_and_is_shown_at_its_own_speed(web: tuple[Path, str]) -> None:
+    folder, address = web
+    hls(folder, 5, ended=False)
+    frames = enough(Capture(f"{address}/list.m3u8")(), 7)  # the last may come with the next segment
+    assert index_of(frames[0].image) >= 40
+    assert frames[0].source.live
+    assert frames[-1].captured - frames[0].captured > 0.4  # they all came at once
+
+
+def test_a_recording_over_http_whose_name_does_not_say_so(web: tuple[Path, str]) -> None:
+    folder, address = web
+    write_clip(folder / "clip.mp4", 12).rename(folder / "download")
+    frames = [frame for frame in Capture(f"{address}/download")() if frame]
+    assert [index_of(frame.image) for frame in frames] == list(range(12))
+    assert not frames[0].source.live
+
+
+def test_a_stream_that_never_comes_is_given_up_if_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    capture = Capture(f"rtsp://me:secret@127.0.0.1:{port}/cam", give_up_after="1s")
+    began = perf_counter()
+    assert not any(capture())
+    assert 1 < perf_counter() - began < 8
+    assert capture.reading and capture.reading.problem == "Connection refused"
+    assert f"rtsp://me:***@127.0.0.1:{port}/cam gave no picture for 1 s: it is given up" in caplog.messages
+
+
+def test_a_local_camera_that_is_not_there_is_told_at_once() -> None:
+    with pytest.raises(UsageError, match=r"^no such camera: /dev/video99$"):
+        list(Capture("/dev/video99")())
+
+
+class TestClock:
+    def test_jitter_of_the_network_is_not_in_the_times(self) -> None:
+        clock = Clock()
+        taken = [clock.taken(n / 25, 100 + n / 25 + jitter, jitter == 0) for n, jitter in enumerate([0, 0.03, 0, 0.02])]
+        assert taken == pytest.approx([100, 100.04, 100.08, 100.12])
+
+    def test_what_was_waiting_already_is_late(self) -> None:
+        clock = Clock()
+        clock.taken(0, 100, True)
+        assert clock.taken(1, 103, False) == 101  # read two seconds too late
+        assert clock.taken(4, 105, True) == 105  # waited for: this is the source's edge
+
+    def test_a_clock_that_goes_back_begins_anew(self) -> None:
+        clock = Clock()
+        clock.taken(500, 100, True)
+        assert clock.taken(500 - 2 * BACKWARDS, 100.04, False) == 100.04
+
+    def test_pieces_that_come_early_are_shown_when_they_are_due(self) -> None:
+        clock = Clock()
+        assert [clock.taken(t, 100 + t / 50, True, paced=True) for t in (0, 0.5, 1)] == [100, 100.5, 101]
+        assert clock.taken(2, 105, True, paced=True) == 105  # the next piece was late
+
+    def test_ticks_always_increase_and_count_from_the_first_picture(self) -> None:
+        clock = Clock()
+        ticks = [clock.ticks(t) for t in (100, 100.5, 100.5, 100.2, 101)]
+        assert ticks == [0, TICKS // 2, TICKS // 2 + 1, TICKS // 2 + 2, TICKS]
