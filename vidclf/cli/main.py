@@ -21,6 +21,7 @@ COMMANDS = {
     "score": ("vidclf.cli.score:score", "Compare a record with a truth file."),
     "train": ("vidclf.cli.train:train", "Train a classifier and write the weights the pipeline uses."),
     "eval": ("vidclf.cli.evaluate:evaluate", "Measure a classifier's weights on test pictures."),
+    "import": ("vidclf.cli.import_weights:import_weights", "Take over weights that a predecessor's trainer saved."),
     "bench": ("vidclf.cli.bench:bench", "Measure what vidclf itself costs on this machine."),
     "models": ("vidclf.cli.models:models", "List the shipped classifiers."),
     "doctor": ("vidclf.cli.doctor:doctor", "Show what vidclf finds on this machine, and what is wrong with it."),

@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.models.originals import make
+from vidclf.cli.import_weights import MODELS, import_weights, read_labels
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint, load
+from vidclf.models.importers import ORIGINS
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("b") / "v1_params.pkl"
+    torch.save(make("v1").state_dict(), path)
+    return path
+
+
+def test_the_checkpoint_loads_and_says_where_it_is_from(params: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "v1.safetensors"
+    result = CliRunner().invoke(import_weights, [str(params), "-o", str(output)], catch_exceptions=False)
+    assert result.stdout == ""
+    assert "v1, 420,298 parameters, 10 classes; crops squash, not masked, mean 0, deviation 1\nwrote" in result.stderr
+    header = checkpoint.read_header(output)
+    assert (header["imported_from"], header["mean"], header["std"]) == ("v1_params.pkl", 0.0, 1.0)
+    assert torch.equal(load(output).network.state_dict()["0.weight"], torch.load(params)["cnn_1.weight"])
+
+
+def test_nothing_is_overwritten_unasked(params: Path, tmp_path: Path) -> None:
+    output = tmp_path / "v1.safetensors"
+    output.write_text("mine")
+    with pytest.raises(UsageError, match=r"v1\.safetensors exists already: --force replaces it"):
+        CliRunner().invoke(import_weights, [str(params), "-o", str(output)], catch_exceptions=False)
+    (tmp_path / "broken.pkl").write_bytes(params.read_bytes()[:1000])
+    with pytest.raises(UsageError, match="damaged"):
+        words = [str(tmp_path / "broken.pkl"), "-o", str(output), "--force"]
+        CliRunner().invoke(import_weights, words, catch_exceptions=False)
+    assert output.read_text() == "mine"
+    CliRunner().invoke(import_weights, [str(params), "-o", str(output), "--force"], catch_exceptions=False)
+    assert load(output).name == "v1"
+
+
+def test_the_models_are_those_that_can_be_imported() -> None:
+    assert list(ORIGINS) == list(MODELS)  # spelled out there, so that --help needs no torch
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("names.txt", "cat\n\n dog \n", ["cat", "dog"]),
+        ("names.json", '["cat", "dog"]', ["cat", "dog"]),
+        ("classes.json", '{"1": "dog", "0": "cat"}', ["cat", "dog"]),  # as A has them
+    ],
+)
+def test_class_names(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_labels(tmp_path / name) == found
+
+
+@pytest.mark.parametrize("content", [[], ["cat"], ["cat", "cat"], ["cat", 2], {"0": "cat", "2": "dog"}, 5, "cat"])
+def test_what_is_no_list_of_names_is_refused(tmp_path: Path, content: object) -> None:
+    (tmp_path / "names.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"names\.json: "):
+        read_labels(tmp_path / "names.json")

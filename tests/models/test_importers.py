@@ -1,0 +1,155 @@
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.models.originals import FashionCNNV2, make
+from vidclf.errors import UsageError
+from vidclf.models.importers import import_weights, match
+from vidclf.preprocess import Preprocess
+
+CROPS = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def save_a(path: Path, network: nn.Module) -> Path:
+    """As A's trainer does, its optimiser's state included."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.015, momentum=0.9, nesterov=True)
+    torch.save(
+        {
+            "epoch": 41,
+            "num_iteration": 8862,
+            "best_accuracy": 0.9351,
+            "model_state_dict": network.state_dict(),
+            "optimizer_state_dict": optimizer.state_dict(),
+        },
+        path,
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["simple-cnn", "resnet18"])
+def test_a_checkpoint_of_a_gives_the_logits_it_gave_there(tmp_path: Path, name: str) -> None:
+    network = make(name)
+    saved = network.inner if name == "resnet18" else network
+    assert isinstance(saved, nn.Module)
+    model, facts = import_weights(save_a(tmp_path / "model_best.pth.tar", saved))
+    assert facts == {"imported_from": "model_best.pth.tar", "epochs": 42, "validation_top1": 93.51}
+    assert (model.name, model.preprocess) == (name, Preprocess(aspect="letterbox", mask=True))
+    with torch.inference_mode():
+        wanted = network((CROPS / 255 - 0.1307) / 0.3081)  # torchvision's ToTensor and Normalize
+        torch.testing.assert_close(model(CROPS), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "modern"), [("v1", True), ("v2", True), ("v3", True), ("v2", False)], ids=["v1", "v2", "v3", "old v2"]
+)
+def test_the_parameters_of_b_give_the_logits_they_gave_there(tmp_path: Path, name: str, modern: bool) -> None:
+    network = make(name)
+    tensors = network.state_dict()
+    if not modern:  # torch 0.4.0 did not count batches
+        tensors = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
+    torch.save(tensors, tmp_path / "params.pkl", _use_new_zipfile_serialization=modern)
+    model, facts = import_weights(tmp_path / "params.pkl")
+    assert facts == {"imported_from": "params.pkl"}
+    assert (model.name, model.preprocess) == (name, Preprocess(aspect="squash", mask=False))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(CROPS), network(CROPS / 255), rtol=1e-4, atol=1e-4)
+
+
+def test_layers_of_other_names_are_known_by_their_shapes(tmp_path: Path) -> None:
+    network = make("v2")
+    renamed = {f"net.{key.replace('cnn_', 'conv')}": value for key, value in network.state_dict().items()}
+    torch.save(renamed, tmp_path / "renamed.pkl")
+    model, _ = import_weights(tmp_path / "renamed.pkl")
+    with torch.inference_mode():
+        torch.testing.assert_close(model(CROPS), network(CROPS / 255), rtol=1e-4, atol=1e-4)
+
+
+def test_alike_layers_are_taken_in_order_and_others_must_not_be_there() -> None:
+    one, two, three = torch.zeros(2, 2), torch.ones(2, 2), torch.full((3, 2), 2.0)
+    ours = {"0.weight": one, "1.weight": one, "2.weight": three}
+    found = match({"c.weight": three, "a.weight": one, "b.weight": two}, ours)
+    assert found is not None
+    assert [float(found[f"{i}.weight"][0, 0]) for i in range(3)] == [0, 1, 2]
+    assert match({"a.weight": one, "c.weight": three}, ours) is None
+    assert match({"a.weight": one, "b.bias": two, "c.weight": three}, ours) is None
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["zip", "before torch 1.6"])
+def test_a_whole_network_needs_trust_and_then_no_code_of_its_own(
+    tmp_path: Path, modern: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = make("v1")
+    torch.save(network, tmp_path / "v1.pkl", _use_new_zipfile_serialization=modern)
+    with torch.inference_mode():
+        wanted = network(CROPS / 255)
+    monkeypatch.setitem(sys.modules, "tests.models.originals", None)  # as where the file is imported
+    with pytest.raises(UsageError, match=r"v1\.pkl: a pickle of more than tensors.*--trust-pickle"):
+        import_weights(tmp_path / "v1.pkl")
+    model, _ = import_weights(tmp_path / "v1.pkl", trust_pickle=True)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(CROPS), wanted, rtol=1e-4, atol=1e-4)
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, (f"open({self.path!r}, 'w')",)
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("with_torch", [False, True], ids=["pickle", "torch.save"])
+def test_a_trap_does_not_spring(tmp_path: Path, trust: bool, with_torch: bool) -> None:
+    trap = {"cnn_1.weight": Trap(tmp_path / "sprung")}
+    if with_torch:
+        torch.save(trap, tmp_path / "trap.pkl")
+    else:
+        (tmp_path / "trap.pkl").write_bytes(pickle.dumps(trap))
+    with pytest.raises(UsageError, match=r"trap\.pkl: "):
+        import_weights(tmp_path / "trap.pkl", trust_pickle=trust)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_a_damaged_file_is_refused(tmp_path: Path, share: float, modern: bool) -> None:
+    path = tmp_path / "v1_params.pkl"
+    torch.save(make("v1").state_dict(), path, _use_new_zipfile_serialization=modern)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(UsageError, match=r"v1_params\.pkl: damaged, or not a PyTorch file$"):
+        import_weights(path)
+
+
+def test_other_networks_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.pkl"
+    torch.save(make("v1").state_dict(), path)
+    with pytest.raises(UsageError, match=r"does not hold the tensors of v2: it has 8, the first is cnn_1.weight of"):
+        import_weights(path, "v2")
+    with pytest.raises(UsageError, match=r"the predecessors have no network 'lean' \(they have: simple-cnn, resnet18,"):
+        import_weights(path, "lean")
+    torch.save(nn.Linear(5, 10).state_dict(), path)
+    with pytest.raises(
+        UsageError, match=r"the tensors of any of simple-cnn, resnet18, v1, v2, v3: it has 2, the first"
+    ):
+        import_weights(path)
+    for content, words in (({}, "no network in it, but a dict"), ([1, 2], "a list"), ({"epoch": 3}, "'epoch' is none")):
+        torch.save(content, path)
+        with pytest.raises(UsageError, match=words):
+            import_weights(path)
+
+
+def test_other_classes_want_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "params.pkl"
+    torch.save(FashionCNNV2(classes=3).state_dict(), path)
+    with pytest.raises(UsageError, match=r"tells 3 classes apart, Fashion-MNIST has 10: name them with --labels"):
+        import_weights(path)
+    with pytest.raises(UsageError, match=r"tells 3 classes apart, 2 were given: name them with --labels"):
+        import_weights(path, labels=["cat", "dog"])
+    assert import_weights(path, labels=["cat", "dog", "cow"])[0].labels == ("cat", "dog", "cow")
+    assert json.dumps(import_weights(path, labels=["a", "b", "c"])[1])  # facts go into a header

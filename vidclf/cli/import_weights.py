@@ -1,0 +1,80 @@
+"""`vidclf import`: the predecessors' weights as a checkpoint that a pipeline uses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from vidclf.errors import UsageError, VidclfError
+
+MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The checkpoint.")
+@click.option("--model", type=click.Choice(MODELS), help="The network it has to be; default: found by its tensors.")
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Class names in order: one a line, or JSON as in classes.json. Default: Fashion-MNIST's.",
+)
+@click.option("--trust-pickle", is_flag=True, help="Also load a whole pickled network, which can run code.")
+@click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+def import_weights(
+    file: Path, output: Path, model: str | None, labels: Path | None, trust_pickle: bool, force: bool
+) -> None:
+    """Turn FILE, of LucasVandroux/Fashion-MNIST-PyTorch or of xuehaouwa/Fashion-MNIST, into a checkpoint.
+
+    The former saves model_best.pth.tar, the latter v3_params.pkl (tensors) and v3.pkl (a pickled network: only with
+    --trust-pickle). Crops are then made, and pixels scaled, as the network knows it from its training.
+
+    \b
+    Examples:
+      vidclf import model_best.pth.tar -o simple-cnn.safetensors
+      vidclf import v3_params.pkl -o v3.safetensors --model v3
+      vidclf eval v3.safetensors --data FashionMNIST
+    """
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists already: --force replaces it")
+    names = read_labels(labels) if labels else None
+
+    from vidclf.models import checkpoint, importers
+
+    network, facts = importers.import_weights(file, model, names, trust_pickle)
+    try:
+        checkpoint.save(output, network, **facts)
+    except OSError as error:
+        raise VidclfError(f"cannot write {output}: {error.strerror or error}") from None
+    policy, mean, std = network.preprocess, float(network.mean), float(network.std)
+    click.echo(
+        f"{network.name}, {network.parameter_count:,} parameters, {len(network.labels)} classes; "
+        f"crops {policy.aspect}, {'masked' if policy.mask else 'not masked'}, mean {mean:g}, deviation {std:g}",
+        err=True,
+    )
+    click.echo(f"wrote {output}", err=True)
+
+
+def read_labels(path: Path) -> list[str]:
+    """Class names from a text file, one a line, or from JSON: a list, or an object of numbers and names.
+
+    Raises UsageError on anything else, on names that are empty or come twice, and on fewer than two.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            found = json.loads(text)
+            if isinstance(found, dict):
+                found = [found[str(i)] for i in range(len(found))]
+        else:
+            found = [line.strip() for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: no list of class names: {type(error).__name__}: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise UsageError(f"{path}: no list of class names")
+    if len(found) < 2 or len(set(found)) < len(found):
+        raise UsageError(f"{path}: two class names at least, and each once; got {', '.join(found)}")
+    return found

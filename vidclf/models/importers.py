@@ -1,0 +1,159 @@
+"""Reads what the two predecessors' trainers saved: PyTorch files, whose pickles must not run code unasked.
+
+A is LucasVandroux/Fashion-MNIST-PyTorch: `checkpoint.pth.tar` and `model_best.pth.tar`. B is xuehaouwa/Fashion-MNIST:
+`<m>_params.pkl`, a dict of tensors, and `<m>.pkl`, a whole pickled network.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vidclf.errors import UsageError
+from vidclf.models.classifier import Classifier
+from vidclf.models.zoo import FASHION_MNIST, create
+from vidclf.preprocess import Preprocess
+
+
+class Origin(NamedTuple):
+    """How a predecessor made its crops, and what it took from and divided its pixels by (on a scale of 0..1)."""
+
+    policy: Preprocess
+    mean: float
+    std: float
+
+
+# A normalises with MNIST's constants, although it trains on Fashion-MNIST; B does not normalise.
+A = Origin(Preprocess(aspect="letterbox", mask=True), 0.1307, 0.3081)
+B = Origin(Preprocess(aspect="squash", mask=False), 0.0, 1.0)
+ORIGINS = {"simple-cnn": A, "resnet18": A, "v1": B, "v2": B, "v3": B}
+
+
+def import_weights(
+    path: Path, name: str | None = None, labels: Sequence[str] | None = None, trust_pickle: bool = False
+) -> tuple[Classifier, dict[str, Any]]:
+    """A predecessor's network and what else its file tells (imported_from, epoch, validation_top1), to be saved.
+
+    name: the architecture that it has to be; by default the one that has such tensors.
+    labels: the classes, in the order that the network was trained with; by default Fashion-MNIST's ten.
+    trust_pickle: also take a whole pickled network. Classes that are not torch's are left out of it, but torch's own
+    can do harm, too: for files whose makers you trust.
+    Raises UsageError on a file that is damaged, asks for trust, or holds another network.
+    """
+    content = _read(path, trust_pickle)
+    facts: dict[str, Any] = {"imported_from": path.name}
+    if isinstance(content, Mapping) and "model_state_dict" in content:  # A's, with the state of its optimiser
+        if isinstance(epoch := content.get("epoch"), int):
+            facts["epochs"] = epoch + 1
+        if isinstance(best := content.get("best_accuracy"), float | int):
+            facts["validation_top1"] = round(100 * best, 2)
+        content = content["model_state_dict"]
+    tensors = _tensors(path, content)
+    heads = [tensor for tensor in tensors.values() if tensor.ndim == 2]
+    classes = len(heads[-1]) if heads else 0
+    if labels is None and classes in (0, len(FASHION_MNIST)):
+        labels = FASHION_MNIST
+    if labels is None or classes not in (0, len(labels)):
+        given = "Fashion-MNIST has 10" if labels is None else f"{len(labels)} were given"
+        raise UsageError(f"{path} tells {classes} classes apart, {given}: name them with --labels")
+    for candidate in [name] if name else ORIGINS:
+        if candidate not in ORIGINS:
+            raise UsageError(f"the predecessors have no network {candidate!r} (they have: {', '.join(ORIGINS)})")
+        policy, mean, std = ORIGINS[candidate]
+        with torch.device("meta"):  # shapes alone: a network of 30 million numbers is not drawn in vain
+            shape = create(candidate, labels, policy, mean, std)
+        if (matched := match(tensors, shape.network.state_dict())) is not None:
+            model = create(candidate, labels, policy, mean, std)
+            model.network.load_state_dict(matched, strict=False)  # an old file lacks the batches counted
+            return model.eval(), facts
+    wanted = name or f"any of {', '.join(ORIGINS)}"
+    first = next(iter(tensors))
+    raise UsageError(
+        f"{path} does not hold the tensors of {wanted}: it has {len(tensors)}, "
+        f"the first is {first} of shape {tuple(tensors[first].shape)}"
+    )
+
+
+def match(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Their tensors by our names, or None where they are not the same ones.
+
+    Layers are the same if they hold tensors of the same names and shapes; of several such, in order. So it matters
+    neither what the layers were called nor in which order others were made. The count of batches that a normalisation
+    has seen may be missing: torch 0.4.0 did not have it, and nothing here needs it.
+    """
+    given, wanted = _layers(theirs), _layers(ours)
+    if {key: len(names) for key, names in given.items()} != {key: len(names) for key, names in wanted.items()}:
+        return None
+    return {
+        f"{own}.{leaf}": theirs[f"{other}.{leaf}" if other else leaf]
+        for key in wanted
+        for own, other in zip(wanted[key], given[key], strict=True)
+        for leaf, _ in key
+    }
+
+
+def _layers(tensors: Mapping[str, Tensor]) -> dict[tuple[tuple[str, tuple[int, ...]], ...], list[str]]:
+    """The names of the layers by what they hold: pairs of a tensor's own name and shape."""
+    layers: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        layer, _, leaf = name.rpartition(".")
+        if leaf != "num_batches_tracked":
+            layers[layer][leaf] = tuple(tensor.shape)
+    kinds = defaultdict(list)
+    for layer, leaves in layers.items():
+        kinds[tuple(sorted(leaves.items()))].append(layer)
+    return kinds
+
+
+def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    if not isinstance(content, Mapping) or not content:
+        raise UsageError(f"{path}: no network in it, but a {type(content).__name__}")
+    strange = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if strange:
+        raise UsageError(f"{path}: not the tensors of a network: {strange[0]!r} is none")
+    return dict(content)
+
+
+def _read(path: Path, trust_pickle: bool) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old formats, which is what these are
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            if not trust_pickle:
+                raise UsageError(
+                    f"{path}: a pickle of more than tensors, which can run code as it is loaded; --trust-pickle loads "
+                    "it all the same, if you trust whoever made it"
+                ) from error
+        except Exception as error:  # torch raises whatever its parts do
+            raise UsageError(f"{path}: damaged, or not a PyTorch file") from error
+        try:
+            return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_CAREFUL)
+        except Exception as error:
+            raise UsageError(f"{path}: damaged, or not a PyTorch file ({type(error).__name__})") from error
+
+
+class _Unpickler(pickle.Unpickler):
+    """Takes torch's classes as they are, and any other for a network without code, which is enough for its tensors."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "torch" or (module, name) in _PLAIN:
+            return super().find_class(module, name)
+        return type(name, (nn.Module,), {})
+
+
+_PLAIN = {("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set")}
+# What torch.load asks of a pickle module.
+_CAREFUL = SimpleNamespace(
+    __name__="careful", Unpickler=_Unpickler, load=lambda file, **options: _Unpickler(file, **options).load()
+)
