@@ -26,19 +26,21 @@ def serve(picture: np.ndarray, weights: Path, mask: np.ndarray | None = None) ->
     scene[40 : 40 + height, 70 : 70 + width] = picture
     found = Detection((70, 40, 70 + width, 40 + height), mask=mask)
     frame = Frame(Source("scene", (width + 120, height + 90)), 0, 0, scene, [found])
-    assert list(Classify(str(weights), device="cpu")(Channel.of(Crop(like=str(weights))([frame])))) == [frame]
+    stage = Classify(str(weights), device="cpu", backend="torch")  # others agree to 1e-3, see test_exported.py
+    assert list(stage(Channel.of(Crop(like=str(weights))([frame])))) == [frame]
     return found
 
 
 def assert_equal(found: Detection, trained_on: torch.Tensor, weights: Path) -> None:
-    """Byte-equal crops, equal logits, equal probabilities."""
+    """Byte-equal crops and equal logits, and the probabilities that follow from them."""
     assert found.crop is not None and found.probabilities is not None
     served = to_tensor([found.crop])
     assert served.shape == trained_on.shape and served.numpy().tobytes() == trained_on.numpy().tobytes()
     model = load(weights)
     with torch.inference_mode():
         assert torch.equal(model(served), model(trained_on))
-        assert np.array_equal(found.probabilities, model.probabilities(trained_on)[0].numpy())
+        # Serving needs no torch for its softmax, so the last bit may differ.
+        assert np.allclose(found.probabilities, model.probabilities(trained_on)[0].numpy(), rtol=0, atol=1e-6)
 
 
 def untrained(path: Path, labels: tuple[str, ...], policy: Preprocess) -> Path:

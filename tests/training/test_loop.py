@@ -2,22 +2,15 @@ import io
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.idx import bars, write_bars
-from vidclf.channel import Channel
+from tests.idx import write_bars
 from vidclf.errors import UsageError
-from vidclf.frame import Detection, Frame, Source
 from vidclf.models import create, load, save
 from vidclf.models.checkpoint import read_header
-from vidclf.models.classifier import to_tensor
 from vidclf.preprocess import Preprocess
-from vidclf.stages.classify import Classify
-from vidclf.stages.crop import Crop
 from vidclf.training import data
 from vidclf.training.config import Config
 from vidclf.training.loop import train
@@ -165,26 +158,6 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Pat
     run(tmp_path, pictures, Config(epochs=2, batch=32, validation=0.0))
     assert read_header(tmp_path / "best.safetensors")["epoch"] == 2
     assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
-
-
-def test_training_and_serving_see_the_same_crop_and_give_the_same_logits(tmp_path: Path, pictures: Path) -> None:
-    """The golden test: one picture as the training loop gets it, and as a detection on a larger colour frame."""
-    run(tmp_path, pictures, Config(epochs=1, batch=32))
-    weights = str(tmp_path / "out.safetensors")
-    model = load(weights)
-    trained_on = data.load(pictures, "test", model.preprocess, verify=False).images[7:8]
-
-    scene = np.full((120, 160, 3), 90, np.uint8)
-    scene[40:68, 70:98] = cv2.cvtColor(bars(50, seed=50)[0][7], cv2.COLOR_GRAY2BGR)
-    garment = Detection((70, 40, 98, 68), mask=np.ones((28, 28), bool))
-    frame = Frame(Source("scene", (160, 120)), 0, 0, scene, [garment])
-    assert list(Classify(weights, device="cpu")(Channel.of(Crop(like=weights)([frame])))) == [frame]
-
-    assert garment.crop is not None and garment.probabilities is not None
-    served = to_tensor([garment.crop])
-    assert served.numpy().tobytes() == trained_on.numpy().tobytes()
-    assert torch.equal(model(served), model(trained_on))
-    assert np.array_equal(garment.probabilities, model.probabilities(trained_on)[0].numpy())
 
 
 def test_settings_outside_their_range_are_refused() -> None:
