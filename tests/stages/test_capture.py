@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from time import perf_counter
 
 import av
 import cv2
@@ -40,6 +41,17 @@ def test_frames_are_what_the_design_says(clip: Path) -> None:
         assert frame.source is source
         assert (frame.image.shape, frame.image.dtype) == ((72, 96, 3), np.uint8)
         assert frame.image.flags.c_contiguous and frame.image.flags.writeable
+
+
+def test_in_real_time_frames_come_at_their_own_times(clip: Path) -> None:
+    began = perf_counter()
+    got = list(Capture(str(clip), realtime=True)())
+    frames = [frame for frame in got if frame]
+    assert len(frames) == 30
+    assert 29 / 25 <= perf_counter() - began < 20  # seconds; the machine may be busy
+    assert len(got) > 30  # while it waits it can be stopped
+    early = [frame.captured - frames[0].captured - frame.time for frame in frames]
+    assert min(early) > -0.02
 
 
 def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,14 @@ class RunOptions:
     record_frames: bool = False
     force: bool = False
     publish: str | None = None
+    track: bool = False
+    smooth: bool = False
+    detect_every: str | None = None
+    gate: bool = False
     serve: str | None = None
     token: str | None = None
     display: bool = False
+    realtime: bool = False
     give_up_after: str | None = None
     segment: str | None = None
     keep: str | None = None
@@ -47,8 +53,9 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     if items[0].name != "capture":
         raise UsageError(f"{items[0].where}: the first stage must be capture, got {items[0].name}")
     _choose_detector(items, options)
+    _follow(items, options)
     _give(items, "capture", "SOURCE", source=source, max_frames=options.max_frames)
-    _give(items, "capture", "--give-up-after", give_up_after=options.give_up_after)
+    _give(items, "capture", "--give-up-after", give_up_after=options.give_up_after, realtime=options.realtime or None)
     if options.weights is not None:
         _give(items, "crop", "--weights", like=options.weights)
         _give(items, "classify", "--weights", weights=options.weights)
@@ -67,6 +74,8 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     if record is not None:
         frames = {"frames": True} if options.record_frames else {}
         _give_or_append(items, "record", "--record", path=str(record), **frames, **force)
+    if options.publish is not None:
+        _give_or_append(items, "publish", "--publish", url=options.publish)
     if options.serve is not None:
         _give_or_append(items, "serve", "--serve", address=options.serve)
     if options.token is not None:
@@ -74,8 +83,6 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     if options.display:
         _give_or_append(items, "display", "--display")
     items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage
-    if options.publish is not None:
-        _give_or_append(items, "publish", "--publish", url=options.publish)
     for assignment in options.settings:
         override(items, assignment)
     return [item for item in items if item.name not in ("write", "record") or "path" in item.options]
@@ -94,6 +101,34 @@ def _choose_detector(items: list[Item], options: RunOptions) -> None:
         if "yolo" not in (item.name for item in present):
             raise UsageError("--detector-weights is for yolo; add --detector yolo or -p person")
         _give(items, "yolo", "--detector-weights", weights=options.detector_weights)
+
+
+def _follow(items: list[Item], options: RunOptions) -> None:
+    """Put in the stages that follow objects over time, each in its place, unless it is there already."""
+    names = [item.name for item in items]
+    flags = {"--detect-every": options.detect_every, "--gate": options.gate, "--track": options.track}
+    if options.smooth:
+        if "classify" not in names:
+            raise UsageError(f"--smooth: the pipeline {options.pipeline} has no stage 'classify'")
+        _put(items, "smooth", after=["classify"], flag="--smooth")
+    flag = next((flag for flag, value in flags.items() if value), "--smooth" if options.smooth else None)
+    if flag is None:
+        return
+    if not set(DETECTORS) & set(names):
+        raise UsageError(f"{flag}: the pipeline {options.pipeline} has no detector")
+    if options.track or options.smooth or options.detect_every:
+        _put(items, "track", after=DETECTORS, flag=flag)
+    if options.detect_every or options.gate:
+        every: int | str = options.detect_every or 1
+        _put(items, "gate", after=["capture"], flag=flag)
+        _give(items, "gate", flag, every=int(every) if str(every).isdigit() else every, still=options.gate)
+        _put(items, "interpolate", after=[*DETECTORS, "track"], flag=flag)
+
+
+def _put(items: list[Item], name: str, after: Sequence[str], flag: str) -> None:
+    """A stage behind the last of those named, unless the pipeline has it."""
+    if not any(item.name == name for item in items):
+        items.insert(1 + max(i for i, item in enumerate(items) if item.name in after), Item(name, {}, flag))
 
 
 def _give(items: list[Item], name: str, flag: str, **values: Any) -> None:

@@ -39,6 +39,7 @@ class RunCommand(click.Command):
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
 @click.option("--serve", metavar="[HOST:PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
 @click.option("--token", envvar="VIDCLF_TOKEN", help="Secret that the page asks for; needed beyond this machine.")
+@click.option("--realtime", is_flag=True, help="Play files at their own speed, to watch them.")
 @live_options
 @pipeline_options
 def run(
@@ -63,6 +64,7 @@ def run(
       vidclf run in.mp4 -o out.mp4 --record out.jsonl
       vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt --set yolo.confidence=0.4
       vidclf run rtsp://cam1/a rtsp://cam2/b -o recordings --segment 10m --keep 7d --serve
+      vidclf run in.mp4 --realtime --display
     """
     console = make_console(quiet)
     set_up_logging(console, debug)

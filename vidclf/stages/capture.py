@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
@@ -28,7 +29,8 @@ class Capture:
     start: seconds to skip; frame 0 is the first at or after it, and times still count from the source's start.
     max_frames: stop after so many frames.
     size: (width, height) to scale to, aspect ratio kept on black; also what a change of size in mid-stream gets.
-    rate: pictures a second of a pattern of pictures.
+    rate: pictures a second of a pattern of pictures. realtime: give frames no faster than their own times say, for
+    somebody who watches.
     A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is connected to again whenever it is lost, for ever
     or until it gave no picture for `give_up_after` seconds; it need not be there at the start, but a local camera must.
     live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
@@ -49,6 +51,7 @@ class Capture:
         give_up_after: float | str | None = None,
         transport: Literal["tcp", "udp"] = "tcp",
         options: list[str] | None = None,
+        realtime: bool = False,
     ):
         if not str(source):
             raise UsageError("capture needs a source")
@@ -69,6 +72,7 @@ class Capture:
         self.give_up_after = None if give_up_after is None else to_seconds(give_up_after, "give_up_after")
         self.transport = transport
         self.options = dict(option.split("=", 1) for option in options or ())
+        self.realtime = realtime
         self._live = live
         self.reading: Source | None = None  # a live source, from before its first picture on
 
@@ -82,7 +86,7 @@ class Capture:
     def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame | None]:
         return self._watch() if self.live else self._read()
 
-    def _read(self, opened: InputContainer | None = None) -> Iterator[Frame]:
+    def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
         """What has an end, from its beginning to its end."""
         from vidclf.video.decoder import Upright, pictures, video_stream
         from vidclf.video.opening import open_source
@@ -92,10 +96,15 @@ class Capture:
             source = self._describe(container, stream)
             upright = Upright()
             index = given = 0
+            began: float | None = None  # when the source's own clock showed 0, by ours
             for picture, pts in pictures(container, stream, source):
                 if index % self.stride:
                     source.dropped["stride"] += 1
                 else:
+                    if self.realtime:
+                        time = float(pts * source.time_base)
+                        began = perf_counter() - time if began is None else began
+                        yield from _until(began + time, source)
                     image = upright(picture)
                     if not given:
                         source.size = self.size or (image.shape[1], image.shape[0])
@@ -174,3 +183,11 @@ class Capture:
             begin=self.start,
             uri=None if is_camera(self.uri) or not container.streams.audio else container.name,
         )
+
+
+def _until(due: float, source: Source) -> Iterator[None]:
+    """Give nothing until `due`, by `perf_counter`, but often enough to be stopped."""
+    while (wait := due - perf_counter()) > 0:
+        sleep(min(wait, 0.1))
+        source.waited += min(wait, 0.1)
+        yield None
