@@ -99,7 +99,8 @@ class Recording:
         else:
             while self._before:
                 kept = self._forget()
-                self._write(replace(kept, image=_decoded(kept.image)))
+                if kept.at >= self._until - plan.post_roll - plan.pre_roll:
+                    self._write(replace(kept, image=_decoded(kept.image)))
             self._write(shot)
         return before is not None and self._file is not before
 

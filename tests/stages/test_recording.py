@@ -1,0 +1,178 @@
+"""How `write` cuts recordings: segments, events, retention, one folder for several sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.clips import look, picture, write_clip
+from vidclf.channel import Aborted
+from vidclf.errors import UsageError, VidclfError
+from vidclf.frame import Detection, Frame, Source
+from vidclf.stages import _recording
+from vidclf.stages.capture import Capture
+from vidclf.stages.write import Write
+
+RATE = 10
+
+
+def frames(
+    count: int, source: Source | None = None, seen: Callable[[int], bool] = lambda n: False, kind: str = "person"
+) -> Iterator[Frame]:
+    """Numbered pictures at 10 a second; `seen` says on which a detection is."""
+    source = source or Source("clip", (96, 72), rate=Fraction(RATE), time_base=Fraction(1, 1000))
+    for n in range(count):
+        detections = [Detection((1, 1, 9, 9), kind=kind, label="Coat")] if seen(n) else []
+        yield Frame(source, n, n * 1000 // RATE, picture(n % 256), detections)
+
+
+def camera(name: str = "rtsp://host/cam") -> Source:
+    return Source(name, (96, 72), rate=Fraction(RATE), time_base=Fraction(1, 1000), live=True)
+
+
+def shown(folder: Path) -> dict[str, list[int]]:
+    """The numbers of the pictures in every file of a folder, each decoded to its end and beginning at time 0."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        seen = look(path)
+        assert seen.times[0] == 0
+        found[path.name] = seen.indices
+    return found
+
+
+def test_segments_hold_every_frame_once(tmp_path: Path) -> None:
+    passed = list(Write(str(tmp_path / "a.mp4"), segment="2s")(frames(45)))
+    assert len(passed) == 45
+    assert shown(tmp_path) == {
+        "a-000000.mp4": list(range(20)),
+        "a-000002.mp4": list(range(20, 40)),
+        "a-000004.mp4": list(range(40, 45)),
+    }
+
+
+def test_segments_carry_their_own_part_of_the_sound(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 60, rate=30, sound="aac")
+    list(Write(str(tmp_path / "out" / "a.mp4"), segment=1)(Capture(str(clip))()))  # type: ignore[arg-type]
+    whole = look(clip)
+    first, second = (look(path) for path in sorted((tmp_path / "out").iterdir()))
+    assert first.indices + second.indices == list(range(60))
+    assert len(first.sound) / first.sound_rate == pytest.approx(1, abs=0.1)
+    assert len(second.sound) / second.sound_rate == pytest.approx(1, abs=0.1)
+    # The chirp tells which part it is: the second begins where the first ends.
+    middle = whole.sound[whole.sound_rate :][4000:12000]
+    part = second.sound[4000:12000]
+    assert np.corrcoef(np.abs(np.fft.rfft(middle)), np.abs(np.fft.rfft(part)))[0, 1] > 0.9
+
+
+def test_the_segment_that_is_written_plays_already_and_those_before_have_their_names(tmp_path: Path) -> None:
+    stream = Write(str(tmp_path / "a.mp4"), segment=2)(frames(100, camera()))
+    for _ in range(35):
+        next(stream)
+    done, part = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    assert (done.suffix, part.suffix) == (".mp4", ".part")
+    assert look(done).indices == list(range(20))
+    assert len(look(part).indices) >= 5
+    stream.close()  # type: ignore[attr-defined]
+    assert [path.suffix for path in sorted(tmp_path.iterdir())] == [".mp4", ".mp4"]
+
+
+def test_after_a_failure_only_complete_segments_have_their_names(tmp_path: Path) -> None:
+    def failing() -> Iterator[Frame]:
+        yield from frames(25)
+        raise Aborted
+
+    with pytest.raises(Aborted):
+        list(Write(str(tmp_path / "a.mp4"), segment=2)(failing()))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-000000.mp4", "a-000002.mp4.part"]
+
+
+def test_a_folder_has_files_of_every_source_and_yesterdays_live_ones_stay(tmp_path: Path) -> None:
+    one, two = camera("rtsp://me:***@host/one"), camera("rtsp://host/two")
+    mixed = [frame for pair in zip(frames(10, one), frames(10, two), strict=True) for frame in pair]
+    for _ in range(2):
+        list(Write(f"{tmp_path}/")(mixed))
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert len(names) == 4
+    assert [name.partition("-2")[0] for name in names] == ["host-one", "host-one", "host-two", "host-two"]
+    assert all(indices == list(range(10)) for indices in shown(tmp_path).values())
+
+
+def test_one_file_cannot_hold_two_sources(tmp_path: Path) -> None:
+    with pytest.raises(VidclfError, match=r"^one file cannot hold two sources \(a and b\)$"):
+        list(Write(str(tmp_path / "a.mp4"))([*frames(1, camera("a")), *frames(1, camera("b"))]))
+
+
+def test_a_camera_that_comes_back_with_other_pictures_gets_a_new_file(tmp_path: Path) -> None:
+    source = camera()
+    both = list(frames(20, source))
+    for frame in both[10:]:
+        frame.image = picture(frame.index, (160, 120))
+    list(Write(str(tmp_path / "a.mp4"))(both))
+    second, first = sorted(tmp_path.iterdir())
+    assert first.name == "a.mp4" and second.name.startswith("a-2")
+    assert (look(first).size, look(first).indices) == ((96, 72), list(range(10)))
+    assert (look(second).size, look(second).indices) == ((160, 120), list(range(10, 20)))
+
+
+def test_a_constant_rate_does_not_fill_the_hours_a_camera_was_away(tmp_path: Path) -> None:
+    source = camera()
+    both = list(frames(20, source))
+    for frame in both[10:]:
+        frame.pts += 3_600_000
+    list(Write(str(tmp_path / "a.mp4"), fps=RATE)(both))
+    assert sorted(len(look(path).indices) for path in tmp_path.iterdir()) == [10, 10]
+
+
+def test_events_are_written_from_before_the_first_sight_to_after_the_last(tmp_path: Path) -> None:
+    write = Write(str(tmp_path / "a.mp4"), only_when=["Person"], pre_roll="500ms", post_roll=1.0)
+    passed = list(write(frames(100, seen=lambda n: n in (20, 25) or n == 70)))
+    assert len(passed) == 100
+    assert shown(tmp_path) == {"a-000001.mp4": list(range(15, 36)), "a-000006.mp4": list(range(65, 81))}
+
+
+@pytest.mark.parametrize(("only_when", "count"), [(["coat"], 1), (["any"], 1), (["dog", "person"], 1), (["dog"], 0)])
+def test_an_event_is_a_kind_a_label_or_anything(tmp_path: Path, only_when: list[str], count: int) -> None:
+    list(Write(str(tmp_path / "a.mp4"), only_when=only_when, pre_roll=0)(frames(30, seen=lambda n: n == 5)))
+    assert len(list(tmp_path.iterdir())) == count
+
+
+def test_a_long_event_is_cut_into_segments(tmp_path: Path) -> None:
+    write = Write(str(tmp_path / "a.mp4"), only_when=["any"], pre_roll=0, post_roll=0, segment=2)
+    list(write(frames(60, seen=lambda n: 10 <= n < 50)))
+    assert shown(tmp_path) == {"a-000001.mp4": list(range(10, 30)), "a-000003.mp4": list(range(30, 50))}
+
+
+def test_what_is_kept_before_an_event_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recording, "PRE_ROLL_BYTES", 10_000)
+    list(Write(str(tmp_path / "a.mp4"), only_when=["any"], pre_roll=60)(frames(100, seen=lambda n: n == 90)))
+    (indices,) = shown(tmp_path).values()
+    assert 80 < indices[0] < 90
+    assert indices == list(range(indices[0], 100))
+
+
+def test_old_segments_are_deleted_while_new_ones_are_written(tmp_path: Path) -> None:
+    source = camera()
+    (tmp_path / "a-20200101T000000Z.mp4").write_bytes(b"x" * 100_000)
+    (tmp_path / "a-holiday.mp4").write_bytes(b"x" * 100_000)
+    list(Write(str(tmp_path / "a.mp4"), segment=1, keep_size="90k")(frames(30, source)))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "a-20200101T000000Z.mp4" not in names and "a-holiday.mp4" in names
+    assert len(names) == 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "7d"}, "keep and keep_size delete old segments or events: say segment or only_when, too"),
+        ({"segment": "soon"}, "segment must be a time above 0, like 90s, 10m or 1h30m, got 'soon'"),
+        ({"segment": 1, "keep_size": "lots"}, "keep_size must be a size above 0, like 500M or 50G, got 'lots'"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Write("a.mp4", **options)
+    assert str(caught.value) == message
