@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "errors": "",
     "resources": "",
+    "threads": "errors",
     "frame": "",
     "preprocess": "errors frame",
     "channel": "frame",
@@ -25,10 +26,11 @@ MAY_IMPORT = {
     "pipeline": "channel frame stats",
     "trace": "channel frame stats",
     "recipe": "errors pipeline resources stages",
-    "video": "errors frame",
-    "models": "errors preprocess resources",
+    "video": "errors frame threads",
+    "models": "errors preprocess resources threads",
     "stages": "errors events frame models preprocess units video web",
     "web": "errors frame",
+    "rendering": "resources training",
     "training": "errors models preprocess",
     "rows": "errors",
     "events": "errors",
@@ -36,6 +38,7 @@ MAY_IMPORT = {
     "scoring": "errors rows",
     "batch": "errors frame models pipeline recipe resources stages video",
     "__init__": "channel errors frame pipeline recipe",
+    "bench": "channel errors frame models pipeline preprocess recipe stages threads video",
     "__main__": "cli",
 }
 # The modules that every stage and every user's stage rest on, and the packages they may need.

@@ -1,0 +1,1 @@
+"""Made-up clips whose truth is known: pictures of objects moved over backgrounds."""
