@@ -126,6 +126,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path, share: float, modern: bool) -
         import_weights(path)
 
 
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.pkl", tmp_path):
+        with pytest.raises(UsageError, match=f"{path.name}: no such file"):
+            import_weights(path)
+
+
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.pkl"
     torch.save(make("v1").state_dict(), path)

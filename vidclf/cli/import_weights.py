@@ -13,7 +13,7 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The checkpoint.")
 @click.option("--model", type=click.Choice(MODELS), help="The network it has to be; default: found by its tensors.")
 @click.option(

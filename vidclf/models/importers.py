@@ -46,7 +46,7 @@ def import_weights(
     labels: the classes, in the order that the network was trained with; by default Fashion-MNIST's ten.
     trust_pickle: also take a whole pickled network. Classes that are not torch's are left out of it, but torch's own
     can do harm, too: for files whose makers you trust.
-    Raises UsageError on a file that is damaged, asks for trust, or holds another network.
+    Raises UsageError on a file that is missing, damaged, asks for trust, or holds another network.
     """
     content = _read(path, trust_pickle)
     facts: dict[str, Any] = {"imported_from": path.name}
@@ -125,6 +125,8 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def _read(path: Path, trust_pickle: bool) -> Any:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old formats, which is what these are
         try:
