@@ -62,7 +62,7 @@ def find_clips(
     wanted = {suffix.lower().removeprefix(".") for suffix in suffixes}
     for path, entry in _walk(folder, skip.resolve() if skip else None, found.problems):
         name = path.rpartition("/")[2]
-        if name.rpartition(".")[2].lower() not in wanted or name.startswith(APPLE_DOUBLE):
+        if "." not in name or name.rpartition(".")[2].lower() not in wanted or name.startswith(APPLE_DOUBLE):
             continue
         if (include and not _matches(path, include)) or _matches(path, exclude):
             continue
@@ -89,19 +89,14 @@ def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
         return "its name is not valid UTF-8; rename it"
     try:
         about = entry.stat()
+    except FileNotFoundError:
+        return "a symbolic link to nothing"
     except OSError as error:
-        return "a symbolic link to nothing" if entry.is_symlink() and _leads_nowhere(entry) else _reason(error)
+        return _reason(error)
     if not stat.S_ISREG(about.st_mode):
         return "not a file, but a device or pipe"
     clips.append(Clip(path, about.st_size, about.st_mtime_ns))
     return None
-
-
-def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
-    try:
-        return not Path(entry.path).exists()
-    except OSError:  # a loop, on some Pythons
-        return False
 
 
 def _walk(folder: Path, skip: Path | None, problems: dict[str, str]) -> Iterator[tuple[str, os.DirEntry[str]]]:

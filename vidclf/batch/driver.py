@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
 from time import monotonic, time
-from typing import Any, Protocol
+from typing import Protocol
 
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.configuration import hash_file
 from vidclf.batch.disk import Disk, DiskFull
+from vidclf.batch.events import Began, Ended, Event, Planned, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
@@ -32,48 +33,6 @@ class Workers(Protocol):
     def submit(self, job: Job) -> None: ...
     def wait(self, seconds: float) -> list[Progress | Outcome]: ...
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """Clips are going to be done, others need not be."""
-
-    todo: list[Clip]
-    skipped: int
-    problems: dict[str, str]  # what cannot even be tried
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    clip: Clip
-    attempt: int  # of this run
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A clip is done, or failed, for good or until the next attempt."""
-
-    clip: Clip
-    outcome: Outcome
-    again: bool
-
-
-Event = Planned | Began | Progress | Ended
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run of a batch did."""
-
-    done: int = 0
-    skipped: int = 0  # finished before
-    failed: dict[str, str] = field(default_factory=dict)  # clip: reason; those that failed before included
-    interrupted: bool = False
-    frames: int = 0
-    detections: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0  # of video
-    wall_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,21 +266,3 @@ class Batch:
     def _wanted(self, path: str) -> dict[str, str]:
         """A clip's outputs as they should be: name and configuration."""
         return {name: self._settings.config[kind] for kind, name in self._outputs(path).items()}
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """A report as plain values."""
-    speed = report.seconds / report.wall_s if report.wall_s else 0.0
-    return {
-        "clips": report.done + report.skipped + len(report.failed),
-        "done": report.done,
-        "skipped": report.skipped,
-        "failed": [{"clip": clip, "reason": reason} for clip, reason in sorted(report.failed.items())],
-        "interrupted": report.interrupted,
-        "frames": report.frames,
-        "detections": report.detections,
-        "labels": dict(report.labels.most_common()),
-        "video_s": round(report.seconds, 3),
-        "wall_s": report.wall_s,
-        "x_realtime": round(speed, 2),
-    }

@@ -13,7 +13,8 @@ import click
 
 from vidclf.batch.clips import SUFFIXES, Order, find_clips
 from vidclf.batch.configuration import fingerprints
-from vidclf.batch.driver import Batch, Settings, Workers, as_json
+from vidclf.batch.driver import Batch, Settings, Workers
+from vidclf.batch.events import as_json
 from vidclf.batch.outdir import OutDir
 from vidclf.batch.workers import Processes, cores
 from vidclf.cli.assemble import RunOptions, assemble

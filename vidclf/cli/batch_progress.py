@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from vidclf.batch import job
-from vidclf.batch.driver import Began, Ended, Event, Planned, Report
+from vidclf.batch.events import Began, Ended, Event, Planned, Report
 
 LINE_SECONDS = 30.0  # between two lines about clips that take long, where there is no terminal
 LISTED = 50  # failed clips named at the end; the summary has them all

@@ -1,0 +1,183 @@
+"""What is done, done again, and left alone: the same command, run again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.batch.conftest import Inline, Run
+from tests.clips import look, write_clip
+from tests.folders import add, files, rows
+
+pytestmark = pytest.mark.usefixtures("folder", "inline")
+OUTPUTS = {f"{name}.{suffix}" for name in ("a", "b", "sub/c") for suffix in ("mp4", "jsonl")}
+
+
+def attempts() -> dict[str, object]:
+    return {path: row[0] for path, row in rows("attempts").items()}
+
+
+def test_every_clip_has_its_video_and_its_record_under_its_own_path(batch: Run) -> None:
+    code, out, err = batch("--json", "-")
+    assert code == 0, err
+    assert files() == OUTPUTS | {"table.parquet", "summary.html"}
+    report = json.loads(out)
+    assert {name: report[name] for name in ("clips", "done", "skipped", "failed", "frames")} == {
+        "clips": 3, "done": 3, "skipped": 0, "failed": [], "frames": 36,
+    }  # fmt: skip
+    assert look(Path("out/sub/c.mp4"), numbered=False).times == pytest.approx([n / 30 for n in range(12)], abs=0.001)
+    header, *records = Path("out/sub/c.jsonl").read_text().splitlines()
+    assert json.loads(header)["schema"] == 1
+    assert [json.loads(row)["frame"] for row in records] == list(range(12))
+    table = pq.read_table("out/table.parquet").to_pydict()
+    assert table["source"] == ["clips/a.mp4"] * 12 + ["clips/b.mp4"] * 12 + ["clips/sub/c.mp4"] * 12
+    assert table["frame"] == [*range(12)] * 3
+    (row,) = {row[:6] for row in rows("status, attempts, error, frames, ledger, size").values()}
+    ledger = '{"read": 12, "finished": 12, "corrupt": 0, "dropped": {}}'
+    assert row == ("done", 1, None, 12, ledger, Path("clips/a.mp4").stat().st_size)
+
+
+def test_what_is_finished_is_left_alone_and_starts_no_worker(batch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch()
+    before = {name: Path("out", name).stat().st_mtime_ns for name in OUTPUTS | {"table.parquet"}}
+    monkeypatch.setattr(Inline, "submit", None)
+    code, _, err = batch("--jobs", 2, "--device", "cpu")
+    assert code == 0
+    assert "0 clips to do, 3 finished before" in err
+    assert {name: Path("out", name).stat().st_mtime_ns for name in before} == before
+
+
+def test_what_changed_is_done_again(batch: Run, clip: Path) -> None:
+    batch()
+    write_clip(Path("clips/a.mp4"), 6)
+    os.utime("clips/b.mp4", ns=(1, 1))  # another time, the same content
+    add(clip, "d.mp4")
+    code, _, err = batch()
+    assert code == 0
+    assert "2 clips to do, 2 finished before" in err
+    assert rows("attempts, frames") == {"a.mp4": (1, 6), "b.mp4": (1, 12), "d.mp4": (1, 12), "sub/c.mp4": (1, 12)}
+    assert len(look(Path("out/a.mp4"), numbered=False).times) == 6
+    assert pq.read_table("out/table.parquet").num_rows == 6 + 3 * 12
+    assert "0 clips to do, 4 finished before" in batch()[2]  # the new time is noted
+
+
+def test_content_counts_where_size_and_name_are_the_same(batch: Run) -> None:
+    batch()
+    before = rows("sha256")
+    content = bytearray(Path("clips/a.mp4").read_bytes())
+    content[-1] ^= 1
+    Path("clips/a.mp4").write_bytes(content)
+    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert {path for path, row in rows("sha256").items() if row != before[path]} == {"a.mp4"}
+
+
+def test_an_option_redoes_what_depends_on_it(batch: Run) -> None:
+    batch("--no-video")
+    assert files() == {name for name in OUTPUTS if name.endswith(".jsonl")} | {"table.parquet", "summary.html"}
+    assert "0 clips to do" in batch("--no-video", "--set", "annotate.top=2")[2]
+    assert "3 clips to do" in batch("--no-video", "--set", "motion.min_area=0.95")[2]
+    assert "3 clips to do" in batch("--set", "motion.min_area=0.95")[2]  # there are no videos yet
+    assert "3 clips to do" in batch("--set", "motion.min_area=0.95", "--set", "write.quality=30")[2]
+    # The videos are of another quality, but nobody asks for them.
+    assert "0 clips to do" in batch("--set", "motion.min_area=0.95", "--no-video")[2]
+    assert files() == OUTPUTS | {"table.parquet", "summary.html"}
+
+
+def test_force_does_everything_again_and_deleted_results_come_back(batch: Run) -> None:
+    batch()
+    assert "3 clips to do" in batch("--force")[2]
+    Path("out/sub/c.jsonl").unlink()
+    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert files() == OUTPUTS | {"table.parquet", "summary.html"}
+
+
+def test_files_of_somebody_else_are_not_overwritten(batch: Run) -> None:
+    Path("out").mkdir()
+    Path("out/a.mp4").write_text("mine")
+    code, _, err = batch()
+    assert code == 3
+    assert "failed: a.mp4: a.mp4 exists, and no batch made it; --force overwrites it\n" in err
+    assert Path("out/a.mp4").read_text() == "mine"
+    assert "1 clip to do, 2 finished before" not in batch()[2]
+    code, _, err = batch("--force")
+    assert code == 0
+    assert len(look(Path("out/a.mp4"), numbered=False).times) == 12
+
+
+def test_what_an_interrupted_run_left_is_cleared_away(batch: Run) -> None:
+    batch()
+    with sqlite3.connect("out/manifest.sqlite") as database:
+        database.execute("UPDATE clips SET status = 'running' WHERE path = 'a.mp4'")
+    for name in ("a.mp4.part", "a.part.mp4", "a.jsonl.part"):
+        Path("out", name).write_text("half")
+    Path("out/a.jsonl").unlink()
+    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert files() == OUTPUTS | {"table.parquet", "summary.html"}
+    assert attempts() == {"a.mp4": 2, "b.mp4": 1, "sub/c.mp4": 1}
+
+
+def test_clips_that_differ_in_their_suffix_do_not_share_results(batch: Run, clip: Path) -> None:
+    write_clip(Path("clips/a.avi"), 4, codec="mpeg4")
+    write_clip(Path("clips/a.mkv"), 7)
+    assert batch()[0] == 0
+    counts = {name: len(look(Path("out", name), numbered=False).times) for name in ("a.mp4", "a.avi.mp4", "a.mkv.mp4")}
+    assert counts == {"a.mp4": 12, "a.avi.mp4": 4, "a.mkv.mp4": 7}
+
+
+def test_awkward_names(batch: Run, clip: Path) -> None:
+    names = ["with space.mp4", "-dash.mp4", "ünï-漢字 🎬.mp4", "%04d.mp4", "a[b]*.mp4", "x" * 200 + ".mp4", "50%.mp4"]
+    if os.name == "posix":
+        names += ["new\nline.mp4", "co:lon?.mp4", 'quo"te.mp4', "back\\slash.mp4"]
+    add(clip, *names)
+    code, _, err = batch("--exclude", "sub/*")
+    assert code == 0, err
+    assert rows("status, frames") == dict.fromkeys(["a.mp4", "b.mp4", *names], ("done", 12))
+    for name in names:
+        assert len(look(Path("out", name), numbered=False).times) == 12
+
+
+def test_a_folder_and_results_with_leading_dashes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vidclf.cli.main import main
+
+    Path("clips").rename("-clips")
+    with pytest.raises(SystemExit) as left:
+        main(["batch", "-p", "quick.yaml", "-o", "./-out", "--include", "a.mp4", "--", "-clips"])
+    assert not left.value.code, capsys.readouterr().err
+    assert files("-out") >= {"a.mp4", "a.jsonl"}
+
+
+def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Path) -> None:
+    for _ in range(2):
+        assert batch(folder=".")[0] == 0
+    assert set(rows("status")) == {"clips/a.mp4", "clips/b.mp4", "clips/sub/c.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--no-video", "--no-record"], "--no-video and --no-record together leave nothing to write"),
+        (["--set", "motion.min_aera=1"], "motion has no option 'min_aera'; did you mean min_area?"),
+        (["--gpus", "1"], "--cpus and --gpus are for --ray"),
+        (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
+        (["-o", "clips"], "clips is the folder of the clips; name another for the results"),
+        (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as folder for results: it is a file"),
+        (["-o", "nosuch://bucket/x"], "cannot use nosuch://bucket/x: Protocol not known: nosuch"),
+        (["--json", "clips/a.mp4/x.json"], "cannot write clips/a.mp4/x.json"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line(batch: Run, arguments: list[str], message: str) -> None:
+    code, out, err = batch(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert files("out") <= set() if Path("out").exists() else True
+
+
+def test_a_folder_that_is_not_there(batch: Run) -> None:
+    assert batch(folder="none")[::2] == (2, "Error: the folder none does not exist\n")
