@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Converted networks are kept between test runs, but not among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDCLF_CACHE", str(pytestconfig.cache.mkdir("vidclf")))
+        yield
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

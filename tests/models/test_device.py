@@ -30,14 +30,14 @@ def test_a_thread_that_starts_late_is_not_given_the_threads_of_another(monkeypat
     began, seen, over = Event(), {}, Event()
 
     def classifier() -> None:
-        with torch_threads(share=0.5):
+        with torch_threads("detector", share=0.5):
             began.set()
             over.wait(10)
             seen["classifier"] = torch.get_num_threads()
 
     def detector() -> None:
         began.wait(10)
-        with torch_threads():
+        with torch_threads("detector"):
             seen["detector"] = torch.get_num_threads()
         over.set()
 
@@ -56,7 +56,7 @@ def test_on_one_core_there_is_still_one_thread(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = torch.get_num_threads()
     try:
-        with torch_threads(share=0.5):
+        with torch_threads("detector", share=0.5):
             assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

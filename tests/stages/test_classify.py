@@ -11,6 +11,7 @@ from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
 from vidclf.models import create, load, save
+from vidclf.models.backends import Backend
 from vidclf.models.classifier import to_tensor
 from vidclf.preprocess import Preprocess
 from vidclf.stages import Classify, Crop
@@ -34,10 +35,11 @@ def run(stage: Classify, frames: list[Frame]) -> list[Detection]:
     return [d for frame in stage(Channel.of(frames)) for d in frame.detections]
 
 
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
 @pytest.mark.parametrize("batch", [1, 3, 64])
-def test_the_batch_changes_nothing_but_the_speed(batch: int) -> None:
+def test_the_batch_changes_nothing_but_the_speed(batch: int, backend: Backend) -> None:
     counts = [2, 0, 5, 1, 7]
-    detections = run(Classify(batch=batch, device="cpu"), with_crops(counts))
+    detections = run(Classify(batch=batch, device="cpu", backend=backend, precision="f32"), with_crops(counts))
     model = load("lean")
     expected = model.probabilities(to_tensor([d.crop for d in detections if d.crop is not None])).numpy()
     assert len(detections) == sum(counts)
@@ -46,6 +48,7 @@ def test_the_batch_changes_nothing_but_the_speed(batch: int) -> None:
         assert np.allclose(d.probabilities, row, atol=1e-4)
         assert d.label == model.labels[int(row.argmax())]
         assert d.label_score == pytest.approx(float(row.max()), abs=1e-4)
+        assert d.inference > 0
 
 
 def test_the_ranking_is_sorted_and_as_long_as_asked_for() -> None:

@@ -145,8 +145,15 @@ def _installed(package: str, use: str, optional: bool = False) -> Callable[[], s
 
 
 def _cpu() -> str:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{usable} of {os.cpu_count()} cores usable"
+    from vidclf import threads
+
+    return f"{os.cpu_count()} cores; at most {threads.describe()}"
+
+
+def _cache() -> str:
+    from vidclf.models.cache import cache_folder
+
+    return f"{cache_folder()} (converted networks, downloads)"
 
 
 def _memory() -> str:
@@ -170,7 +177,9 @@ CHECKS: dict[str, Callable[[], str]] = {
     "pyarrow": _installed("pyarrow", "record to .parquet"),
     "scikit-video": _installed("scikit-video", "one of write's backends"),
     "trackers": _installed("trackers", "track"),
-    "openvino": _installed("openvino", "yolo on OpenVINO models; extra: vidclf[openvino]", optional=True),
+    "openvino": _installed("openvino", "networks on the CPU", optional=True),
+    "onnxruntime": _installed("onnxruntime", "backend onnx; extra: vidclf[onnx]", optional=True),
+    "cache": _cache,
     "CPU": _cpu,
     "memory": _memory,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE
+from vidclf.models.backends import Backend
+from vidclf.threads import set_threads
 
 OPTIONS = [
     click.option(
@@ -19,7 +21,20 @@ OPTIONS = [
     click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
     click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
     click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run."),
+    click.option("--backend", type=click.Choice(get_args(Backend)), help="What runs the networks."),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        expose_value=False,
+        callback=lambda _, __, count: None if count is None else set_threads(count),
+        help="CPU cores to share out among the parts of a run; default: all that there are.",
+    ),
     click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source."),
+    click.option("--track", is_flag=True, help="Give every object a number that stays its own."),
+    click.option("--smooth", is_flag=True, help="Name tracked objects by their average over time."),
+    click.option("--detect-every", metavar="N|auto", help="Search so many frames only, and follow objects between."),
+    click.option("--gate", is_flag=True, help="Search no frame that shows nothing new."),
     click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]://... or redis[s]://..."),
     click.option("--force", is_flag=True, help="Overwrite existing outputs."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidclf import resources
 from vidclf.errors import UsageError
+from vidclf.models import exported
 from vidclf.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -38,17 +39,22 @@ def find(name_or_path: str | Path) -> Path:
 
 
 def read_header(name_or_path: str | Path) -> dict[str, Any]:
-    """What a checkpoint says of itself, without its tensors.
+    """What a checkpoint, or an exported classifier (.onnx, .xml, .pt), says of itself, without its tensors.
 
     Keys: architecture, labels, preprocess (a dict), temperature, mean, std; and where they are known metrics, seed,
-    data (hash), versions, created, command. Raises UsageError on anything that is not a vidclf checkpoint.
+    data (hash), versions, created, command. Raises UsageError on anything that vidclf has not written.
     """
     path = find(name_or_path)
-    fields = _tensor_header(path).get("__metadata__", {})
-    if "vidclf" not in fields:
-        raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
+    if path.suffix.lower() in exported.READERS:
+        text = exported.header_text(path)
+        if text is None:
+            raise UsageError(f"{path}: no vidclf header (write it with vidclf export)")
+    else:
+        text = _tensor_header(path).get("__metadata__", {}).get("vidclf")
+        if text is None:
+            raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
     try:
-        header = json.loads(fields["vidclf"])
+        header = json.loads(text)
         schema = header.get("schema")
     except (ValueError, AttributeError) as error:
         raise UsageError(f"{path}: the vidclf header is not a JSON object") from error
@@ -80,6 +86,8 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
 
     path = find(name_or_path)
     header = read_header(path)
+    if path.suffix.lower() in exported.READERS:
+        raise UsageError(f"{path}: exported, it only runs (in classify); this needs the .safetensors it was made from")
     try:
         model = create(header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"]))
         tensors = load_file(path)

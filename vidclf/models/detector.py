@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
+from vidclf.models.cache import cache_folder
 
 # Names ultralytics publishes weights under: a family, a size (n, s, m, l, x) and, to get masks, -seg.
 PUBLISHED = re.compile(r"(yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?(\.pt)?")
@@ -53,6 +54,46 @@ def load_detector(weights: str, device: str = "cpu", half: bool = False) -> Any:
     return model
 
 
+def to_openvino(model: Any, path: Path) -> None:
+    """Convert an `ultralytics.YOLO` for pictures of all sizes: (N, height, width, 3) uint8 BGR, sides by its stride.
+
+    Raises whatever torch or OpenVINO raise on an operation they cannot convert.
+    """
+    from copy import deepcopy
+
+    import openvino as ov
+    import torch
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+    from ultralytics.nn.modules import Detect
+
+    from vidclf.models.exporting import convert
+
+    with _undisturbed():
+        network = deepcopy(model.model).cpu().float().eval().fuse(verbose=False)
+        for module in network.modules():
+            if isinstance(module, Detect):  # and those derived from it: what ultralytics' own exporter sets
+                module.export, module.dynamic, module.format = True, True, "openvino"
+        converted = convert(network, torch.zeros(1, 3, 64, 96), [-1, 3, -1, -1])
+    steps = PrePostProcessor(converted)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    ov.save_model(steps.build(), path, compress_to_fp16=False)
+
+
+def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
+    """Have ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND."""
+    import shutil
+
+    source = folder / "model.pt"
+    shutil.copyfile(model.ckpt_path, source)  # it writes beside the file it reads
+    with _undisturbed():
+        type(model)(str(source)).export(format=kind, imgsz=image_size, half=kind == "engine", verbose=False)
+    source.unlink()
+    if not (folder / f"model.{kind}").is_file():
+        raise RuntimeError(f"ultralytics exported no model.{kind}")
+
+
 def find_weights(weights: str) -> Path:
     """Where the weights lie, or where a published name's would be downloaded to; UsageError for anything else."""
     path = Path(weights)
@@ -63,15 +104,6 @@ def find_weights(weights: str) -> Path:
         return Path(name) if Path(name).is_file() else cache_folder() / name
     examples = "such as yolo11n or yolo11s-seg"
     raise UsageError(f"no detector weights {weights!r}: no such file, and no name ultralytics publishes, {examples}")
-
-
-def cache_folder() -> Path:
-    """Where downloaded weights are kept."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "vidclf"
 
 
 def _import_quietly() -> Any:

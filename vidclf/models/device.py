@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-import os
+import ctypes
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vidclf.errors import UsageError
+from vidclf.threads import Part, cores, threads
 
 
-def check_device(device: str) -> str:
-    """The word itself, if it is auto, cpu, cuda or cuda:N; raises UsageError on others; does not import torch."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+def check_device(device: str, several: bool = False) -> str:
+    """The word itself, if it is auto, cpu, cuda or cuda:N, with `several` also cuda:0,1; does not import torch.
+
+    Raises UsageError on others.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+" + (r"(,\d+)*" if several else "") + ")?", device):
         raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     return device
 
 
 def choose_device(device: str = "auto") -> str:
     """The torch device of that word, auto being the first GPU or else the CPU; raises UsageError if it is not there."""
-    if check_device(device) == "cpu":
-        return device
+    return choose_devices(check_device(device))[0]
+
+
+def choose_devices(device: str) -> list[str]:
+    """The torch devices of a word, one each: cuda:0,1 are two; raises UsageError if one is not there."""
+    if check_device(device, several=True) == "cpu" or (device == "auto" and not _has_driver()):
+        return ["cpu"]
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
-        return "cuda" if count else "cpu"
-    if int(device.partition(":")[2] or 0) >= count:
+        return ["cuda" if count else "cpu"]
+    numbers = device.partition(":")[2]
+    if any(int(number) >= count for number in (numbers or "0").split(",")):
         raise UsageError(f"device {device} is not there: {count} CUDA device(s) found")
-    return device
+    return [f"cuda:{number}" for number in numbers.split(",")] if numbers else ["cuda"]
 
 
 @contextmanager
-def torch_threads(share: float = 1.0) -> Iterator[None]:
-    """Inside, this thread's torch work uses that share of the cores (OMP_NUM_THREADS of them, where that is set).
+def torch_threads(part: Part, share: float = 1.0) -> Iterator[None]:
+    """Inside, this thread's torch work uses that share of the threads which that part of a run may use.
 
     Every thread that runs a network has to say how many: torch gives a thread that has not the number that another
     one happened to set last.
@@ -41,15 +53,19 @@ def torch_threads(share: float = 1.0) -> Iterator[None]:
     import torch
 
     torch.get_num_threads()  # a thread's first call takes the number set last, over its own if it has one already
-    torch.set_num_threads(max(1, int(_cores() * share)))
+    torch.set_num_threads(max(1, int(threads(part) * share)))
     try:
         yield
     finally:
-        torch.set_num_threads(_cores())
+        torch.set_num_threads(cores())
 
 
-def _cores() -> int:
-    chosen = os.environ.get("OMP_NUM_THREADS", "")
-    if chosen.isdigit() and int(chosen):
-        return int(chosen)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _has_driver() -> bool:
+    """Whether this machine may have a GPU for torch: asked of the system, as importing torch takes a second."""
+    if "torch" in sys.modules or Path("/dev/kfd").exists():  # the latter: AMD, which torch calls cuda too
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        return True
+    except OSError:
+        return False

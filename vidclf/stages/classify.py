@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
-from vidclf.models.device import check_device, choose_device, torch_threads
+from vidclf.models.backends import Backend, Precision, check_backend, check_precision
+from vidclf.models.device import check_device, torch_threads
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
-    from vidclf.models.classifier import Classifier
+    from vidclf.models.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +25,25 @@ log = logging.getLogger(__name__)
 class Classify:
     """Fill in every detection's probabilities, label and ranking.
 
-    weights: a shipped name (see `vidclf models`) or the path of a checkpoint.
+    weights: a shipped name (see `vidclf models`), the path of a checkpoint, or what `vidclf export` made of one.
     batch: crops in one forward pass; also how many waiting frames share it. device: auto, cpu, cuda, cuda:N.
     top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
+    backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
+    precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them and the weights are a checkpoint.
     Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
     """
 
     def __init__(
-        self, weights: str = "lean", batch: int = 64, device: str = "auto", top: int = 3, abstain: float = 0.0
+        self,
+        weights: str = "lean",
+        batch: int = 64,
+        device: str = "auto",
+        top: int = 3,
+        abstain: float = 0.0,
+        backend: Backend = "auto",
+        precision: Precision = "auto",
     ):
-        from vidclf.models.checkpoint import read_header
+        from vidclf.models.checkpoint import find, read_header
 
         if not 1 <= batch <= 65_536:
             raise UsageError(f"batch must be 1 to 65536, got {batch}")
@@ -41,22 +53,20 @@ class Classify:
             raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
         self.weights, self.batch, self.device = weights, batch, check_device(device)
         self.top, self.abstain = top, abstain
+        self.backend, self.precision = check_backend(backend, find(weights)), check_precision(precision)
         read_header(weights)  # complain about the file now; the network itself is loaded in the stage's thread
-        self._model: Classifier | None = None
+        self._model: Predictor | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
-        # Crops are small and the other stages are busy too: threads that wait for each other at every layer would
-        # mostly wait for a core.
-        with torch_threads(share=0.5):
-            yield from self._classify(frames)
+        if self._model is None:
+            from vidclf.models.predictor import Predictor
 
-    def _classify(self, frames: Channel) -> Iterator[Frame]:
-        import torch
+            self._model = Predictor(self.weights, self.backend, self.device, self.precision)
+        # torch's threads burn a core while they wait for each other, at every layer; other stages could use it.
+        with torch_threads("classifier", share=0.5) if self._model.on_torch else nullcontext():
+            yield from self._classify(frames, self._model)
 
-        from vidclf.models.classifier import to_tensor
-
-        device = choose_device(self.device)
-        model = self._load(device)
+    def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
         warned = False
         while group := frames.take(self.batch):
             detections = [d for frame in group for d in frame.detections if d.crop is not None]
@@ -64,23 +74,18 @@ class Classify:
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
                 crops = [d.crop for d in chunk if d.crop is not None]
-                # The libraries beneath torch prepare, and keep, kernels for every size of batch they meet.
+                # The libraries beneath prepare, and keep, kernels for every size of batch they meet.
                 # Rounding it up to a power of two keeps those few: time and memory stay flat.
                 crops += crops[-1:] * (2 ** (len(crops) - 1).bit_length() - len(crops))
-                with torch.inference_mode():
-                    probabilities = model.probabilities(to_tensor(crops).to(device)).cpu().numpy()
+                began = perf_counter()
+                probabilities = model(crops)
+                seconds = (perf_counter() - began) / len(chunk)
                 for detection, row in zip(chunk, probabilities, strict=False):
                     self._name(detection, row, model.labels)
+                    detection.inference = seconds
             yield from group
 
-    def _load(self, device: str) -> Classifier:
-        from vidclf.models import load
-
-        if self._model is None or next(self._model.parameters()).device.type != device.partition(":")[0]:
-            self._model = load(self.weights, device)
-        return self._model
-
-    def _check(self, chunk: list[Detection], model: Classifier, warned: bool) -> bool:
+    def _check(self, chunk: list[Detection], model: Predictor, warned: bool) -> bool:
         """Crops made for another network would be named confidently and wrongly."""
         for detection in chunk:
             policy = detection.preprocess

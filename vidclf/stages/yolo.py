@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -11,10 +10,12 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, clip_box
-from vidclf.models.device import check_device, choose_device, torch_threads
+from vidclf.models.backends import Backend, Precision, check_backend, check_precision
+from vidclf.models.device import check_device, torch_threads
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
+    from vidclf.models.detection import Detector, ReadyDetector
 
 
 class Yolo:
@@ -23,8 +24,10 @@ class Yolo:
     weights: a file (.pt, .onnx), an exported model's folder (OpenVINO), or a published name: yolo11n, yolo11s,
     ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all.
     confidence: the least score. iou: boxes of one kind that overlap more are one. image_size: pixels of the longer
-    side the network sees. half: 16-bit arithmetic on a GPU. batch: most frames in one forward pass.
-    device: auto, cpu, cuda, cuda:N. max_objects: most objects a frame.
+    side the network sees. batch: most frames in one forward pass. max_objects: most objects a frame.
+    device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
+    backend: what runs the network of a .pt model; auto is OpenVINO on a CPU, where it is installed, and torch on a
+    GPU. precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them.
     Raises UsageError for a model that is not there, or a class it does not know.
     """
 
@@ -35,10 +38,11 @@ class Yolo:
         confidence: float = 0.3,
         iou: float = 0.7,
         image_size: int = 640,
-        half: bool = False,
         batch: int = 8,
         device: str = "auto",
         max_objects: int = 300,
+        backend: Backend = "auto",
+        precision: Precision = "auto",
     ):
         from vidclf.models.detector import find_weights
 
@@ -53,48 +57,37 @@ class Yolo:
             raise UsageError(f"max_objects must be at least 1, got {max_objects}")
         find_weights(weights)  # complain about a path now; the model itself is loaded in the stage's thread
         self.weights, self.classes = weights, ["person"] if classes is None else classes
-        self.confidence, self.iou, self.image_size, self.half = confidence, iou, image_size, half
-        self.batch, self.device, self.max_objects = batch, check_device(device), max_objects
-        self._model: Any = None
+        self.confidence, self.iou, self.image_size = confidence, iou, image_size
+        self.batch, self.device, self.max_objects = batch, check_device(device, several=True), max_objects
+        self.backend, self.precision = check_backend(backend), check_precision(precision)
+        self._detector: Detector | ReadyDetector | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
-        with torch_threads():
+        with torch_threads("detector"):
             yield from self._detect_all(frames)
 
     def _detect_all(self, frames: Channel) -> Iterator[Frame]:
-        device = choose_device(self.device)
-        if self._model is None:
-            from vidclf.models.detector import load_detector
+        if self._detector is None:
+            from vidclf.models.detection import open_detector
 
-            self._model = load_detector(self.weights, device, self.half and device != "cpu")
-        model = self._model
-        wanted = self._class_numbers(model.names)
-        # An exported model has its batch built in, mostly of one.
-        batch = self.batch if Path(self.weights).suffix in (".pt", "") and not Path(self.weights).is_dir() else 1
-        while group := frames.take(batch):
+            self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
+        detector = self._detector
+        wanted = self._class_numbers(detector.names)
+        while group := frames.take(min(self.batch, detector.most)):
             by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
-            for frame in group:
+            for frame in (frame for frame in group if not frame.skip):
                 by_size.setdefault(frame.image.shape, []).append(frame)
             for alike in by_size.values():
                 while alike:
-                    # By powers of two: the libraries beneath torch keep memory for every size of batch they meet.
+                    # By powers of two: the libraries beneath keep memory for every size of batch they meet.
                     some = 1 << (len(alike).bit_length() - 1)
-                    self._detect(model, alike[:some], device, wanted)
+                    self._detect(detector, alike[:some], wanted)
                     del alike[:some]
             yield from group
 
-    def _detect(self, model: Any, frames: list[Frame], device: str, wanted: list[int] | None) -> None:
-        results = model.predict(
-            [frame.image for frame in frames],
-            conf=self.confidence,
-            iou=self.iou,
-            imgsz=self.image_size,
-            half=self.half and device != "cpu",
-            device=device,
-            classes=wanted,
-            max_det=self.max_objects,
-            verbose=False,
-        )
+    def _detect(self, detector: Detector | ReadyDetector, frames: list[Frame], wanted: list[int] | None) -> None:
+        options = {"conf": self.confidence, "iou": self.iou, "classes": wanted, "max_det": self.max_objects}
+        results = detector([frame.image for frame in frames], **options)
         for frame, result in zip(frames, results, strict=True):
             frame.detections += to_detections(result)
 

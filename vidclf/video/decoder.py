@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from av.format import Flags
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidclf.errors import VidclfError
+from vidclf.threads import threads
 from vidclf.video.opening import reason, redact
 from vidclf.video.timestamps import Timestamps
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from vidclf.frame import Source
 
 NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream: nothing to find a place by
-DECODER_THREADS = 4  # more only cost memory: decoding is hardly the bottleneck of a pipeline that detects
 FRAME_THREADS_FROM = 4_000_000  # pixels a picture
 BROKEN_READS = 100  # reads that fail one after the other before there is no point in going on
 SEEK_BACK = 10  # seconds; where a seek lands too late, the next goes so much further back
@@ -39,7 +38,7 @@ def video_stream(container: InputContainer, uri: str) -> VideoStream:
         raise VidclfError(f"{redact(uri)} has no video track (it holds: {kinds})")
     # Threads that decode several frames at once lose good frames next to a broken one; only large pictures need them.
     best.codec_context.thread_type = "AUTO" if best.width * best.height >= FRAME_THREADS_FROM else "SLICE"
-    best.codec_context.thread_count = min(DECODER_THREADS, os.cpu_count() or 1)
+    best.codec_context.thread_count = threads("decoder")
     return best
 
 

@@ -18,6 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
+from vidclf.threads import threads
 from vidclf.video.audio import Audio
 from vidclf.video.opening import reason
 
@@ -48,7 +49,6 @@ HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
 DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
 # What a killed process may lose: to the container, the shorter of these two; to the encoder, a frame a thread.
 FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
-ENCODER_THREADS = 4
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -138,7 +138,7 @@ class Encoder:
         context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
         # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
         context.max_b_frames = 0
-        context.thread_count = min(ENCODER_THREADS, os.cpu_count() or 1)
+        context.thread_count = threads("encoder")
         # BT.709 from 720 lines up, BT.601 below, as everybody guesses where a file does not say; JPEG knows one only.
         is_jpeg = codec == "mjpeg"
         is_709 = stream.height >= 720 and not is_jpeg

@@ -1,0 +1,145 @@
+"""`vidclf export`: a classifier for other runtimes, compared with the original and timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+import numpy as np
+
+from vidclf.cli.execute import write_json
+from vidclf.errors import VidclfError
+from vidclf.video.part import PartFile
+
+# What ONNX and OpenVINO have to keep of torch's results, in 32 bits: the most that a probability may differ, and the
+# least share of crops with the same name.
+MOST_DIFFERENCE, LEAST_SAME = 1e-3, 0.9995
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
+
+
+@click.command()
+@click.argument("weights")
+@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), required=True, help="What to make of it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; default: the name of WEIGHTS with .onnx, .xml (and a .bin beside it) or .pt, here.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Compare on the test pictures of this data set too: Fashion-MNIST's files, or folders of pictures.",
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write the comparison as JSON; - is stdout.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+def export(weights: str, kind: str, output: Path | None, data: Path | None, json_file: str | None, force: bool) -> None:
+    """Write WEIGHTS (a path or a shipped name) for ONNX Runtime, OpenVINO or TorchScript.
+
+    The exported network takes (N, channels, size, size) uint8 crops and gives (N, classes) logits; labels,
+    preprocessing and temperature travel in it, so `--weights` of `vidclf run` takes it as it takes a checkpoint.
+    It is compared with the original before it gets its name, and timed.
+
+    \b
+    Examples:
+      vidclf export lean --format onnx -o lean.onnx
+      vidclf export mine.safetensors --format openvino --data FashionMNIST
+    """
+    from vidclf.models import checkpoint
+
+    path = checkpoint.find(weights)
+    output = output or Path(f"{path.stem}{SUFFIXES[kind]}")
+    targets = [output, output.with_suffix(".bin")] if kind == "openvino" else [output]
+    for target in targets:
+        PartFile(target, force)  # complain now rather than after the work
+    if output.resolve() == path.resolve():
+        raise click.UsageError(f"{output} is the file to export")
+
+    import tempfile
+
+    from vidclf.models.exporting import export as write
+
+    model = checkpoint.load(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.part-") as folder:
+            made = Path(folder) / output.name
+            write(model, checkpoint.read_header(path), kind, made)
+            figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data)}
+            # Of two files, the one that is opened by name is the last to appear.
+            for target in reversed(targets):
+                made.with_name(target.name).replace(target)
+    except OSError as error:
+        raise VidclfError(f"cannot write {output}: {error.strerror or error}") from None
+    if json_file:
+        write_json(figures, json_file)
+    for line in describe(figures):
+        click.echo(line, err=True)
+    click.echo(f"wrote {' and '.join(map(str, targets))}", err=True)
+
+
+def compare(original: Path, exported: Path, data: Path | None) -> dict[str, Any]:
+    """How far the exported network's probabilities are from the original's in torch, and how fast both are.
+
+    On random crops, and on the test pictures in `data`. Raises VidclfError where they do not agree.
+    """
+    from vidclf.models.predictor import Predictor, patterns
+
+    predictors = {
+        "torch": Predictor(str(original), "torch", "cpu", "f32"),
+        "exported": Predictor(str(exported), device="cpu", precision="f32"),
+    }
+    figures: dict[str, Any] = {"runtime": predictors["exported"].name}
+    policy = predictors["torch"].preprocess
+    sets = {"random": patterns(policy, 1024)}
+    if data is not None:
+        from vidclf.training.data import load
+
+        sets["test"] = load(data, "test", policy, labels=predictors["torch"].labels).images.numpy()
+    for name, crops in sets.items():
+        wanted, found = (np.concatenate([p.run(part) for part in _parts(crops, 256)]) for p in predictors.values())
+        difference = float(np.abs(wanted - found).max())
+        same = int((wanted.argmax(1) == found.argmax(1)).sum())
+        figures[name] = {"crops": len(crops), "max_difference": difference, "same": same}
+        if not difference <= MOST_DIFFERENCE or same < LEAST_SAME * len(crops):
+            raise VidclfError(
+                f"the exported network is not the original: on {len(crops)} {name} crops its probabilities differ by "
+                f"up to {difference:.2g}, and {len(crops) - same} names; nothing was written"
+            )
+    for batch in (1, 64):
+        figures[f"crops_per_s_{batch}"] = {
+            name: round(speed(predictor, sets["random"][:batch])) for name, predictor in predictors.items()
+        }
+    return figures
+
+
+def speed(predictor: Any, crops: np.ndarray, least: float = 0.3) -> float:
+    """Crops a second at one size of batch: the median of as many passes as fit into `least` seconds, at least ten."""
+    predictor.run(crops)  # the first prepares
+    times: list[float] = []
+    while len(times) < 10 or sum(times) < least:
+        began = perf_counter()
+        predictor.run(crops)
+        times.append(perf_counter() - began)
+    return len(crops) / float(np.median(times))
+
+
+def describe(figures: dict[str, Any]) -> list[str]:
+    """The figures in words."""
+    lines = []
+    for name, what in (("random", "random crops"), ("test", "test pictures")):
+        if name in figures:
+            seen = figures[name]
+            same = f"{seen['same']:,} of {seen['crops']:,} {what} have the same name"
+            lines.append(f"{same}, probabilities differ by at most {seen['max_difference']:.1g}")
+    for batch in (1, 64):
+        speeds = figures[f"crops_per_s_{batch}"]
+        ours = f"{figures['runtime']} {speeds['exported']:,} crops/s"
+        lines.append(f"batch {batch}: {ours}, the original in torch {speeds['torch']:,}")
+    return lines
+
+
+def _parts(crops: np.ndarray, size: int) -> list[np.ndarray]:
+    return [crops[start : start + size] for start in range(0, len(crops), size)]

@@ -1,0 +1,93 @@
+"""Which runtimes there are, which one fits a file and a machine, and in which floats it computes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from vidclf.errors import UsageError
+
+Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
+Precision = Literal["auto", "f32", "f16", "bf16"]
+
+# Backend: (the package it needs, what to install, the kinds of classifier files it can run).
+BACKENDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "torch": ("torch", "torch", (".safetensors", ".pt", ".torchscript")),
+    "openvino": ("openvino", "openvino", (".safetensors", ".xml", ".onnx")),
+    "onnx": ("onnxruntime", "'vidclf[onnx]'", (".safetensors", ".onnx")),
+    "tensorrt": ("tensorrt", "tensorrt onnxruntime-gpu", (".safetensors", ".onnx")),
+}
+
+
+def check_backend(backend: str, weights: Path | None = None) -> str:
+    """The word itself, if it is a backend that is installed here and can run that classifier's file.
+
+    Raises UsageError that names the choices, or what to install; imports nothing.
+    """
+    if backend not in get_args(Backend):
+        raise UsageError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
+    able = _able(weights) if weights else list(BACKENDS)
+    if backend == "auto":
+        if not any(map(is_installed, able)):
+            raise UsageError(f"{weights} needs {' or '.join(able)}: pip install {BACKENDS[able[0]][1]}")
+        return backend
+    if not is_installed(backend):
+        package, install, _ = BACKENDS[backend]
+        raise UsageError(f"backend {backend} needs {package}, which is not installed: pip install {install}")
+    if backend not in able:
+        raise UsageError(f"{weights} cannot run on {backend}; it runs on {', '.join(able)}")
+    return backend
+
+
+def check_precision(precision: str) -> str:
+    """The word itself, if it is one; UsageError for others."""
+    if precision not in get_args(Precision):
+        raise UsageError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+    return precision
+
+
+def is_installed(backend: str) -> bool:
+    """Whether a backend's package is there, without importing it."""
+    return find_spec(BACKENDS[backend][0]) is not None
+
+
+def choose_backend(backend: str, device: str, weights: Path) -> str:
+    """`backend` itself, or for auto the fastest one that is installed, for a classifier's file on cpu, cuda or cuda:N.
+
+    Raises UsageError where it cannot run on that device.
+    """
+    if backend == "openvino" and device != "cpu":
+        raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
+    if backend == "tensorrt" and device == "cpu":
+        raise UsageError("backend tensorrt needs a CUDA device, and the CPU is none")
+    if backend != "auto":
+        return backend
+    able = _able(weights)
+    for name in ["openvino", "torch", "onnx"] if device == "cpu" else ["torch", "onnx"]:
+        if name in able and is_installed(name):
+            return name
+    raise UsageError(f"{weights} runs on the CPU only; add --device cpu")
+
+
+def _able(weights: Path) -> list[str]:
+    """The backends that can run a file; any suffix but those of exported files is taken for a checkpoint's."""
+    kind = weights.suffix.lower()
+    found = [name for name, (_, _, kinds) in BACKENDS.items() if kind in kinds]
+    return found or list(BACKENDS)
+
+
+def choose_precision(precision: str, backend: str, device: str, exported: bool) -> str:
+    """f32, f16 or bf16. For auto: 16 bits where the hardware computes with them and the file is a checkpoint.
+
+    An exported file is run as it was exported, in 32 bits: whoever made one has checked its figures.
+    """
+    if precision != "auto":
+        return precision
+    if exported:
+        return "f32"
+    if backend == "openvino":
+        from vidclf.models.runners import openvino_precision
+
+        return openvino_precision()
+    return "f16" if device.startswith("cuda") else "f32"

@@ -1,0 +1,228 @@
+"""Finds objects on pictures: an ultralytics model whose network runs where it is fastest.
+
+Only the middle is ours: ultralytics makes the letterbox before the network and sorts out the boxes after it, so they
+are the same boxes whatever runs the network.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.models.backends import is_installed
+from vidclf.models.cache import cached, forget
+from vidclf.models.detector import export, find_weights, load_detector, to_openvino
+from vidclf.models.device import choose_devices
+from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
+
+log = logging.getLogger(__name__)
+
+LAYOUT = 1  # of what is kept in the cache; another number makes it anew
+# Most that a score may differ from torch's in 32 bits. Measured with YOLO11n on PETS09: 4e-6 in f32, 0.08 in bf16.
+TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
+
+# Takes (N, height, width, 3) uint8 BGR and gives what the network gives, an array or tensor for each of its outputs.
+Network = Callable[[np.ndarray], list[Any]]
+
+
+def open_detector(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
+    """The detector that fits the file, the machine and what was asked for; UsageError where there is none."""
+    path, devices = find_weights(weights), choose_devices(device)
+    if path.suffix != ".pt":
+        if backend != "auto":
+            raise UsageError(f"{weights} is exported already, and runs as what it is; --backend is for .pt files")
+        return ReadyDetector(weights, devices[0], image_size)
+    if backend == "auto":
+        backend = "openvino" if devices == ["cpu"] and is_installed("openvino") else "torch"
+    if backend in ("onnx", "tensorrt"):
+        return _exported(weights, devices[0], backend, image_size)
+    if backend == "openvino" and devices != ["cpu"]:
+        raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
+    return Detector(weights, devices, backend, precision, image_size)
+
+
+def _exported(weights: str, device: str, backend: str, image_size: int) -> Detector | ReadyDetector:
+    """A .pt model as ultralytics exports it, from the cache; on torch, with a warning, where that fails."""
+    if backend == "tensorrt" and device == "cpu":
+        raise UsageError("backend tensorrt needs a CUDA device, and the CPU is none")
+    model = load_detector(weights, device)
+    kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
+    try:
+        made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
+        folder = cached(Path(model.ckpt_path), made_by, lambda folder: export(model, kind, image_size, folder))
+        return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
+    except Exception as error:
+        _warn(weights, backend, error)
+        return Detector(weights, [device], "torch", "auto", image_size)
+
+
+class ReadyDetector:
+    """A model that was exported for some runtime: ultralytics runs it, one picture at a time."""
+
+    most = 1  # its batch is built in, mostly of one
+
+    def __init__(self, weights: str, device: str, image_size: int):
+        self._model = load_detector(weights, device)
+        self.names: dict[int, str] = self._model.names
+        self._device, self._size = device, image_size
+
+    def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
+        """As `Detector`'s."""
+        return self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
+
+
+class Detector:
+    """A .pt model on torch or OpenVINO; one network for pictures of all sizes, any number of one size at once.
+
+    weights: a file, or a name that ultralytics publishes. devices: cpu, or one or more of cuda:N, which then share
+    each batch. image_size: pixels of the longer side that the network sees.
+    OpenVINO's first answer is compared with torch's; if they differ, or it fails, there is one warning, and torch
+    takes over. Raises UsageError for a model that is none.
+    """
+
+    most = 1024  # pictures in one forward pass
+
+    def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
+        half: bool = devices[0] != "cpu" and precision in ("auto", "f16")
+        self._models = [load_detector(weights, device, half) for device in devices]
+        first = self._models[0]
+        self.names: dict[int, str] = first.names
+        self._predictor = first.predictor
+        self._torch = [
+            TorchNetwork(model.predictor.model, device) for model, device in zip(self._models, devices, strict=True)
+        ]
+        self._openvino: OpenVinoNetwork | None = None
+        self._is_checked = False
+        self._weights = weights
+        if backend == "openvino":
+            try:
+                self._openvino = OpenVinoNetwork(first, precision)
+            except Exception as error:
+                _warn(weights, backend, error)
+        from ultralytics.data.augment import LetterBox
+        from ultralytics.utils.checks import check_imgsz
+
+        stride = int(self._predictor.model.stride)
+        size = check_imgsz(image_size, stride=stride, min_dim=2)
+        self._letterbox = LetterBox(size, auto=True, stride=stride)
+
+    @property
+    def name(self) -> str:
+        """What runs: "openvino bf16"."""
+        return (self._openvino or self._torch[0]).name
+
+    def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
+        """`ultralytics.engine.results.Results` of pictures of one size, each (height, width, 3) uint8 BGR.
+
+        options: ultralytics' own: conf, iou, classes, max_det.
+        """
+        import torch
+
+        boxed = [self._letterbox(image=image) for image in images]
+        batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
+        with torch.inference_mode():
+            if self._openvino is not None:
+                try:
+                    return self._results(self._run_openvino(batch), batch, images, options)
+                except Exception as error:
+                    _warn(self._weights, "openvino", error)
+                    self._openvino = None
+            shares = np.array_split(np.arange(len(batch)), min(len(self._torch), len(batch)))
+            # All GPUs are at work before the first is waited for.
+            started = [network(batch[share]) for network, share in zip(self._torch, shares, strict=False)]
+            return [
+                result
+                for outputs, share in zip(started, shares, strict=True)
+                for result in self._results(outputs, batch[share], [images[i] for i in share], options)
+            ]
+
+    def _run_openvino(self, batch: np.ndarray) -> list[Any]:
+        assert self._openvino is not None
+        outputs = self._openvino(batch)
+        if not self._is_checked:
+            self._is_checked = True
+            wanted, found = self._torch[0](batch[:1])[0].numpy(), outputs[0][:1].numpy()
+            scores = slice(4, 4 + len(self.names))
+            difference = np.abs(wanted[:, scores] - found[:, scores]).max() if wanted.shape == found.shape else np.inf
+            if not difference <= TOLERANCE[self._openvino.precision]:  # not: NaN is no agreement
+                raise UsageError(f"its scores differ from torch's by {difference:.2g}")
+            log.debug("%s runs on %s, within %.1g of torch", self._weights, self.name, difference)
+        return outputs
+
+    def _results(self, outputs: list[Any], batch: np.ndarray, images: list[np.ndarray], options: Any) -> list[Any]:
+        predictor = self._predictor
+        for name, value in options.items():
+            setattr(predictor.args, name, value)
+        predictor.batch = ([""] * len(images), images, [""] * len(images))
+        like = np.broadcast_to(np.uint8(0), (len(batch), 3, *batch.shape[1:3]))  # only its shape is asked for
+        return predictor.postprocess(outputs[0] if len(outputs) == 1 else outputs, like, images)
+
+
+class TorchNetwork:
+    """The network in torch, as ultralytics has set it up.
+
+    On a GPU: on a stream of its own, so that it does not wait for the classifier's work; pictures travel from pinned
+    memory, as bytes, while the CPU goes on.
+    """
+
+    def __init__(self, network: Any, device: str):
+        import torch
+
+        self._network, self._device = network, device
+        self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        if self._stream is not None:
+            network.to(memory_format=torch.channels_last)
+        self.name = f"torch {'f16' if network.fp16 else 'f32'} on {device}"
+
+    def __call__(self, batch: np.ndarray) -> list[Any]:
+        import torch
+
+        with torch.cuda.stream(self._stream):  # a stream of None changes nothing
+            pictures = torch.from_numpy(batch)
+            if self._stream is not None:
+                pictures = pictures.pin_memory().to(self._device, non_blocking=True)
+            pictures = pictures.flip(-1).permute(0, 3, 1, 2)  # to RGB, planes first
+            pictures = (pictures.half() if self._network.fp16 else pictures.float()) / 255
+            outputs = self._network(pictures)
+        if self._stream is not None:
+            torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+class OpenVinoNetwork:
+    """The network in OpenVINO's CPU plugin, converted once into the cache; it takes the bytes as they are."""
+
+    def __init__(self, model: Any, precision: str):
+        self.precision = openvino_precision() if precision == "auto" else precision
+        self.name = f"openvino {self.precision}"
+        folder = cached(
+            Path(model.ckpt_path),
+            f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
+            lambda folder: to_openvino(model, folder / "network.xml"),
+        )
+        try:
+            network = openvino_core().compile_model(
+                str(folder / "network.xml"), "CPU", openvino_settings(self.precision, "detector")
+            )
+        except RuntimeError:
+            forget(folder)  # damaged, it seems: the next run makes it anew
+            raise
+        self._request = network.create_infer_request()
+
+    def __call__(self, batch: np.ndarray) -> list[Any]:
+        import torch
+
+        # The memory is the request's: what is made of it has to be made before the next call.
+        results = self._request.infer([batch], share_inputs=True, share_outputs=True)
+        return [torch.from_numpy(output) for output in results.values()]
+
+
+def _warn(weights: str, backend: str, error: Exception) -> None:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    log.warning("%s does not run on %s, torch takes over: %s", weights, backend, reason)

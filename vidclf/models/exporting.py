@@ -1,0 +1,131 @@
+"""Writes a classifier for other runtimes: ONNX, OpenVINO, TorchScript; each file as complete as a checkpoint.
+
+The exported network takes (N, channels, size, size) uint8, any N, and gives (N, classes) float32 logits; the
+normalisation is inside. Labels, preprocessing and temperature are in its header (see `exported`): the calibrated
+probabilities are softmax(logits / temperature).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.models.classifier import Classifier
+from vidclf.models.exported import KEY, weights_of
+
+INPUT, OUTPUT = "crops", "logits"
+
+
+def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> None:
+    """Write `model` as `kind`, a name in `FORMATS`, with its checkpoint's header, into a folder that is there.
+
+    The caller gives the files their final place, once they are complete (OpenVINO's are two).
+    Raises UsageError where a package is missing, VidclfError where the network cannot be converted or written.
+    """
+    suffixes, packages, write = FORMATS[kind]
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise UsageError(f"export to {kind} needs {', '.join(missing)}: pip install 'vidclf[{kind}]'")
+    if path.suffix not in suffixes:
+        raise UsageError(f"a file for {kind} is called NAME{suffixes[0]}, got {path.name}")
+    try:
+        write(model.cpu().eval(), header, path)
+    except (UsageError, OSError):
+        raise
+    except Exception as error:  # whatever the converters raise at an operation they do not know
+        reason = " ".join(str(error).split())[:200]
+        raise VidclfError(f"cannot export to {kind}: {type(error).__name__}: {reason}") from error
+
+
+def example(model: Classifier) -> Tensor:
+    """Two crops of the size that the model wants; a batch of one would be taken for a constant."""
+    size, channels = model.preprocess.format
+    return torch.zeros(2, channels, size, size, dtype=torch.uint8)
+
+
+def trace(module: nn.Module, inputs: Tensor) -> torch.jit.ScriptModule:
+    """TorchScript of a module, without the warnings that go with it."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; nothing else runs without Python and its source
+        traced: torch.jit.ScriptModule = torch.jit.trace(module, inputs, strict=False, check_trace=False)
+    return traced
+
+
+def _to_onnx(model: Classifier, header: dict[str, Any], path: Path) -> None:
+    with _silent():
+        program = torch.onnx.export(
+            model,
+            (example(model),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.model.metadata_props[KEY] = json.dumps(header)
+        program.save(path, external_data=False)
+
+
+def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
+    import openvino as ov
+
+    network = convert(model, example(model), [-1, *example(model).shape[1:]])
+    ov.save_model(network, path, compress_to_fp16=False)
+    # The two halves must not be mixed up, and nothing in OpenVINO's format would tell.
+    digest = hashlib.sha256(weights_of(path).read_bytes()).hexdigest()
+    network.set_rt_info(json.dumps(header | {"bin": f"sha256:{digest}"}), [KEY])
+    ov.save_model(network, path, compress_to_fp16=False)
+
+
+def convert(module: nn.Module, inputs: Tensor, shape: list[int]) -> Any:
+    """An `openvino.Model` of a torch module, input (`shape`, -1 for any) and first output named as above."""
+    import openvino as ov
+
+    with _silent():
+        traced = trace(module, inputs)
+        kind = {torch.uint8: ov.Type.u8, torch.float32: ov.Type.f32}[inputs.dtype]
+        network = ov.convert_model(traced, example_input=inputs, input=[(shape, kind)])
+    network.inputs[0].get_tensor().set_names({INPUT})
+    network.outputs[0].get_tensor().set_names({OUTPUT})
+    return network
+
+
+def _to_torchscript(model: Classifier, header: dict[str, Any], path: Path) -> None:
+    traced = torch.jit.freeze(trace(model, example(model)))
+    traced.save(str(path), _extra_files={KEY: json.dumps(header)})
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """The converters talk about themselves, on stdout, in warnings and in logs of their own."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+# Format: (its suffixes, the usual first; packages it needs; what writes it).
+FORMATS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Classifier, dict[str, Any], Path], None]]] = {
+    "onnx": ((".onnx",), ("onnx", "onnxscript"), _to_onnx),
+    "openvino": ((".xml",), ("openvino",), _to_openvino),
+    "torchscript": ((".pt", ".torchscript"), (), _to_torchscript),
+}

@@ -1,0 +1,160 @@
+"""A classifier's network in each runtime, all with one face: crops in, logits out."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint
+from vidclf.models.exported import READERS, weights_of
+from vidclf.threads import Part, threads
+
+
+class Runner(Protocol):
+    """Takes (N, channels, size, size) uint8, C-contiguous, and gives (N, classes) float32 logits."""
+
+    name: str  # what it is, for people: "openvino bf16"
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        """One forward pass."""
+        ...
+
+
+class TorchRunner:
+    """A checkpoint, or a TorchScript file, in torch.
+
+    On a GPU: 16-bit floats and channels_last, as its convolutions want them; a stream of its own, so that it does not
+    wait for the detector's work; and crops that travel from pinned memory while the CPU goes on.
+    """
+
+    def __init__(self, weights: Path, device: str, precision: str):
+        import torch
+
+        if weights.suffix.lower() not in READERS:
+            self._network: Any = checkpoint.load(weights, device)
+            kinds = {"f16": torch.float16, "bf16": torch.bfloat16}
+            if precision in kinds:
+                self._network.network.to(kinds[precision])
+        else:
+            precision = "f32"
+            try:
+                self._network = torch.jit.load(str(weights), map_location=device).eval()
+            except (RuntimeError, ValueError) as error:
+                raise UsageError(f"{weights}: damaged ({' '.join(str(error).split())[:200]})") from None
+        self.name = f"torch {precision} on {device}"
+        self._device = device
+        self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode(), torch.cuda.stream(self._stream):  # a stream of None changes nothing
+            tensor = torch.from_numpy(crops)
+            if self._stream is not None:
+                tensor = tensor.pin_memory().to(self._device, non_blocking=True)
+            return self._network(tensor).float().cpu().numpy()
+
+
+class OpenVinoRunner:
+    """An OpenVINO or ONNX file in OpenVINO's CPU plugin.
+
+    Compiled for any batch; and again, when it is first met, for a batch of one, which is then twice as fast.
+    """
+
+    def __init__(self, weights: Path, precision: str):
+        self.name = f"openvino {precision}"
+        self._precision = precision
+        if weights.suffix == ".xml":
+            wanted = checkpoint.read_header(weights).get("bin")
+            with weights_of(weights).open("rb") as file:
+                if wanted and wanted != f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}":
+                    raise UsageError(f"{weights}: {weights_of(weights).name} beside it is not its own")
+        try:
+            self._network = openvino_core().read_model(str(weights))
+            self._of_any = self._compile()
+        except RuntimeError as error:
+            raise UsageError(f"{weights}: OpenVINO cannot load it ({' '.join(str(error).split())[:200]})") from None
+        self._of_one: Any = None
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        request = self._of_any
+        if len(crops) == 1:
+            if self._of_one is None:
+                self._network.reshape(list(crops.shape))
+                self._of_one = self._compile()
+            request = self._of_one
+        return np.array(request.infer([crops], share_inputs=True)[0])  # a copy: the next pass reuses its memory
+
+    def _compile(self) -> Any:
+        settings = openvino_settings(self._precision, "classifier")
+        return openvino_core().compile_model(self._network, "CPU", settings).create_infer_request()
+
+
+class OnnxRunner:
+    """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which then compiles it for the GPU."""
+
+    def __init__(self, weights: Path, device: str, tensorrt: bool = False):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads("classifier")
+        options.log_severity_level = 3  # errors: what it warns of, nobody can change
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if device.startswith("cuda"):
+            place = {"device_id": int(device.partition(":")[2] or 0)}
+            providers.insert(0, ("CUDAExecutionProvider", place))
+            if tensorrt:
+                providers.insert(0, ("TensorrtExecutionProvider", place | {"trt_fp16_enable": True}))
+        available = onnxruntime.get_available_providers()
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in available:
+            raise UsageError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu); it has {available}")
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
+        except Exception as error:  # its exceptions have no common name
+            raise UsageError(f"{weights}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:200]})") from None
+        self._input = self._session.get_inputs()[0].name
+        self.name = f"{'tensorrt' if tensorrt else 'onnx'} on {device}"
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        return self._session.run(None, {self._input: crops})[0]
+
+
+def openvino_core() -> Any:
+    """The process's one `openvino.Core`."""
+    global _core
+    if _core is None:
+        import openvino as ov
+
+        _core = ov.Core()
+    return _core
+
+
+_core: Any = None
+
+
+def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
+    """How the CPU plugin shall run a network: in which floats, on how many threads, and none of them tied to a core.
+
+    Two networks and the rest of the pipeline share the cores: threads pinned to the same ones would wait in turn.
+    """
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads(part),
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def openvino_precision() -> str:
+    """The floats in which OpenVINO is fastest on this CPU: bf16 where it computes with them natively, else f32.
+
+    f32 on Windows: OpenVINO's kernels of fewer bits have crashed there (so ultralytics 8.4 avoids them too).
+    """
+    native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if native and sys.platform != "win32" else "f32"
