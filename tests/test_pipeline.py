@@ -3,13 +3,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Iterator
-from time import sleep
+from time import perf_counter, sleep
 
 import pytest
 
 from tests.frames import Frames, make_frames, make_source
 from vidclf.channel import Aborted, Channel
-from vidclf.frame import Frame
+from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline, name_of
 
 
@@ -171,22 +171,98 @@ def test_a_source_that_is_named_twice_has_two_ledgers() -> None:
     )
 
 
+class Camera(Frames):
+    """A live source of so many frames at a rate; `None` for a while before them, as while it is absent."""
+
+    live = True
+
+    def __init__(self, count: int, name: str = "camera", rate: float = 1000.0, absent: int = 0):
+        super().__init__(count, name)
+        self.rate, self.absent = rate, absent
+        self.reading: Source | None = None
+
+    def __call__(self, _: object) -> Iterator[Frame | None]:
+        self.reading = source = make_source(self.name)
+        source.live, source.state = True, "absent"
+        for _ in range(self.absent):
+            sleep(0.01)
+            yield None
+        source.state = "connected"
+        for frame in make_frames(self.count, source):
+            sleep(1 / self.rate)
+            frame.captured = perf_counter()
+            yield frame
+
+
 def test_a_live_source_never_waits_and_what_is_late_is_counted() -> None:
-    class Camera(Frames):
-        live = True
-
-        def __call__(self, _: object) -> Iterator[Frame]:
-            source = make_source(self.name)
-            source.live = True
-            for frame in make_frames(self.count, source):
-                sleep(0.001)
-                yield frame
-
     last = Pass(pause=0.01)
     ledger = Pipeline([Camera(100), last]).run()["ledger"]
     assert ledger["dropped"]["late"] > 50
     assert ledger["read"] == 100 == ledger["finished"] + ledger["dropped"]["late"]
     assert last.seen == sorted(last.seen)
+
+
+@pytest.mark.parametrize("batch", [0, 8])
+def test_with_a_stage_three_times_too_slow_the_lag_stays_below_two_batches_and_does_not_grow(batch: int) -> None:
+    pause, lags = 0.1, []
+    slow = Pass(batch, pause)
+    pipeline = Pipeline([Camera(75, rate=30), slow, Pass(), Pass()])
+    stats = pipeline.run(lambda frame: lags.append(perf_counter() - frame.captured))
+    longest = pause * max(1, stats["stages"][1]["batch"])  # it needs so long for each frame of its batch
+    p95 = sorted(lags)[int(0.95 * len(lags))]
+    assert p95 < 2 * max(longest, 2 * pause if batch else pause)
+    assert stats["lag_ms"]["p95"] == pytest.approx(1000 * p95, rel=0.1)
+    half = len(lags) // 2
+    assert sum(lags[half:]) / len(lags[half:]) < 1.3 * sum(lags[:half]) / half
+    assert stats["ledger"]["read"] == 75 == stats["ledger"]["finished"] + stats["ledger"]["dropped"]["late"]
+
+
+def test_a_latency_target_lets_frames_wait_so_that_fewer_are_skipped() -> None:
+    class Hiccup(Pass):
+        """Fast, but for a break of 0.3 s now and then."""
+
+        def __call__(self, frames: Channel) -> Iterator[Frame]:
+            for frame in frames:
+                if frame.index % 60 == 30:
+                    sleep(0.3)
+                yield frame
+
+    def late(target: float | None) -> int:
+        stats = Pipeline([Camera(180, rate=60), Hiccup(), Pass()], latency_target=target).run()
+        return stats["ledger"]["dropped"].get("late", 0)
+
+    assert late(2.0) < 0.7 * late(None)
+    with pytest.raises(ValueError, match="latency_target must be above 0 seconds, got -1"):
+        Pipeline([Camera(1)], latency_target=-1)
+
+
+def test_batches_hold_frames_of_several_cameras() -> None:
+    cameras = [Camera(20, name, rate=50) for name in "abcd"]
+    stats = Pipeline([cameras, Pass(batch=8, pause=0.02), Pass()]).run()
+    row = stats["stages"][4]
+    assert row["name"] == "pass" and row["batch_sources"] > 2
+    assert row["batch_sources"] <= row["batch"] <= 8
+    assert all(entry["finished"] > 3 for entry in stats["sources"].values())
+
+
+def test_a_camera_that_is_absent_has_a_place_in_the_books_and_joins_later() -> None:
+    seen = []
+    late, early = Camera(5, "late", absent=20), Camera(40, "early", rate=100)
+    pipeline = Pipeline([[late, early], Pass()])
+    stats = pipeline.run(lambda frame: seen.append((frame.source.name, pipeline.stats()["sources"]["late"])))
+    name, entry = seen[0]
+    assert name == "early"
+    assert entry["state"] == "absent" and entry["last_frame_s"] is None and entry["lag_ms"]["p50"] is None
+    entry = stats["sources"]["late"]
+    assert entry["state"] == "ended" and entry["read"] == 5 and entry["lag_ms"]["p50"] >= 0
+
+
+def test_a_run_whose_camera_never_comes_can_be_stopped() -> None:
+    pipeline = Pipeline([Camera(1, absent=10**6), Pass()])
+    timer = threading.Timer(0.2, pipeline.stop)
+    timer.start()
+    assert pipeline.run()["ledger"]["read"] == 0
+    timer.join()
 
 
 def test_the_bottleneck_is_named() -> None:

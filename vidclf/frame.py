@@ -35,7 +35,7 @@ class Source:
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
     # A live source's health, kept by its capture.
-    state: str = "connected"  # absent (never seen yet), connected, reconnecting
+    state: str = "connected"  # absent (never seen yet), connected, reconnecting, given up
     reconnects: int = 0  # how often it came back
     problem: str = ""  # why it is not connected, without its password
     waited: float = 0.0  # seconds that its capture had nothing to do but wait for it

@@ -168,13 +168,14 @@ def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -
 def health(source: Source, meters: Iterable[Meter], tally: Tally) -> dict[str, Any]:
     """How a source is: its state, reconnects, lag, and how long ago it gave its last frame.
 
-    state: absent (never seen yet), connected, reconnecting, ended. Times are None where there was no frame yet.
+    state: absent (never seen yet), connected, reconnecting, given up, ended. Times are None where there was no frame yet.
     """
     own = [meter for meter in meters if meter.at and not meter.inbox and meter.at.source is source]
+    ended = any(meter.ended for meter in own) and source.state != "given up"
     last = max((meter.at.captured for meter in own if meter.at), default=None)
     return {
         "live": source.live,
-        "state": "ended" if any(meter.ended for meter in own) else source.state,
+        "state": "ended" if ended else source.state,
         "reconnects": source.reconnects,
         "problem": source.problem,
         "size": list(source.size),

@@ -70,7 +70,7 @@ def execute(
             continue
         books.append(stats)
         tell(stats, items, console)
-        if any(each.get("state") == "ended" and each.get("problem") for each in stats.get("sources", {}).values()):
+        if any(each.get("state") == "given up" for each in stats.get("sources", {}).values()):
             code = 1  # a live source was given up
         if stopped:
             # Ending a live stream is its normal end.

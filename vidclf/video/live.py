@@ -32,8 +32,8 @@ TICKS = 90_000  # units a second of a live source's timestamps, whatever its own
 FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
 BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
 FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
-BEHIND = 0.2  # seconds behind the source's edge from which pictures are skipped
-FAR_BEHIND = 1.0  # and from which all but key frames are not even decoded
+BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
+FAR_BEHIND = 0.5  # and from which all but key frames are not even decoded
 BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
 BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
 
@@ -120,6 +120,7 @@ class Live:
                 self._ended_by = f"it said nothing for {LIVE_PATIENCE[0]:.0f} s" if timed_out else reason(error)
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
+                source.state = "given up"
                 log.error("%s gave no picture for %g s: it is given up", source.name, self.give_up_after)
                 return
             wait = FIRST_WAIT if self._seen > seen else min(2 * wait, LONGEST_WAIT)

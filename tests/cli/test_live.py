@@ -1,0 +1,102 @@
+"""`vidclf run` with live sources, as its users see it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from tests.clips import look
+from tests.servers import RtspServer, free_port, mjpeg_server
+from vidclf.cli.main import main
+
+
+def vidclf(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.yaml").write_text("- capture\n- motion\n- annotate\n")
+
+
+def test_several_cameras_run_together_and_one_that_never_comes_does_not_matter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    absent = f"rtsp://me:secret@127.0.0.1:{free_port()}/cam"
+    with mjpeg_server() as one, mjpeg_server() as two:
+        urls = [f"http://me:secret@{one}/a", f"http://{two}/b?token=secret"]
+        code, _, err = vidclf(
+            capsys, "run", *urls, absent, "-p", "plain.yaml", "-o", "out", "--record", "rows.csv", "--record-frames",
+            "--stats", "s.json", "--max-frames", 30, "--give-up-after", "2s",
+        )  # fmt: skip
+    assert code == 1  # one was given up
+    assert "/cam gave no picture for 2 s: it is given up" in err
+    stats = json.loads(Path("s.json").read_text())
+    names = [f"http://me:***@{one}/a", f"http://{two}/b?token=***", absent.replace("secret", "***")]
+    assert sorted(stats["sources"]) == sorted(names)
+    for name in names[:2]:
+        entry = stats["sources"][name]
+        assert entry["read"] == entry["finished"] + entry["corrupt"] + sum(entry["dropped"].values())
+        assert entry["finished"] > 5 and entry["lag_ms"]["p95"] > 0 and entry["reconnects"] == 0
+    assert stats["sources"][names[2]] | {"read": 0, "problem": "Connection refused"} == stats["sources"][names[2]]
+    files = sorted(Path("out").iterdir())
+    assert len(files) == 2 and all(look(file, numbered=False).times for file in files)
+    rows = Path("rows.csv").read_text()
+    assert {row.split(",")[0] for row in rows.splitlines()[1:]} == set(names[:2])
+    assert "secret" not in err + rows + Path("s.json").read_text() + "".join(map(str, files))
+
+
+def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> None:
+    with RtspServer("a=160x120@25", "b=96x72@10") as server:
+        command = [sys.executable, "-m", "vidclf", "run", server.url("a", "me:secret@"), server.url("b"), "-o", "out"]
+        command += ["-p", "plain.yaml", "--segment", "2s", "--stats", "-"]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(300):
+            if Path("out").exists() and len(list(Path("out").glob("*.mp4"))) >= 2:
+                break
+            sleep(0.1)
+        server.kill()  # and Ctrl-C ends a run that waits for its cameras, too
+        sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=30)
+    assert run.returncode == 0, err
+    stats = json.loads(out)
+    assert [entry["state"] for entry in stats["sources"].values()] == ["ended", "ended"]
+    files = list(Path("out").iterdir())
+    assert len(files) >= 3 and all(file.suffix == ".mp4" for file in files)
+    for file in files:
+        assert look(file, numbered=False).times
+    assert "stopping: finishing the frames that are inside" in err
+    assert "secret" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["rtsp://me:secret@host/a", "clip.mp4"],
+            "live and recorded sources do not run together (rtsp://me:***@host/a is live, clip.mp4 is not): "
+            "a recording can wait, a camera cannot; give each a run of its own",
+        ),
+        (["udp://@:1", "udp://@:2", "-o", "a.mp4"], "several sources need a folder for their videos, got a.mp4"),
+        (["udp://@:1", "--only-when", "person"], "--only-when is for recordings; say where they go with -o"),
+        (
+            ["udp://@:1", "--latency-target", "fast"],
+            "--latency-target must be a time above 0, like 90s, 10m or 1h30m, got 'fast'",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_opened(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert vidclf(capsys, "run", *arguments) == (2, "", f"Error: {message}\n")
