@@ -49,13 +49,13 @@ def together(sources: Sequence[str]) -> bool:
 
 
 def live_outputs(sources: Sequence[str], output: Path | None, record: Path | None) -> tuple[str | None, Path | None]:
-    """Where the videos and the table of live sources go: several sources have a folder, but one table."""
+    """Where the videos and the table of live sources go: several sources need a folder, but have one table."""
     several = len(sources) > 1
     video = None if output is None else str(output)
-    if output is not None and (several or output.is_dir()):
-        if output.suffix and not output.is_dir():
-            raise UsageError(f"several sources need a folder for their videos, got {output}")
+    if output is not None and (output.is_dir() or not output.suffix):
         video = f"{output}{os.sep}"
+    elif output is not None and several:
+        raise UsageError(f"several sources need a folder for their videos, got {output}")
     is_folder = record is not None and str(record) != STDOUT and (record.is_dir() or not record.suffix)
     return video, record / TABLE if record is not None and is_folder else record
 
