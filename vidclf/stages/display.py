@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class Display:
 
     def __init__(self, inset: bool = True, overlay: bool = True, folder: Path = Path()):
         self.inset, self.overlay, self.folder = inset, overlay, folder
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # OpenCV's Qt has no fonts, and needs none
         check_screen()
         self._stop: Callable[[], None] = lambda: None
         self._stopping: Callable[[], bool] = lambda: False
