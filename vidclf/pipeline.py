@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -235,6 +236,10 @@ def unique(names: list[str]) -> list[str]:
 
 def peak_rss() -> int:
     """The most memory this process has held resident so far, in bytes."""
+    with suppress(OSError):  # Linux: the resource module would tell of the program that started this one, too
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
         import sys

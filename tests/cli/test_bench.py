@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+from tests.clips import write_clip
 from vidclf.cli.bench import bench
 
 
@@ -14,8 +17,52 @@ def test_the_engine_is_measured() -> None:
     assert len(figures["us_per_frame"]) == 3
     assert figures["us_per_frame"] == sorted(figures["us_per_frame"])
     assert 0 < figures["median_us_per_frame"] == figures["us_per_frame"][1]
+    assert figures["machine"]["cores"] >= 1
 
 
 def test_it_says_it_in_words() -> None:
     result = CliRunner().invoke(bench, ["engine", "--frames", "200", "--stages", "2", "--repeat", "1"])
     assert "us a frame over 2 empty stages (median of 1" in result.stdout
+
+
+def test_a_clip_is_compared_with_the_serial_loop(tmp_path: Path) -> None:
+    clip, figures = write_clip(tmp_path / "in.mp4", frames=6, size=(160, 120)), tmp_path / "figures.json"
+    words = [str(clip), "--repeat", "2", "--no-memory", "--codec", "mpeg4", "--json", str(figures)]
+    result = CliRunner().invoke(bench, words)
+    assert result.exit_code == 0, result.output
+    found = json.loads(figures.read_text(encoding="utf-8"))
+    assert found["kind"] == "pipeline"
+    assert found["frames"] == 6
+    assert set(found["contenders"]) == {"vidclf", "decode and encode", "serial loop"}
+    assert list(found["stages"]) == ["capture", "motion", "crop", "classify", "annotate", "write"]
+    assert all(each["count"] == 6 for each in [*found["contenders"].values(), *found["stages"].values()])
+    fps = {name: each["fps"]["median"] for name, each in found["contenders"].items()}
+    ratio = found["ratios"]["serial loop"]
+    assert ratio["min"] <= fps["vidclf"] / fps["serial loop"] <= ratio["max"] or ratio["min"] == ratio["max"]
+    assert found["efficiency"]["wall_over_bound"]["min"] > 0
+    assert "| serial loop |" in result.stdout
+    assert {*tmp_path.iterdir()} == {clip, figures}
+
+
+def test_the_classifier_is_measured_by_batch() -> None:
+    result = CliRunner().invoke(bench, ["classifier", "--batch", "1", "--batch", "8", "--repeat", "1", "--json", "-"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert set(found["crops_per_second"]) == {"1", "8", "simple-cnn in eager torch, batch 1"}
+    assert all(each["median"] > 0 for each in found["crops_per_second"].values())
+
+
+@pytest.mark.parametrize(("by", "at"), [("cameras", [2]), ("objects", [0, 1, 4, 16, 64])])
+def test_curves_are_measured(tmp_path: Path, by: str, at: list[int]) -> None:
+    clip = write_clip(tmp_path / "in.mp4", frames=4)
+    words = ["scaling", str(clip), "--by", by, "--cameras", "2", "--repeat", "1", "--json", "-"]
+    result = CliRunner().invoke(bench, words)
+    assert result.exit_code == 0, result.output
+    (curve,) = json.loads(result.stdout)["curves"]
+    assert [point["at"] for point in curve["points"]] == at
+    assert all(point["median"] > 0 for point in curve["points"])
+
+
+def test_a_clip_that_is_not_there_is_told() -> None:
+    result = CliRunner().invoke(bench, ["none.mp4"])
+    assert str(result.exception) == "no such file: none.mp4"

@@ -1,35 +1,101 @@
-"""`vidclf bench`: what vidclf itself costs, measured on this machine."""
+"""`vidclf bench`: what vidclf costs on this machine, against the loops that it replaces."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
-from time import perf_counter
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
+from vidclf.cli.assemble import DEFAULT_PIPELINE
 from vidclf.cli.execute import write_json
-from vidclf.frame import Frame, Source
-from vidclf.pipeline import Pipeline
+from vidclf.errors import UsageError
+from vidclf.resources import shipped
+
+if TYPE_CHECKING:
+    from vidclf.bench.setting import Setting
+
+SCALES = {"threads": (1, 2), "batch": (1, 2, 4, 8, 16, 32, 64), "cameras": (1, 2, 4, 8, 16)}
+SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080p", "4K")
+
+json_option = click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+repeat_option = click.option(
+    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is told."
+)
+SETTING_OPTIONS = [
+    click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or its name."),
+    click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
+    click.option("--weights", default="lean", show_default=True, metavar="W", help="Classifier weights, both sides'."),
+    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that both sides write with."),
+    click.option("--frames", type=click.IntRange(min=1), help="Use only so many frames of the clip."),
+    click.option("--device", default="cpu", show_default=True, help="Where the networks run: cpu, cuda, cuda:N."),
+    click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one of vidclf's options."),
+    repeat_option,
+    json_option,
+]
 
 
-@click.group()
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds an optional CLIP and the options that say what is measured."""
+    for option in reversed(SETTING_OPTIONS):
+        command = option(command)
+    return click.argument("clip", required=False, type=click.Path(path_type=Path))(command)
+
+
+class BenchGroup(click.Group):
+    """`bench CLIP` is `bench pipeline CLIP`: the comparison needs no name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["pipeline", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=BenchGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure vidclf on this machine.
+    """Measure vidclf on this machine: `vidclf bench [CLIP]` compares it with the loop one would otherwise write.
+
+    Each stage alone, the whole pipeline, and the serial loops run by turns in one process, with the same weights,
+    sizes, thresholds and codec. `python -m vidclf.bench.report PAGE.md` makes tables and plots of the JSON files.
 
     \b
-    Example:
-      vidclf bench engine
+    Examples:
+      vidclf bench
+      vidclf bench in.mp4 -p person --detector-weights yolo11n.pt --json person.json
     """
 
 
 @bench.command()
-@click.option("--frames", type=click.IntRange(min=100), default=20_000, show_default=True)
-@click.option("--stages", type=click.IntRange(min=1, max=100), default=6, show_default=True)
-@click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is stdout, without the line.")
+@setting_options
+@click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory too, in processes apart.")
+def pipeline(clip: Path | None, repeat: int, json_file: str | None, memory: bool, **options: Any) -> None:
+    """Stages alone, the pipeline, and the loops it replaces; what `vidclf bench [CLIP]` does.
+
+    \b
+    Example:
+      vidclf bench pipeline in.mp4 --codec mpeg4 --repeat 5 --json -
+    """
+    from vidclf.bench.alone import measure_alone
+    from vidclf.bench.compare import PIPELINE, SERIAL, compare
+    from vidclf.bench.report import comparison
+
+    with _setting(clip, options) as setting:
+        found = compare(setting, repeat, tell)
+        if memory:
+            tell("memory: each in a process of its own")
+            found["memory"] = {name: measure_alone(setting, name)["peak_rss_mb"] for name in (PIPELINE, SERIAL)}
+    _give("pipeline", found, json_file, comparison)
+
+
+@bench.command()
+@click.option("--frames", type=click.IntRange(min=100), default=20_000, show_default=True, help="Frames a round.")
+@click.option("--stages", type=click.IntRange(min=1, max=100), default=6, show_default=True, help="Empty stages.")
+@repeat_option
+@json_option
 def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None:
     """The engine's own cost: a frame's way through so many stages that do nothing.
 
@@ -37,26 +103,121 @@ def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None
     Example:
       vidclf bench engine --json -
     """
+    from vidclf.bench.engine import engine_cost
+
     costs = sorted(engine_cost(frames, stages) for _ in range(repeat))
-    median = statistics.median(costs)
-    figures = {"frames": frames, "stages": stages, "us_per_frame": [round(cost, 2) for cost in costs]}
+    figures = {
+        "frames": frames,
+        "stages": stages,
+        "us_per_frame": [round(cost, 2) for cost in costs],
+        "median_us_per_frame": round(statistics.median(costs), 2),
+    }
+    spread = f"{costs[0]:.1f} to {costs[-1]:.1f}"
+    words = f"{statistics.median(costs):.1f} us a frame over {stages} empty stages (median of {repeat}, {spread})"
+    _give("engine", figures, json_file, lambda _: words)
+
+
+@bench.command()
+@click.option("--weights", default="lean", show_default=True, metavar="W", help="Classifier weights.")
+@click.option("--backend", default="auto", show_default=True, help="As the stage classify takes it.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N.")
+@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="A batch size; repeatable.")
+@repeat_option
+@json_option
+def classifier(
+    weights: str, backend: str, device: str, batches: tuple[int, ...], repeat: int, json_file: str | None
+) -> None:
+    """Crops a second by batch size, against the predecessor's SimpleCNN in eager torch, one crop at a time.
+
+    \b
+    Example:
+      vidclf bench classifier --batch 1 --batch 64
+    """
+    from vidclf.bench.parts import BATCHES
+    from vidclf.bench.parts import classifier as measure
+    from vidclf.bench.report import classifier_table
+
+    found = measure(weights, backend, device, batches or BATCHES, repeat, tell)
+    _give("classifier", found, json_file, classifier_table)
+
+
+@bench.command()
+@setting_options
+def start(clip: Path | None, repeat: int, json_file: str | None, **options: Any) -> None:
+    """Seconds from the command to its end: of --help, and of a run of a single frame, with warm caches.
+
+    \b
+    Example:
+      vidclf bench start in.mp4 -p person --detector-weights yolo11n.pt
+    """
+    from vidclf.bench.parts import starts
+    from vidclf.bench.report import start_table
+
+    with _setting(clip, options) as setting:
+        found = {"setting": setting.describe(), "seconds": starts(setting, repeat, tell)}
+    _give("start", found, json_file, start_table)
+
+
+@bench.command()
+@setting_options
+@click.option("--by", "wanted", multiple=True, type=click.Choice([*SCALES, "size", "objects"]), help="Only these.")
+@click.option("--threads", multiple=True, type=click.IntRange(min=1), default=SCALES["threads"], help="Cores.")
+@click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Frames a pass.")
+@click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Sources.")
+def scaling(
+    clip: Path | None,
+    repeat: int,
+    json_file: str | None,
+    wanted: tuple[str, ...],
+    threads: tuple[int, ...],
+    batch: tuple[int, ...],
+    cameras: tuple[int, ...],
+    **options: Any,
+) -> None:
+    """How speed follows threads, batch, cameras, picture size and objects a frame.
+
+    \b
+    Examples:
+      vidclf bench scaling in.mp4 --frames 200 --json scaling.json
+      vidclf bench scaling in.mp4 --by cameras --cameras 1 --cameras 32 --device cuda
+    """
+    from vidclf.bench import scaling as by
+    from vidclf.bench.report import scaling_table
+
+    with _setting(clip, options) as setting:
+        curves: dict[str, Callable[[], dict[str, Any]]] = {
+            "threads": lambda: by.by_threads(setting, threads, tell),
+            "batch": lambda: by.by_batch(setting, batch, repeat, tell),
+            "cameras": lambda: by.by_cameras(setting, cameras, repeat, tell),
+            "size": lambda: by.by_size(setting, SCALES_SIZES, repeat, tell),
+            "objects": lambda: by.by_objects(setting, SCALES_OBJECTS, repeat, tell),
+        }
+        found = {"setting": setting.describe(), "curves": [curves[name]() for name in wanted or curves]}
+    _give("scaling", found, json_file, scaling_table)
+
+
+def tell(line: str) -> None:
+    """Progress, on stderr."""
+    click.echo(line, err=True)
+
+
+@contextmanager
+def _setting(clip: Path | None, options: dict[str, Any]) -> Iterator[Setting]:
+    """The setting that the options describe, and a folder for what is written, which is removed at the end."""
+    from vidclf.bench.setting import Setting
+
+    clip = clip or shipped("samples") / "wardrobe.mp4"
+    if not clip.is_file():
+        raise UsageError(f"no such file: {clip}")
+    with tempfile.TemporaryDirectory(prefix="vidclf-bench-", ignore_cleanup_errors=True) as folder:
+        yield Setting(clip, folder=Path(folder), **options)
+
+
+def _give(kind: str, found: dict[str, Any], json_file: str | None, words: Callable[[dict[str, Any]], str]) -> None:
+    """Say it on stdout, and write it down together with the machine it was measured on."""
+    from vidclf.bench.machine import describe
+
     if json_file:
-        write_json(figures | {"median_us_per_frame": round(median, 2)}, json_file)
+        write_json({"kind": kind, "machine": describe()} | found, json_file)
     if json_file != "-":
-        spread = f"{costs[0]:.1f} to {costs[-1]:.1f}"
-        click.echo(f"{median:.1f} us a frame over {stages} empty stages (median of {repeat}, {spread})")
-
-
-def engine_cost(frames: int, stages: int) -> float:
-    """Microseconds a frame that a pipeline of one source and `stages` empty stages takes."""
-    source, image = Source("bench", (8, 8), time_base=Fraction(1, 25)), np.zeros((8, 8, 3), np.uint8)
-
-    def produce(_: object) -> Iterator[Frame]:
-        return (Frame(source, index, index, image) for index in range(frames))
-
-    def pass_on(received: Iterable[Frame]) -> Iterator[Frame]:
-        yield from received
-
-    began = perf_counter()
-    Pipeline([produce, *[pass_on] * stages]).run()
-    return (perf_counter() - began) / frames * 1e6
+        click.echo(words(found))

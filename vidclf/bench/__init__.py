@@ -1,0 +1,1 @@
+"""Measures vidclf against the loops that it replaces; `vidclf bench` is its command line."""

@@ -1,0 +1,73 @@
+"""One contender in a process of its own, as only that shows how much memory it needs, and what fewer cores do to it.
+
+`python -m vidclf.bench.alone JSON` is how `measure_alone` starts it; it answers with JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vidclf.bench.measure import Cost, cost_of
+from vidclf.bench.setting import Setting
+from vidclf.errors import VidclfError
+from vidclf.pipeline import peak_rss
+from vidclf.threads import VARIABLE
+
+PATIENCE = 1800  # seconds
+
+
+def measure_alone(setting: Setting, contender: str, cores: int | None = None) -> dict[str, float]:
+    """Run a contender ("vidclf" or "serial loop") twice in a fresh process, the first time to warm up.
+
+    cores: how many of the machine's it may use (Linux; elsewhere so many threads).
+    Returns fps, cpu_ms a frame and peak_rss_mb. Raises VidclfError with what it said last if it fails.
+    """
+    task = {"setting": asdict(setting), "contender": contender, "cores": cores}
+    environment = os.environ | ({VARIABLE: str(cores), "OMP_NUM_THREADS": str(cores)} if cores else {})
+    command = [sys.executable, "-m", "vidclf.bench.alone", json.dumps(task, default=str)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise VidclfError(f"{contender} failed on its own: {last}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _run(task: dict[str, Any]) -> dict[str, float]:
+    if task["cores"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["cores"]])
+    paths = {name: Path(task["setting"][name]) for name in ("clip", "folder")}
+    setting = Setting(**{**task["setting"], **paths, "settings": tuple(task["setting"]["settings"])})
+    contender = _ours if task["contender"] == "vidclf" else _loop
+    cost = contender(setting)
+    return {
+        "fps": cost.speed,
+        "cpu_ms": 1000 * cost.cpu / max(1, cost.count),
+        "peak_rss_mb": round(peak_rss() / 2**20, 1),
+    }
+
+
+def _ours(setting: Setting) -> Cost:
+    from vidclf.bench.ours import Ours
+
+    ours = Ours(setting)
+    ours.run()
+    return cost_of(lambda: len(ours.run()[0]))
+
+
+def _loop(setting: Setting) -> Cost:
+    from vidclf.bench.loops import Person, ReferencePicture
+
+    loop = (Person if any(item.name == "yolo" for item in setting.items()) else ReferencePicture)(setting)
+    loop.run()
+    return cost_of(lambda: len(loop.run()))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_run(json.loads(sys.argv[1]))))

@@ -1,0 +1,91 @@
+"""The comparison: stages alone, the pipeline, and the loops it replaces, by turns in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from vidclf.bench.agree import Seen, agreement
+from vidclf.bench.measure import Cost, by_turns, cores, ratio, spread, summary
+from vidclf.bench.others import OTHERS
+from vidclf.bench.ours import Ours
+from vidclf.bench.setting import Setting
+
+Tell = Callable[[str], None]
+PIPELINE, SERIAL, CODECS = "vidclf", "serial loop", "decode and encode"
+
+
+def compare(setting: Setting, repeat: int, tell: Tell) -> dict[str, Any]:
+    """Measure everything `repeat` times; plain values, ready for JSON.
+
+    Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, and, with
+    a detector that both sides share, agreement.
+    """
+    ours = Ours(setting)
+    is_person = "yolo" in ours.names
+    latest: dict[str, Any] = {}
+    loops = _person_loops(setting, tell) if is_person else _motion_loops(setting)
+
+    def run_ours() -> int:
+        latest[PIPELINE], latest["stats"] = ours.run()
+        return len(latest[PIPELINE])
+
+    def run_loop(name: str, loop: Callable[[], list[Seen]]) -> int:
+        latest[name] = loop()
+        return len(latest[name])
+
+    works: dict[str, Callable[[], int]] = {PIPELINE: run_ours, CODECS: ours.run_codecs}
+    works |= {name: partial(run_loop, name, loop) for name, loop in loops.items()}
+    tell("warming up: every contender once, which loads its models")
+    for work in works.values():
+        work()
+    costs = by_turns(works, repeat, tell)
+    sweeps = [ours.sweep() for _ in range(repeat)]
+    stages = {name: [sweep[name] for sweep in sweeps] for name in ours.names}
+    found = {
+        "setting": setting.describe(),
+        "frames": len(latest[PIPELINE]),
+        "objects_per_frame": round(sum(map(len, latest[PIPELINE])) / max(1, len(latest[PIPELINE])), 2),
+        "stages": {name: summary(each) for name, each in stages.items()},
+        "contenders": {name: summary(each) for name, each in costs.items()},
+        "ratios": {name: ratio(costs[PIPELINE], each) for name, each in costs.items() if name != PIPELINE},
+        "efficiency": efficiency(costs[PIPELINE], stages),
+        "bottleneck": latest["stats"]["bottleneck"],
+        "skipped": [name for name, package in OTHERS.items() if is_person and find_spec(package) is None],
+    }
+    if is_person:
+        found["agreement"] = {name: agreement(latest[PIPELINE], latest[name]) for name in loops}
+    return found
+
+
+def _person_loops(setting: Setting, tell: Tell) -> dict[str, Callable[[], list[Seen]]]:
+    from vidclf.bench.loops import Person
+    from vidclf.bench.others import others
+
+    person = Person(setting)
+    for name, package in OTHERS.items():
+        if find_spec(package) is None:
+            tell(f"{name} is left out: {package} is not installed")
+    return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **others(setting, person)}
+
+
+def _motion_loops(setting: Setting) -> dict[str, Callable[[], list[Seen]]]:
+    from vidclf.bench.loops import ReferencePicture
+
+    return {SERIAL: ReferencePicture(setting).run}
+
+
+def efficiency(pipeline: list[Cost], stages: dict[str, list[Cost]]) -> dict[str, Any]:
+    """The pipeline's wall time over the least it could be: the slowest stage alone, or all CPU work over all cores."""
+    slowest, alone = max(
+        ((name, spread([cost.wall / cost.count for cost in costs])["median"]) for name, costs in stages.items()),
+        key=lambda pair: pair[1],
+    )
+    bounds = [max(alone * cost.count, cost.cpu / cores()) for cost in pipeline]
+    return {
+        "slowest_stage": slowest,
+        "slowest_stage_ms": 1000 * alone,
+        "wall_over_bound": spread([cost.wall / bound for cost, bound in zip(pipeline, bounds, strict=True)]),
+    }

@@ -1,0 +1,68 @@
+"""What a piece of work costs, and how to compare several fairly: by turns, in one process, with the spread told."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter, process_time
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run took: seconds on the wall, seconds of all cores together, and for how many frames (or crops)."""
+
+    wall: float
+    cpu: float
+    count: int
+
+    @property
+    def speed(self) -> float:
+        """Frames (or crops) a second."""
+        return self.count / self.wall if self.wall else 0.0
+
+
+def cost_of(work: Callable[[], int]) -> Cost:
+    """Run `work`, which says how many frames it did, once."""
+    gc.collect()  # another's rubbish is not this one's cost
+    wall, cpu = perf_counter(), process_time()
+    count = work()
+    return Cost(perf_counter() - wall, process_time() - cpu, count)
+
+
+def by_turns(works: Mapping[str, Callable[[], int]], repeat: int, tell: Callable[[str], None]) -> dict[str, list[Cost]]:
+    """Run each work `repeat` times, in rounds: a machine that slows down meanwhile slows all of them."""
+    costs: dict[str, list[Cost]] = {name: [] for name in works}
+    for n in range(repeat):
+        for name, work in works.items():
+            costs[name].append(cost := cost_of(work))
+            tell(f"round {n + 1} of {repeat}: {name}: {cost.speed:.1f}/s")
+    return costs
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def summary(costs: Sequence[Cost]) -> dict[str, Any]:
+    """Speed and CPU time as JSON holds them."""
+    return {
+        "count": costs[0].count,
+        "wall_s": spread([cost.wall for cost in costs]),
+        "fps": spread([cost.speed for cost in costs]),
+        "cpu_ms": spread([1000 * cost.cpu / max(1, cost.count) for cost in costs]),  # a frame, of all cores together
+    }
+
+
+def ratio(ours: Sequence[Cost], theirs: Sequence[Cost]) -> dict[str, float]:
+    """How many times as fast `ours` is: of the runs that followed each other, round by round."""
+    return spread([a.speed / b.speed for a, b in zip(ours, theirs, strict=True)])
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,62 @@
+"""vidclf itself as a contender: each of its stages alone, all of them as a pipeline, and decode and encode alone."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from vidclf.bench.agree import Seen
+from vidclf.bench.measure import Cost, cost_of
+from vidclf.bench.setting import FRAME_BYTES, Setting
+from vidclf.channel import Channel
+from vidclf.frame import Frame
+from vidclf.pipeline import Pipeline
+
+
+class Ours:
+    """One setting's pipeline, made once: its models are loaded in the first run, the warm-up."""
+
+    def __init__(self, setting: Setting):
+        self._setting = setting
+        items = setting.items()
+        self.stages = [item.create() for item in items]
+        self.names = [item.name for item in items]
+
+    def run(self) -> tuple[list[Seen], dict[str, Any]]:
+        """The whole clip once: what was seen on every frame, and the pipeline's books."""
+        seen: list[Seen] = []
+        stats = Pipeline(self.stages).run(lambda frame: seen.append([(d.box, d.label) for d in frame.detections]))
+        return seen, stats
+
+    def run_codecs(self) -> int:
+        """Decode and encode alone, as a pipeline: nothing that does more can be faster. Returns the frames."""
+        ends = [stage for name, stage in zip(self.names, self.stages, strict=True) if name in ("capture", "write")]
+        return int(Pipeline(ends).run()["ledger"]["finished"])
+
+    def sweep(self) -> dict[str, Cost]:
+        """Each stage alone, one after the other, with all cores to itself, over as many frames as memory allows."""
+        capture, *rest = self.stages
+        costs: dict[str, Cost] = {}
+        frames: list[Frame] = []
+        costs[self.names[0]] = cost_of(partial(_decode, capture, frames, self._limit()))
+        for name, stage in zip(self.names[1:], rest, strict=True):
+            costs[name] = cost_of(partial(_work, stage, frames))
+        return costs
+
+    def _limit(self) -> int:
+        width, height = self._setting.size()
+        return max(8, min(self._setting.frames or 1 << 62, FRAME_BYTES // (width * height * 3)))
+
+
+def _decode(capture: Any, frames: list[Frame], limit: int) -> int:
+    """Decode up to `limit` frames into the list."""
+    with closing(iter(capture(Channel.of(())))) as stream:
+        frames += islice(stream, limit)
+    return len(frames)
+
+
+def _work(stage: Any, frames: list[Frame]) -> int:
+    """Give a stage all the frames; how many came out."""
+    return sum(1 for _ in stage(Channel.of(frames)))

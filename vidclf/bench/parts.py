@@ -1,0 +1,92 @@
+"""Parts by themselves: the classifier by batch size, and how long a program takes to show its first frame."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from vidclf.bench.measure import by_turns, ratio, spread, summary
+from vidclf.bench.setting import Setting
+from vidclf.errors import VidclfError
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+REFERENCE = "simple-cnn in eager torch, batch 1"
+SECONDS = 0.5  # that each batch size is measured for, in every round
+
+
+def classifier(
+    weights: str, backend: str, device: str, batches: tuple[int, ...], repeat: int, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Crops a second by batch size, and how many times as fast as the predecessor's network, crop by crop."""
+    from vidclf.models.predictor import Predictor
+
+    model = Predictor(weights, backend, device)
+    policy = model.preprocess
+    random = np.random.default_rng(0)
+    shape = (policy.size, policy.size, *((3,) if policy.channels == 3 else ()))
+    crops = list(random.integers(0, 256, (max(batches), *shape), np.uint8))
+    works = {str(batch): partial(_for_a_while, partial(model, crops[:batch]), batch) for batch in batches}
+    works[REFERENCE] = partial(_for_a_while, _simple_cnn(), 1)
+    for work in works.values():
+        work()  # warm up
+    costs = by_turns(works, repeat, tell)
+    largest = str(max(batches))
+    return {
+        "classifier": Path(weights).name,
+        "runs_on": model.name,
+        "crops_per_second": {name: summary(each)["fps"] for name, each in costs.items()},
+        "ratio": {f"batch {largest} to {REFERENCE}": ratio(costs[largest], costs[REFERENCE])},
+    }
+
+
+def _for_a_while(work: Callable[[], object], count: int) -> int:
+    """Repeat a work that does `count` crops; how many it did."""
+    done, until = 0, perf_counter() + SECONDS
+    while perf_counter() < until:
+        work()
+        done += count
+    return done
+
+
+def _simple_cnn() -> Callable[[], object]:
+    """A forward pass of one crop through SimpleCNN: eager torch, eval mode, no gradients."""
+    import torch
+
+    from vidclf.models import create
+
+    network = create("simple-cnn").eval()
+    crop = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+
+    def work() -> object:
+        with torch.no_grad():
+            return network(crop)
+
+    return work
+
+
+def starts(setting: Setting, repeat: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Seconds from the command to its end: of --help, and of a run of one frame, its annotated picture on disk."""
+    program = [sys.executable, "-m", "vidclf"]
+    run = [*program, "run", str(setting.clip), "--max-frames", "1", "--quiet", "--force"]
+    run += ["-o", str(setting.folder / "first.mp4"), "-p", setting.pipeline, "--weights", setting.weights]
+    run += ["--detector-weights", setting.detector_weights] if setting.detector_weights else []
+    for assignment in setting.settings:
+        run += ["--set", assignment]
+    times: dict[str, list[float]] = {"vidclf --help": [], f"first frame of {setting.pipeline}": []}
+    for n in range(repeat + 1):
+        for name, command in zip(times, ([*program, "--help"], run), strict=True):
+            began = perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise VidclfError(f"{name} failed: {done.stderr.strip()}")
+            if n:  # the first fills the caches: of files, of compiled modules, of converted networks
+                times[name].append(perf_counter() - began)
+                tell(f"{name}: {times[name][-1]:.2f} s")
+    return {name: spread(each) for name, each in times.items()}
