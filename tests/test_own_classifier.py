@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vidclf.cli.evaluate import evaluate
 from vidclf.cli.run import run
-from vidclf.cli.train import evaluate, train
+from vidclf.cli.train import train
 
 FRAMES = 120
 
