@@ -12,7 +12,7 @@ import pytest
 from tests.frames import make_source
 from vidclf.channel import Channel
 from vidclf.frame import Detection, Frame, Source
-from vidclf.stages import Annotate, Classify, Crop, Motion, Publish, Record, SaveCrops, Track, Write
+from vidclf.stages import Annotate, Classify, Crop, Gate, Interpolate, Motion, Publish, Record, SaveCrops, Smooth, Track, Write
 
 Make = Callable[[Path], Any]
 STAGES: dict[str, Make] = {
@@ -20,6 +20,9 @@ STAGES: dict[str, Make] = {
     "motion knn": lambda folder: Motion("knn", min_area=0.01),
     "motion reference": lambda folder: Motion("reference", min_area=0.01),
     "track": lambda folder: Track(),
+    "gate": lambda folder: Gate("auto", still=True),
+    "interpolate": lambda folder: Interpolate(),
+    "smooth": lambda folder: Smooth(),
     "crop": lambda folder: Crop(),
     "classify": lambda folder: Classify(device="cpu"),
     "save-crops": lambda folder: SaveCrops(str(folder / "crops"), full=True),

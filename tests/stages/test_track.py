@@ -56,7 +56,7 @@ def test_frames_without_detections_pass() -> None:
     assert [frame.index for frame in Track()(make_frames(3))] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("option", [{"lost": -1.0}, {"confidence": 1.5}, {"overlap": -0.1}, {"frames": 0}])
+@pytest.mark.parametrize("option", [{"lost": -1.0}, {"confidence": 1.5}, {"overlap": -1.1}, {"frames": 0}])
 def test_options_are_checked(option: dict) -> None:
     with pytest.raises(UsageError):
         Track(**option)

@@ -11,22 +11,28 @@ if TYPE_CHECKING:
     from vidclf.stages.classify import Classify
     from vidclf.stages.crop import Crop
     from vidclf.stages.display import Display
+    from vidclf.stages.gate import Gate
+    from vidclf.stages.interpolate import Interpolate
     from vidclf.stages.motion import Motion
     from vidclf.stages.publish import Publish
     from vidclf.stages.record import Record
     from vidclf.stages.serve import Serve
     from vidclf.stages.save_crops import SaveCrops
+    from vidclf.stages.smooth import Smooth
     from vidclf.stages.track import Track
     from vidclf.stages.write import Write
     from vidclf.stages.yolo import Yolo
 
 STAGES = {
     "capture": "vidclf.stages.capture:Capture",
+    "gate": "vidclf.stages.gate:Gate",
     "motion": "vidclf.stages.motion:Motion",
     "yolo": "vidclf.stages.yolo:Yolo",
     "track": "vidclf.stages.track:Track",
+    "interpolate": "vidclf.stages.interpolate:Interpolate",
     "crop": "vidclf.stages.crop:Crop",
     "classify": "vidclf.stages.classify:Classify",
+    "smooth": "vidclf.stages.smooth:Smooth",
     "save-crops": "vidclf.stages.save_crops:SaveCrops",
     "annotate": "vidclf.stages.annotate:Annotate",
     "write": "vidclf.stages.write:Write",
@@ -45,11 +51,14 @@ __all__ = [
     "Classify",
     "Crop",
     "Display",
+    "Gate",
+    "Interpolate",
     "Motion",
     "Publish",
     "Record",
     "Serve",
     "SaveCrops",
+    "Smooth",
     "Track",
     "Write",
     "Yolo",

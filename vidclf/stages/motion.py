@@ -82,6 +82,9 @@ class Motion:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         scenes: dict[Source, tuple[int, Scene]] = {}
         for frame in frames:
+            if frame.skip:
+                yield frame
+                continue
             image, lesson = self._shrink(frame.image), self._lessons
             learned, scene = scenes.get(frame.source, (lesson, None))
             found = self._find(scene, image) if scene and scene.shape == image.shape and learned == lesson else None

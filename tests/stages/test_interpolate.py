@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.frames import make_frames, make_source
+from vidclf.frame import Detection, Frame, Skip, Source
+from vidclf.stages import Gate, Interpolate, Track
+
+
+def marked(marks: str, source: Source | None = None) -> list[Frame]:
+    """Frames as `gate` marks them: s searched, b between, r still (at rest)."""
+    skips: dict[str, Skip] = {"s": "", "b": "between", "r": "still"}
+    frames = list(make_frames(len(marks), source or make_source(size=(640, 480))))
+    for frame, mark in zip(frames, marks, strict=True):
+        frame.skip = skips[mark]
+    return frames
+
+
+def seen(frame: Frame, *objects: tuple[int | None, int]) -> None:
+    """Objects, each by its track and the left edge of its box."""
+    frame.detections = [Detection((x, 100, x + 20, 140), 0.8, "person", track=track) for track, x in objects]
+
+
+def lefts(frames: list[Frame], track: int | None) -> list[int | None]:
+    boxes = [[d.box[0] for d in frame.detections if d.track == track] for frame in frames]
+    return [found[0] if found else None for found in boxes]
+
+
+def test_between_two_sights_an_object_moves_in_a_straight_line() -> None:
+    frames = marked("sbbbs")
+    seen(frames[0], (7, 100))
+    seen(frames[4], (7, 140))
+    done = list(Interpolate()(frames))
+    assert [frame.index for frame in done] == [0, 1, 2, 3, 4]
+    assert lefts(done, 7) == [100, 110, 120, 130, 140]
+    assert {(d.kind, d.score, d.box[2] - d.box[0]) for frame in done for d in frame.detections} == {("person", 0.8, 20)}
+
+
+def test_it_goes_by_the_time_of_the_frames_not_by_their_number() -> None:
+    frames = marked("sbs")
+    frames[1].pts, frames[2].pts = 1, 10
+    seen(frames[0], (7, 100))
+    seen(frames[2], (7, 200))
+    assert lefts(list(Interpolate()(frames)), 7) == [100, 110, 200]
+
+
+def test_an_object_seen_at_one_end_only_fills_half_the_gap() -> None:
+    frames = marked("sbbbbs")
+    seen(frames[0], (1, 100), (None, 300))
+    seen(frames[5], (2, 200))
+    done = list(Interpolate()(frames))
+    assert lefts(done, 1) == [100, 100, 100, None, None, None]
+    assert lefts(done, None) == [300, 300, 300, None, None, None]
+    assert lefts(done, 2) == [None, None, None, 200, 200, 200]
+
+
+def test_a_still_frame_gets_the_last_detections_at_once() -> None:
+    frames = marked("srbrs")
+    seen(frames[0], (7, 100))
+    given = []
+    stream = Interpolate()(iter(frames))
+    for _ in range(2):
+        given.append(next(stream))
+    assert lefts(given, 7) == [100, 100]
+    assert lefts(list(stream), 7) == [100, 100, None]
+    assert frames[1].detections[0] is not frames[0].detections[0]
+
+
+def test_what_the_end_leaves_open_keeps_what_is_known() -> None:
+    frames = marked("sbb")
+    seen(frames[0], (7, 100))
+    assert lefts(list(Interpolate()(frames)), 7) == [100, 100, 100]
+
+
+def test_sources_do_not_mix() -> None:
+    one, two = (marked("sbs", make_source(name, (640, 480))) for name in "ab")
+    for frames, x in ((one, 100), (two, 300)):
+        seen(frames[0], (1, x))
+        seen(frames[2], (1, x + 20))
+    done = list(Interpolate()(frame for pair in zip(one, two, strict=True) for frame in pair))
+    assert lefts([frame for frame in done if frame.source is one[0].source], 1) == [100, 110, 120]
+    assert lefts([frame for frame in done if frame.source is two[0].source], 1) == [300, 310, 320]
+
+
+@pytest.mark.parametrize("every", [1, 3, 5])
+def test_a_walker_is_found_on_every_frame_though_few_are_searched(every: int) -> None:
+    """The stages together, with a detector that knows the truth and looks only where it has to."""
+    looks = []
+
+    def detector(frames: object) -> object:
+        for frame in frames:  # type: ignore[attr-defined]
+            if not frame.skip:
+                looks.append(frame.index)
+                x = 20 + 6 * frame.index
+                frame.detections = [Detection((x, 100, x + 40, 200), 0.9, "person")]
+            yield frame
+
+    frames = make_frames(61, make_source(size=(640, 480)))
+    done = list(Interpolate()(Track()(detector(Gate(every=every)(frames)))))  # type: ignore[arg-type]
+    assert looks == list(range(0, 61, every))
+    boxes = np.array([frame.detections[0].box for frame in done])
+    late = slice(every, None)  # from the second sight on there is a track
+    assert np.abs(boxes[late, 0] - (20 + 6 * np.arange(61))[late]).max() <= 1
+    assert {d.track for frame in done[2 * every :] for d in frame.detections} == {0}

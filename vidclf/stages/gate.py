@@ -1,0 +1,105 @@
+"""Gate: decides which frames the detector looks at, by how much the picture has changed since it last did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from vidclf.errors import UsageError
+from vidclf.frame import Frame, Skip, Source
+
+WIDTH = 160  # pixels of the longer side of the small grey pictures that are compared
+DIFFERENT = 12  # grey levels; coding noise, averaged over a pixel of the small picture, stays below
+QUIET = 0.0002  # share of pixels that may differ where nothing moves
+CUT = 0.6  # share of pixels that differ after a cut, or when the light goes on
+SETTLED = 0.47  # see Watch; measured on PETS09-S2L1, see `every`
+LONGEST = 0.5  # seconds without a search, for objects that come too slowly to be noticed otherwise
+REFRESH = 1.0  # seconds that a still scene is taken for known: a detector that missed something gets another chance
+
+
+class Gate:
+    """Spare the detector frames (`frame.skip`) that `interpolate`, behind `track`, can fill in; stands before it.
+
+    every: search every so many-th frame; `auto` follows the picture: it searches when the moving objects have come
+    about their own width since the last time, after half a second at the latest, and at a cut.
+    still: search no frame that shows nothing new, for up to a second.
+    """
+
+    def __init__(self, every: int | Literal["auto"] = "auto", still: bool = False):
+        if every != "auto" and not 1 <= every <= 1000:
+            raise UsageError(f"every must be 1 to 1000 frames, or auto, got {every}")
+        self.every, self.still = every, still
+        self.counts = {"searched": 0, "between": 0, "still": 0}
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        self.counts |= dict.fromkeys(self.counts, 0)
+        watches: dict[Source, Watch] = {}
+        for frame in frames:
+            picture = small(frame.image)
+            watch = watches.get(frame.source)
+            if watch is None or watch.latest.shape != picture.shape:
+                watches[frame.source] = Watch(picture, frame.time)
+            else:
+                watch.step(picture)
+                frame.skip = self._decide(watch, frame.time)
+                if not frame.skip:
+                    watch.search(frame.time)
+            self.counts[frame.skip or "searched"] += 1
+            yield frame
+
+    def _decide(self, watch: Watch, time: float) -> Skip:
+        if watch.change > CUT:
+            return ""
+        if self.still and watch.change <= QUIET and time - watch.time < REFRESH:
+            return "still"
+        if self.every != "auto":
+            return "" if watch.steps >= self.every else "between"
+        return "" if watch.has_settled or time - watch.time >= LONGEST else "between"
+
+
+class Watch:
+    """What has happened in the small picture of a source since it was last searched.
+
+    The pixels that differ from the searched picture grow with every step while objects still overlap the places
+    they had then, as fast as those that differ from step to step add up. Once an object has left its old place they
+    grow no more. So their ratio says how far things have come in terms of their own size, whatever their size.
+    """
+
+    def __init__(self, picture: np.ndarray, time: float):
+        self.latest = picture
+        self.search(time)
+
+    def search(self, time: float) -> None:
+        """The latest picture is searched."""
+        self.searched, self.time = self.latest, time
+        self.change = self.path = 0.0  # share of pixels that differ from the searched picture; summed, step by step
+        self.steps = 0
+
+    def step(self, picture: np.ndarray) -> None:
+        """The next picture is here."""
+        self.path += difference(self.latest, picture)
+        self.change = difference(self.searched, picture)
+        self.latest = picture
+        self.steps += 1
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether objects have left the places where they were found."""
+        return self.change < SETTLED * self.path
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    """A small grey copy of a (height, width, 3) picture, from its green channel."""
+    height, width = image.shape[:2]
+    step = max(1, max(height, width) // (3 * WIDTH))  # nine samples a pixel are enough against noise
+    scale = WIDTH / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(np.ascontiguousarray(image[::step, ::step, 1]), size, interpolation=cv2.INTER_AREA)
+
+
+def difference(one: np.ndarray, two: np.ndarray) -> float:
+    """Share of the pixels in which two small pictures differ."""
+    return float(np.count_nonzero(cv2.absdiff(one, two) > DIFFERENT)) / one.size

@@ -1,0 +1,68 @@
+"""Interpolate: gives the frames that the detector was spared the detections that they would have had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from vidclf.frame import Box, Detection, Frame, Source
+
+MOST_HELD = 256  # frames that may wait for the next that was searched, should one get lost on the way
+
+
+@dataclass(slots=True)
+class Gap:
+    """What is known at one end of a gap, and the frames in it."""
+
+    time: float = 0.0
+    known: list[Detection] = field(default_factory=list)  # copies, of the last frame that was searched
+    held: list[Frame] = field(default_factory=list)
+
+
+class Interpolate:
+    """Fill in the frames that `gate` marked, from the frames around them; stands behind `track`.
+
+    Between two frames that were searched, an object seen on both, by its track, has moved in a straight line; its
+    box is somewhere on it, by the frames' times. One seen only before stays where it was until the middle of the
+    gap, one seen only after is where it will be from the middle on. A frame that shows nothing new gets the last
+    detections again. So frames are held back until the next searched one; a live picture is later by so much.
+    """
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        gaps: dict[Source, Gap] = {}
+        for frame in frames:
+            gap = gaps.setdefault(frame.source, Gap(frame.time))
+            if frame.skip == "between" and len(gap.held) < MOST_HELD:
+                gap.held.append(frame)
+                continue
+            if frame.skip:
+                frame.detections += [_at(d, d, 0.0) for d in gap.known]
+            yield from _fill(gap, frame)
+            gap.time, gap.known, gap.held = frame.time, [_at(d, d, 0.0) for d in frame.detections], []
+            yield frame
+        for gap in gaps.values():
+            for frame in gap.held:
+                frame.detections += [_at(d, d, 0.0) for d in gap.known]
+                yield frame
+
+
+def _fill(gap: Gap, after: Frame) -> list[Frame]:
+    """The frames of a gap, filled in from both ends."""
+    later = {d.track: d for d in after.detections if d.track is not None}
+    earlier = {d.track for d in gap.known}
+    appeared = [d for d in after.detections if d.track is None or d.track not in earlier]
+    for frame in gap.held:
+        share = (frame.time - gap.time) / max(after.time - gap.time, 1e-9)
+        frame.detections += [_at(d, later[d.track], share) for d in gap.known if d.track in later]
+        alone = [d for d in gap.known if d.track not in later] if share <= 0.5 else appeared
+        frame.detections += [_at(d, d, 0.0) for d in alone]
+    return gap.held
+
+
+def _at(one: Detection, two: Detection, share: float) -> Detection:
+    """An object between two sights: what the detector and the tracker said, and nothing of what came after them."""
+    x0, y0, x1, y1 = (round(a + (b - a) * share) for a, b in zip(one.box, two.box, strict=True))
+    box: Box = (x0, y0, x1, y1)
+    near = two if share > 0.5 else one
+    mask = near.mask if near.mask is not None and near.mask.shape == (y1 - y0, x1 - x0) else None
+    return Detection(box, one.score + (two.score - one.score) * share, near.kind, mask, one.track)
