@@ -78,8 +78,9 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
         _give_or_append(items, "publish", "--publish", url=options.publish)
     if options.serve is not None:
         _give_or_append(items, "serve", "--serve", address=options.serve)
-    if options.token is not None:
-        _give(items, "serve", "--token", token=options.token)
+    for item in items:
+        if item.name == "serve" and options.token is not None:
+            item.options["token"] = options.token
     if options.display:
         _give_or_append(items, "display", "--display")
     items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage

@@ -118,7 +118,7 @@ class Window:
         self._title, self._options = f"vidclf: {source.name}", options
         self._picture = np.zeros((1, 1, 3), np.uint8)
         self._painter: Painter | None = None
-        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._fitted = False
 
     def show(self, frame: Frame) -> None:

@@ -1,0 +1,120 @@
+"""What `serve` says before it serves; the page itself is tested in tests/web."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.frames import Frames, make_frames
+from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.cli.run import run
+from vidclf.errors import UsageError
+from vidclf.pipeline import Pipeline
+from vidclf.stages import Serve
+from vidclf.stages.serve import parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("127.0.0.1:9000", ("127.0.0.1", 9000)),
+        ("localhost", ("localhost", 8000)),
+        ("[::1]:80", ("::1", 80)),
+        ("camera-host.local:0", ("camera-host.local", 0)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, parsed: tuple[str, int]) -> None:
+    assert parse_address(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["", ":80", "host:65536", "host:port", "::1", "http://host:80", "a b:80"])
+def test_anything_else_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r"the address must be HOST:PORT, like 127\.0\.0\.1:8000, got"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8000", "[::]:8000", "192.168.1.2:8000", "camera.example:8000"])
+def test_beyond_this_machine_a_token_is_needed_and_the_error_says_so(address: str) -> None:
+    with pytest.raises(UsageError, match="can be reached from other machines; say who may see the page with --token"):
+        Serve(address)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fps": 0}, "fps must be 0.1 to 120, got 0"),
+        ({"width": 10}, "width must be 64 to 8192 pixels, got 10"),
+        ({"quality": 0}, "quality must be 1 to 100, got 0"),
+        ({"token": ""}, "the token must be visible ASCII"),
+        ({"token": "my secret"}, "the token must be visible ASCII"),
+        ({"address": "no-such-host.invalid:1", "token": "x"}, "no address of this machine"),
+    ],
+)
+def test_wrong_options_are_told_but_never_the_token(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        Serve(**{"address": "127.0.0.1:0", **options})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_runs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"cannot serve on 127.0.0.1:{port}: another program listens there"):
+            Serve(f"127.0.0.1:{port}")
+    Serve(f"127.0.0.1:{port}")
+
+
+def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.stages.serve.find_spec", lambda name: None if name == "uvicorn" else object())
+    with pytest.raises(UsageError, match=r"the web page needs uvicorn: pip install 'vidclf\[web\]'"):
+        Serve("127.0.0.1:0")
+
+
+def test_frames_pass_unchanged_with_or_without_a_pipeline() -> None:
+    frames = list(make_frames(5))
+    pictures = [frame.image.copy() for frame in frames]
+    assert list(Serve("127.0.0.1:0")(frames)) == frames
+    assert all((frame.image == before).all() for frame, before in zip(frames, pictures, strict=True))
+
+
+def test_one_stage_serves_one_run_after_another() -> None:
+    serve = Serve("127.0.0.1:0")
+    for _ in range(2):
+        assert Pipeline([Frames(3), serve]).run()["ledger"]["finished"] == 3
+
+
+def test_the_token_is_in_no_log_and_no_book(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    serve = Serve("127.0.0.1:0", token="correct-horse")
+    stats = Pipeline([Frames(3), serve]).run()
+    assert "correct-horse" not in caplog.text + str(stats) + repr(serve) + serve.url
+
+
+@pytest.mark.parametrize(
+    ("words", "address", "sources"),
+    [
+        (["--serve", "0"], "127.0.0.1:8000", ("0",)),
+        (["--serve", "in.mp4"], "127.0.0.1:8000", ("in.mp4",)),
+        (["--serve", "rtsp://host:554/a"], "127.0.0.1:8000", ("rtsp://host:554/a",)),
+        (["in.mp4", "--serve"], "127.0.0.1:8000", ("in.mp4",)),
+        (["--serve", "--quiet", "in.mp4"], "127.0.0.1:8000", ("in.mp4",)),
+        (["--serve", "0.0.0.0:80", "in.mp4"], "0.0.0.0:80", ("in.mp4",)),
+        (["--serve", "[::1]:80", "in.mp4"], "[::1]:80", ("in.mp4",)),
+        (["--serve=localhost", "in.mp4"], "localhost", ("in.mp4",)),
+    ],
+    ids=" ".join,
+)
+def test_serve_may_stand_alone_on_the_command_line(words: list[str], address: str, sources: tuple[str, ...]) -> None:
+    params = run.make_context("run", words).params
+    assert (params["serve"], params["sources"]) == (address, sources)
+
+
+def test_run_puts_the_page_before_the_window_and_both_behind_the_rest() -> None:
+    options = RunOptions(serve="127.0.0.1:0", token="x", display=True)
+    items = assemble(options, "in.mp4", Path("out.mp4"), Path("out.jsonl"))
+    assert [item.name for item in items][-4:] == ["write", "record", "serve", "display"]
+    assert items[-2].options == {"address": "127.0.0.1:0", "token": "x"}
+    assert not any("token" in item.options for item in assemble(RunOptions(token="x"), "in.mp4", None, None))
