@@ -25,7 +25,7 @@ COMMANDS = {
     "export": ("vidclf.cli.export:export", "Write a classifier for ONNX Runtime, OpenVINO or TorchScript."),
     "import": ("vidclf.cli.import_weights:import_weights", "Take over weights that a predecessor's trainer saved."),
     "bench": ("vidclf.cli.bench:bench", "Measure what vidclf itself costs on this machine."),
-    "models": ("vidclf.cli.models:models", "List the shipped classifiers."),
+    "models": ("vidclf.cli.models:models", "List the networks: what they cost, how good they are."),
     "doctor": ("vidclf.cli.doctor:doctor", "Show what vidclf finds on this machine, and what is wrong with it."),
 }
 

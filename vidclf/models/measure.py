@@ -1,0 +1,42 @@
+"""What a network costs: multiplications counted, and microseconds a crop measured on this machine."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+
+from vidclf.models.classifier import Classifier
+from vidclf.models.zoo import create
+
+
+def sizes(name: str) -> tuple[int, int]:
+    """(parameters, multiply-accumulates a 28x28 grey crop) of a network for ten classes; nothing is computed.
+
+    Counted are convolutions and fully connected layers, as is usual; torch counts two operations a multiplication.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model = create(name).eval()
+        model(torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
+    return model.parameter_count, counter.get_total_flops() // 2
+
+
+@torch.inference_mode()
+def microseconds(model: Classifier, batch: int, device: str = "cpu", seconds: float = 0.2) -> float:
+    """Time a crop in a batch of that size: the median of at least five runs, for about so many seconds.
+
+    float32 in torch, with the threads torch has; the way from host to device and back is in it.
+    """
+    policy = model.preprocess
+    crops = torch.randint(0, 256, (batch, policy.channels, policy.size, policy.size), dtype=torch.uint8)
+    times: list[float] = []
+    model(crops.to(device)).cpu()  # the first run prepares what the others use
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        begin = time.perf_counter()
+        model(crops.to(device)).cpu()
+        times.append(time.perf_counter() - begin)
+    return 1e6 * median(times) / batch
