@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
 from vidclf.errors import UsageError
-from vidclf.frame import Detection, Frame, Source
+from vidclf.frame import Detection, Frame, Source, clip_box
 from vidclf.stages import Track
 
 
@@ -60,3 +65,41 @@ def test_frames_without_detections_pass() -> None:
 def test_options_are_checked(option: dict) -> None:
     with pytest.raises(UsageError):
         Track(**option)
+
+
+def test_a_frame_that_the_detector_was_spared_is_no_loss_of_sight() -> None:
+    frames = walkers(make_source(size=(240, 120), rate=10), 60, step=0)
+    for frame in frames:
+        if frame.index % 6:
+            frame.skip, frame.detections = "between", []
+    numbers = {upper(frame).track for frame in Track(lost=1.0)(frames) if not frame.skip and frame.index}
+    assert len(numbers) == 1
+    assert None not in numbers
+
+
+def pets(shared: Path, every: int) -> list[Frame]:
+    """PETS09-S2L1 as a perfect detector would see it on every so many-th frame; the kind is the true identity."""
+    source = make_source("pets", (480, 360), rate=10)
+    rows = list(csv.DictReader((shared / "people" / "PETS09-S2L1" / "gt_480x360.csv").read_text().splitlines()))
+    frames = [Frame(source, i, i, np.zeros((1, 1, 3), np.uint8)) for i in range(795)]
+    for row in rows:
+        frame = frames[int(row["frame"]) - 1]
+        x, y, w, h = (float(row[name]) for name in "xywh")
+        if box := clip_box(x, y, x + w, y + h, 480, 360):
+            frame.detections.append(Detection(box, 0.9, row["id"]))
+    for frame in frames:
+        if frame.index % every:
+            frame.skip, frame.detections = "between", []
+    return frames
+
+
+@pytest.mark.parametrize(("every", "least"), [(1, 0.9), (4, 0.75)])
+def test_people_on_a_real_clip_keep_their_numbers(shared: Path, every: int, least: float) -> None:
+    """The share of sights whose number is its person's own most frequent one, where no two people share one."""
+    sights = Counter((d.kind, d.track) for f in Track()(pets(shared, every)) for d in f.detections)
+    from scipy.optimize import linear_sum_assignment
+
+    people, tracks = sorted({p for p, _ in sights}), sorted({t for _, t in sights if t is not None})
+    table = np.array([[sights[person, track] for track in tracks] for person in people])
+    kept = table[linear_sum_assignment(table, maximize=True)].sum()
+    assert kept / sights.total() > least

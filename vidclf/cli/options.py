@@ -35,7 +35,7 @@ OPTIONS = [
     click.option("--smooth", is_flag=True, help="Name tracked objects by their average over time."),
     click.option("--detect-every", metavar="N|auto", help="Search so many frames only, and follow objects between."),
     click.option("--gate", is_flag=True, help="Search no frame that shows nothing new."),
-    click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]://... or redis[s]://..."),
+    click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]:// or redis[s]://"),
     click.option("--force", is_flag=True, help="Overwrite existing outputs."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),

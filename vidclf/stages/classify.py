@@ -14,6 +14,7 @@ from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
+from vidclf.stages._names import Names
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
@@ -29,6 +30,7 @@ class Classify:
     batch: crops in one forward pass; also how many waiting frames share it. device: auto, cpu, cuda, cuda:N.
     top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
     backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
+    again: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
     precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them and the weights are a checkpoint.
     Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
     """
@@ -42,6 +44,7 @@ class Classify:
         abstain: float = 0.0,
         backend: Backend = "auto",
         precision: Precision = "auto",
+        again: float = 0.0,
     ):
         from vidclf.models.checkpoint import find, read_header
 
@@ -51,8 +54,11 @@ class Classify:
             raise UsageError(f"top must be at least 1, got {top}")
         if not 0 <= abstain <= 1:
             raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
+        if not 0 <= again <= 86_400:
+            raise UsageError(f"again must be 0 to 86400 seconds, got {again}")
         self.weights, self.batch, self.device = weights, batch, check_device(device)
-        self.top, self.abstain = top, abstain
+        self.top, self.abstain, self.again = top, abstain, again
+        self.counts: dict[str, int] = {}
         self.backend, self.precision = check_backend(backend, find(weights)), check_precision(precision)
         read_header(weights)  # complain about the file now; the network itself is loaded in the stage's thread
         self._model: Predictor | None = None
@@ -68,8 +74,11 @@ class Classify:
 
     def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
         warned = False
+        names = Names(self.again)
+        self.counts = {"looked at": 0, "known": 0} if self.again else {}
         while group := frames.take(self.batch):
-            detections = [d for frame in group for d in frame.detections if d.crop is not None]
+            crops_of = ((frame, d) for frame in group for d in frame.detections if d.crop is not None)
+            detections = [d for frame, d in crops_of if names.wants(frame, d)]
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
@@ -83,6 +92,12 @@ class Classify:
                 for detection, row in zip(chunk, probabilities, strict=False):
                     self._name(detection, row, model.labels)
                     detection.inference = seconds
+            known = names.share()
+            if self.again:
+                self.counts = {
+                    "looked at": self.counts["looked at"] + len(detections),
+                    "known": self.counts["known"] + known,
+                }
             yield from group
 
     def _check(self, chunk: list[Detection], model: Predictor, warned: bool) -> bool:
