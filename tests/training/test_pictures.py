@@ -52,9 +52,10 @@ def test_without_a_test_folder_a_fifth_of_every_class_is_held_out_always_the_sam
 
 def test_a_valid_folder_is_what_validates(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", 10)
-    assert [len(part) for part in data.load_to_learn(tmp_path, COLOUR, 0.25)] == [18, 6]
+    train = load(tmp_path)
+    assert [len(part) for part in data.set_aside(train, 0.25, tmp_path, COLOUR)] == [18, 6]
     write_classes(tmp_path / "valid", 2, first=70)
-    learning, validation = data.load_to_learn(tmp_path, COLOUR, 0.25)
+    learning, validation = data.set_aside(train, 0.25, tmp_path, COLOUR)
     assert len(learning) == 24  # a fifth is the test's: there is no test folder
     assert torch.equal(validation.images, load(tmp_path, "valid").images) and len(validation) == 6
 

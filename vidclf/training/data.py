@@ -86,13 +86,10 @@ def open_pictures(
     )
 
 
-def load_to_learn(
-    folder: Path | None, policy: Preprocess, share: float, verify: bool = True
-) -> tuple[Dataset, Dataset]:
+def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
     """(what to learn from, what to validate with): FOLDER/valid where there is one, else `share` of every class."""
-    train = load(folder, "train", policy, verify)
     if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):
-        return train, load(folder, "valid", policy, verify)
+        return train, load(folder, "valid", policy)
     return split(train, share)
 
 

@@ -52,7 +52,8 @@ def train(
     progress = progress or Progress()
     everything = data.load(data_folder, "train", config.policy, verify)
     test = data.load(data_folder, "test", config.policy, verify).to(device)
-    learning, validation = (part.to(device) for part in data.split(everything, config.validation))
+    parts = data.set_aside(everything, config.validation, data_folder, config.policy)
+    learning, validation = (part.to(device) for part in parts)
     labels, classes = everything.labels, len(everything.labels)
     batch = min(config.batch, len(learning))
     steps = len(learning) // batch
