@@ -37,13 +37,15 @@ def test_the_test_has_its_figures_and_its_confusion_matrix(tmp_path: Path) -> No
     assert counts.tolist() == [[1, 1], [0, 2]]
     for _ in range(2):  # a finished run that is resumed tests again
         board = Board(tmp_path, epoch=3)
+        board.confusion("valid", counts, ["cat", "dog"], epoch=3)
         board.test({"top1": 75.0, "top5": 100.0, "ece": 1.0}, counts, ["cat", "dog"], epoch=3)
         board.close()
     assert curve(tmp_path, "test", "top1") == [(3, 75.0)]
     assert read(tmp_path, "test").Tags()["scalars"] == ["top1", "top5"]
-    (picture,) = read(tmp_path, "test").Images("confusion matrix")
-    assert picture.step == 3
-    assert picture.encoded_image_string.startswith(b"\x89PNG")
+    for part in ("valid", "test"):
+        (picture,) = read(tmp_path, part).Images("confusion matrix")
+        assert picture.step == 3
+        assert picture.encoded_image_string.startswith(b"\x89PNG")
 
 
 def test_a_resumed_run_has_no_step_twice(tmp_path: Path) -> None:

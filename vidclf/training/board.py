@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MISSING = "TensorBoard is not installed, so metrics.jsonl alone tells how it goes (pip install 'vidclf[tensorboard]')"
 PARTS = ("train", "valid", "test")
+CONFUSION = "confusion matrix"
 
 
 class Board:
@@ -52,9 +53,9 @@ class Board:
         self._flush()
 
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
-        """The confusion matrix of a part, see `report.confusion`, as a figure."""
+        """The confusion matrix of a part at the end of a run, see `report.confusion`, as a figure."""
         if self._writers:
-            self._writers[part].add_figure("confusion matrix", confusion_figure(counts, labels), epoch)
+            self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
             self._flush()
 
     def test(self, metrics: Mapping[str, Any], counts: Tensor, labels: Sequence[str], epoch: int) -> None:
@@ -85,8 +86,9 @@ def _events(files: Sequence[Path], last: int) -> list[Any]:
     found = {}
     for file in files:
         for event in LegacyEventFileLoader(str(file)).Load():
-            if 0 < event.step <= last:
-                found[event.step, *(value.tag for value in event.summary.value)] = event
+            tags = [value.tag for value in event.summary.value]
+            if 0 < event.step <= last and CONFUSION not in tags:  # which comes at the end, and then again
+                found[event.step, *tags] = event
     return list(found.values())
 
 

@@ -42,7 +42,7 @@ class Run:
     def start(self) -> State:
         """Note what the run is asked for; what an earlier run left there must not be taken for this one's."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.last, self.best, self.folder / "metrics.jsonl"):
+        for path in (self.last, self.best, self.folder / "metrics.jsonl", self.folder / "report.html"):
             path.unlink(missing_ok=True)
         self._write("config.json", json.dumps({"settings": self.settings, "data": self.digest}, indent=2) + "\n")
         return State()
