@@ -86,6 +86,9 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage
     for assignment in options.settings:
         override(items, assignment)
+    abstain = [item.options["abstain"] for item in items if item.name == "classify" and "abstain" in item.options]
+    for item in (item for item in items if item.name == "smooth" and abstain):
+        item.options.setdefault("abstain", abstain[-1])  # or smooth would name what classify would not
     return [item for item in items if item.name not in ("write", "record") or "path" in item.options]
 
 
