@@ -9,7 +9,7 @@ from time import perf_counter
 
 from vidclf.frame import Frame, Source
 
-QUEUE_BYTES = 32 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
+QUEUE_BYTES = 24 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
 PATIENCE = 0.03  # seconds: frames that the network delivers in a bunch may wait for each other so long
 LATER_PATIENCE = 0.15  # and frames on which work has been done already
 
