@@ -71,10 +71,15 @@ class Program:
 class Mosquitto(Program):
     """Eclipse Mosquitto, and a subscriber to all of its topics that comes back whenever it does."""
 
-    def __init__(self, folder: Path, password: str | None = None):
+    def __init__(self, folder: Path, password: str | None = None, certificate: Path | None = None):
+        """certificate: a PEM file with a key; `tls_port` then wants TLS."""
         super().__init__("mosquitto", folder)
         mqtt = pytest.importorskip("paho.mqtt.client")
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {'false' if password else 'true'}"]
+        if certificate:
+            self.tls_port = free_port()
+            lines += [f"listener {self.tls_port} 127.0.0.1", f"certfile {certificate}", f"keyfile {certificate}"]
+            lines += [f"user {os.environ.get('USER', 'root')}"]
         if password:
             passwords = folder / "passwords"
             subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "user", password], check=True)

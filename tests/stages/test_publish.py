@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,35 @@ def test_credentials_are_used(tmp_path: Path) -> None:
         assert refused.counts["waiting"] == 3
         stage = Publish(f"mqtt://user:p%40ss%3Aw%2Frd@127.0.0.1:{broker.port}", spool=spool)
         list(stage(iter([])))
+        wait_for(lambda: len(broker.events()) == 3)
+    finally:
+        broker.end()
+
+
+def test_tls_wants_a_certificate_that_is_trusted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("needs the program openssl")
+    certificate = tmp_path / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += [
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(certificate),
+        "-out",
+        str(tmp_path / "ca.pem"),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    certificate.write_text(certificate.read_text() + (tmp_path / "ca.pem").read_text())
+    broker = Mosquitto(tmp_path, certificate=certificate)
+    broker.start()
+    try:
+        url, spool = f"mqtts://localhost:{broker.tls_port}", str(tmp_path / "events.sqlite")
+        with caplog.at_level(logging.WARNING, "vidclf"):
+            list(Publish(url, spool=spool, linger=2.0)(sights(3)))
+        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+        assert broker.events() == []
+        list(Publish(url, spool=spool, linger=20.0, ca=str(tmp_path / "ca.pem"))(iter([])))
         wait_for(lambda: len(broker.events()) == 3)
     finally:
         broker.end()
