@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 
@@ -26,13 +27,11 @@ def start(*arguments: str, pipeline: str = "slow.yaml") -> subprocess.Popen[str]
 
 def rows(columns: str, out: str = "out") -> dict[str, tuple[object, ...]]:
     """Columns of the manifest, by clip."""
-    database = sqlite3.connect(f"file:{out}/manifest.sqlite?mode=ro", uri=True)
     try:
-        return {row[0]: row[1:] for row in database.execute(f"SELECT path, {columns} FROM clips ORDER BY path")}
+        with closing(sqlite3.connect(f"file:{out}/manifest.sqlite?mode=ro", uri=True)) as database:
+            return {row[0]: row[1:] for row in database.execute(f"SELECT path, {columns} FROM clips ORDER BY path")}
     except sqlite3.OperationalError:  # not made yet
         return {}
-    finally:
-        database.close()
 
 
 def files(out: str = "out") -> set[str]:

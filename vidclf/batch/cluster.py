@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -128,13 +130,14 @@ class RayWorkers:
         actor, job = self._busy.pop(reference)
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:  # the actor died at each of Ray's attempts
+        except self._ray.exceptions.RayError as error:
+            # Lost at each of Ray's attempts, which pass quickly while it has not noticed yet that a node is gone. The
+            # next one has another actor.
             self._actors.remove(actor)
             with suppress(Exception):
                 self._ray.kill(actor)
             said = str(error).strip().splitlines()
-            reason = f"its Ray worker was lost at every attempt: {type(error).__name__}: {said[0] if said else ''}"
-            return Outcome(job.path, "bad", " ".join(reason.split()))
+            return Outcome(job.path, "passing", f"its Ray worker was lost: {said[0] if said else type(error).__name__}")
 
     def _release(self) -> None:
         """Give back what idle actors hold: one that lost its node may be waiting for just that."""
@@ -165,6 +168,8 @@ def _connect(ray: Any, address: str, jobs: int | None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         options |= {"num_cpus": max(cores, jobs or 1), "include_dashboard": False}
     try:
+        if place := re.fullmatch(r"([\w.-]+):(\d+)", address):  # Ray itself would try for a minute or more
+            socket.create_connection((place[1], int(place[2])), timeout=5).close()
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())

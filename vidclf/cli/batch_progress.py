@@ -35,11 +35,12 @@ class ShowBatch:
         )
         self._all = self._bar.add_task("all clips", total=None, text="")
         self._tasks: dict[str, TaskID] = {}
-        self._sizes: dict[str, int] = {}  # bytes of the clips planned
-        self._lengths: dict[str, float] = {}  # seconds of video of those whose length is known
-        self._at: dict[str, float] = {}  # seconds of video done of each, running or ended
-        self._ended: set[str] = set()
-        self._failed = 0
+        # Sums, so that what an event costs does not grow with the number of clips.
+        self._planned = self._planned_bytes = 0
+        self._ended = self._ended_bytes = self._failed = 0
+        self._seconds = 0.0  # of video of the clips that ended
+        self._running: dict[str, job.Progress] = {}
+        self._sizes: dict[str, int] = {}  # bytes of the clips that are running
         self._began = self._said = monotonic()
 
     def __enter__(self) -> ShowBatch:
@@ -54,29 +55,24 @@ class ShowBatch:
             case Planned():
                 self._plan(event)
             case Began(clip, _):
-                self._at[clip.path] = 0.0
+                self._sizes[clip.path] = clip.size
                 self._tasks[clip.path] = self._bar.add_task(f"  {clip.path}", total=None, text="starting")
             case job.Progress():
                 self._progress(event)
             case Ended():
                 self._end(event)
-        percent = self._total()
-        self._bar.update(self._all, completed=self._done(), total=percent, text=self._text())
+        self._bar.update(self._all, completed=self._done(), total=self._total(), text=self._text())
 
     def _plan(self, event: Planned) -> None:
-        if not self._ended and not self._at:
-            self._began = monotonic()
-        self._sizes |= {clip.path: clip.size for clip in event.todo}
+        self._planned += len(event.todo)
+        self._planned_bytes += sum(clip.size for clip in event.todo)
         if event.todo or event.skipped:
             self._console.print(f"{_clips(len(event.todo))} to do, {event.skipped} finished before")
 
     def _progress(self, event: job.Progress) -> None:
-        self._at[event.path] = event.seconds
-        if event.duration:
-            self._lengths[event.path] = max(event.duration, event.seconds)
-        total = self._lengths.get(event.path)
+        self._running[event.path] = event
         if (task := self._tasks.get(event.path)) is not None:
-            self._bar.update(task, completed=event.seconds, total=total, text=f"{event.frames} frames")
+            self._bar.update(task, completed=event.seconds, total=event.duration, text=f"{event.frames} frames")
         if not self._console.is_terminal and monotonic() - self._said > LINE_SECONDS:
             self._said = monotonic()
             self._console.print(f"{event.path}: {event.frames} frames so far; {self._text()}")
@@ -87,12 +83,14 @@ class ShowBatch:
             self._bar.remove_task(task)
         for warning in outcome.warnings:
             self._console.print(f"warning: {warning}")
+        self._running.pop(path, None)
+        size = self._sizes.pop(path, 0)
         if event.again:
-            del self._at[path]
             self._console.print(f"{path}: {outcome.error}; it is tried again later")
             return
-        self._ended.add(path)
-        self._at[path] = self._lengths[path] = outcome.seconds
+        self._ended += 1
+        self._ended_bytes += size
+        self._seconds += outcome.seconds
         self._said = monotonic()
         if outcome.error:
             self._failed += 1
@@ -103,20 +101,23 @@ class ShowBatch:
             self._console.print(f"{path}: {found}; {self._text()}")
 
     def _done(self) -> float:
-        return sum(self._at.values())
+        """Seconds of video."""
+        return self._seconds + sum(progress.seconds for progress in self._running.values())
 
     def _total(self) -> float | None:
         """Seconds of video of all clips, as far as can be told."""
-        known = sum(self._sizes[path] for path in self._lengths)
-        seconds = sum(self._lengths.values())
+        known, seconds = self._ended_bytes, self._seconds
+        for path, progress in self._running.items():
+            if progress.duration:
+                known += self._sizes.get(path, 0)
+                seconds += max(progress.duration, progress.seconds)
         if not known or not seconds:
             return None
-        unknown = sum(self._sizes.values()) - known
-        return seconds + unknown * seconds / known
+        return seconds * max(self._planned_bytes, known) / known
 
     def _text(self) -> str:
         failed = f", {self._failed} failed" if self._failed else ""
-        text = f"{len(self._ended)}/{len(self._sizes)} clips{failed}"
+        text = f"{self._ended}/{self._planned} clips{failed}"
         done, total = self._done(), self._total()
         if not total or not done:
             return text
