@@ -129,6 +129,10 @@ def test_every_package_that_is_imported_is_a_declared_dependency():
     settings.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
     lists = [settings["options"]["install_requires"], *settings["options.extras_require"].values()]
     declared = {line.split()[0].lower() for requirements in lists for line in requirements.split("\n") if line}
+
+    def declares(module: str) -> bool:
+        return bool(declared & {name.lower().replace("_", "-") for name in provided_by[module]})
+
     used = {name.split(".")[0] for path in MODULES for name in imports(path)}
     provided_by = importlib.metadata.packages_distributions()
     missing = [m for m in filter(is_outside, used) if not declared & {name.lower() for name in provided_by[m]}]
