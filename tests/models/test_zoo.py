@@ -98,3 +98,11 @@ def test_an_unknown_name_is_refused_with_the_choices() -> None:
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, vidclf.models.zoo, vidclf.models.checkpoint; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_resnet18_takes_colour_in_the_order_that_imagenet_has() -> None:
+    """Crops are blue, green, red."""
+    network = create("resnet18", preprocess=Preprocess(size=32, channels=3)).network.eval()
+    blue_first = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(network(blue_first), network.network(blue_first[:, [2, 1, 0]]))

@@ -21,7 +21,8 @@ DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder with Fashion-MNIST's four .gz files, or with FashionMNIST/raw. Default: downloaded into a cache.",
+    help="Pictures in a folder a class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
+    "Default: Fashion-MNIST, downloaded into a cache.",
 )
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")

@@ -24,6 +24,8 @@ class ResNet18(nn.Module):
         self.network.fc = nn.Linear(self.network.fc.in_features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] == 3:
+            x = x.flip(1)  # crops are BGR, ImageNet's weights know RGB
         return self.network(x.expand(-1, 3, -1, -1))
 
 
