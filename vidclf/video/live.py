@@ -33,7 +33,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect;
 BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
 FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
 BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
-FAR_BEHIND = 0.5  # and from which all but key frames are not even decoded
+LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
+FAR_BEHIND = 0.5  # seconds behind from which all but key frames are not even decoded
 BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
 BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
 
@@ -141,7 +142,7 @@ class Live:
         source, clock = self.source, self._clock
         paced = container.format.name == "hls"
         by_arrival = container.format.name in BY_ARRIVAL
-        late = 0.0
+        late = shown = 0.0
         for packet, fresh, arrived in self._packets(container, stream):
             context: Any = stream.codec_context
             if late > FAR_BEHIND or packet.is_keyframe:
@@ -162,12 +163,13 @@ class Live:
                 if paced:
                     yield from self._pause(taken - perf_counter())
                 late = perf_counter() - taken
-                self._seen = perf_counter()
+                self._seen = now = perf_counter()
                 self._connected()
-                if late > BEHIND:
+                if late > BEHIND and now - shown < LONGEST_SKIP:
                     source.dropped["behind"] += 1
                     yield None
                 else:
+                    shown = now
                     yield picture, clock.ticks(taken), taken
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[Any], bool, float]]:
