@@ -1,0 +1,80 @@
+"""Where results go: complete or not at all, in a folder or behind a URL."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.batch.conftest import Run
+from tests.clips import look
+from tests.folders import add, files
+from vidclf.batch.storage import Folder, Remote, local_path
+from vidclf.errors import UsageError
+
+
+def test_a_place_on_this_machine_has_a_path() -> None:
+    assert local_path("out/a b") == Path("out/a b")
+    assert local_path("file:///tmp/a%20b") == Path("/tmp/a b")
+    assert local_path("s3://bucket/a") is None
+
+
+def test_a_folder_keeps_nothing_half_written(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    with pytest.raises(RuntimeError), folder.writing({"write": "a.mp4", "record": "a.jsonl"}) as paths:
+        assert paths == {"write": tmp_path / "a.mp4", "record": tmp_path / "a.jsonl"}
+        for name in ("a.mp4.part", "a.part.mp4", "a.jsonl.part", "b.mp4.part"):
+            (tmp_path / name).touch()
+        raise RuntimeError
+    assert {path.name for path in tmp_path.iterdir()} == {"b.mp4.part"}
+
+
+def test_what_is_behind_a_url_appears_when_it_is_complete(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    storage = pickle.loads(pickle.dumps(Remote(f"local://{tmp_path}/deep/")))  # it travels to the workers
+    with pytest.raises(RuntimeError), storage.writing({"record": "x/a.jsonl"}) as paths:
+        paths["record"].write_text("half")
+        raise RuntimeError
+    assert storage.have(["x/a.jsonl"]) == set()
+    with storage.writing({"write": "x/a.mp4", "record": "x/a.jsonl"}) as paths:
+        paths["record"].write_text("header\nrow\n")
+    assert storage.have(["x/a.mp4", "x/a.jsonl", "b"]) == {"x/a.jsonl"}
+    with storage.open("x/a.jsonl") as lines:
+        assert list(lines) == ["header\n", "row\n"]
+    storage.remove(["x/a.jsonl", "b"])
+    assert storage.have(["x/a.jsonl"]) == set()
+
+
+def test_a_url_that_nothing_reaches() -> None:
+    pytest.importorskip("fsspec")
+    with pytest.raises(UsageError, match="cannot use nosuch://x: Protocol not known: nosuch"):
+        Remote("nosuch://x")
+
+
+def test_a_batch_into_a_url_resumes_there(
+    batch: Run, folder: Path, inline: None, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr("vidclf.batch.outdir.cache_folder", lambda: folder / "cache")
+    url = f"local://{folder}/bucket"
+    code, _, err = batch("-o", url)
+    assert code == 0, err
+    assert files("bucket") == {
+        *(f"{name}.{suffix}" for name in ("a", "b", "sub/c") for suffix in ("mp4", "jsonl")),
+        "table.parquet", "summary.html",
+    }  # fmt: skip
+    assert len(look(Path("bucket/sub/c.mp4"), numbered=False).times) == 12
+    shutil.rmtree("cache")  # as on another machine: the copy of the manifest that lies there is taken
+    add(clip, "d.mp4")
+    code, out, err = batch("-o", url, "--json", "-")
+    assert (code, json.loads(out)["skipped"], json.loads(out)["done"]) == (0, 3, 1), err
+    Path("bucket/d.jsonl").unlink()
+    assert "1 clip to do, 3 finished before" in batch("-o", url)[2]
+
+
+def test_a_file_url_is_a_folder(batch: Run, folder: Path, inline: None) -> None:
+    assert batch("-o", (folder / "out").as_uri())[0] == 0
+    assert files() >= {"a.mp4", "a.jsonl", "table.parquet"}
