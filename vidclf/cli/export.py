@@ -10,13 +10,13 @@ import click
 import numpy as np
 
 from vidclf.cli.execute import write_json
-from vidclf.errors import VidclfError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.video.part import PartFile
 
 # What ONNX and OpenVINO have to keep of torch's results, in 32 bits: the most that a probability may differ, and the
 # least share of crops with the same name.
 MOST_DIFFERENCE, LEAST_SAME = 1e-3, 0.9995
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
+SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".torchscript"]}
 
 
 @click.command()
@@ -51,20 +51,23 @@ def export(weights: str, kind: str, output: Path | None, data: Path | None, json
     from vidclf.models import checkpoint
 
     path = checkpoint.find(weights)
-    output = output or Path(f"{path.stem}{SUFFIXES[kind]}")
+    output = output or Path(f"{path.stem}{SUFFIXES[kind][0]}")
+    if output.suffix not in SUFFIXES[kind]:
+        raise UsageError(f"a file for {kind} is called NAME{SUFFIXES[kind][0]}, got {output.name}")
     targets = [output, output.with_suffix(".bin")] if kind == "openvino" else [output]
     for target in targets:
         PartFile(target, force)  # complain now rather than after the work
-    if output.resolve() == path.resolve():
-        raise click.UsageError(f"{output} is the file to export")
-
     import tempfile
 
+    from vidclf.models.device import torch_threads
     from vidclf.models.exporting import export as write
 
     model = checkpoint.load(path)
     try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.part-") as folder:
+        with (
+            torch_threads("classifier", share=0.5),
+            tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.part-") as folder,
+        ):
             made = Path(folder) / output.name
             write(model, checkpoint.read_header(path), kind, made)
             figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data)}

@@ -89,13 +89,13 @@ class Detector:
     most = 1024  # pictures in one forward pass
 
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
-        half: bool = devices[0] != "cpu" and precision in ("auto", "f16")
-        self._models = [load_detector(weights, device, half) for device in devices]
+        self._models = [load_detector(weights, device) for device in devices]
         first = self._models[0]
         self.names: dict[int, str] = first.names
         self._predictor = first.predictor
         self._torch = [
-            TorchNetwork(model.predictor.model, device) for model, device in zip(self._models, devices, strict=True)
+            TorchNetwork(model.predictor.model, device, devices[0] != "cpu" and precision in ("auto", "f16"))
+            for model, device in zip(self._models, devices, strict=True)
         ]
         self._openvino: OpenVinoNetwork | None = None
         self._is_checked = False
@@ -167,29 +167,28 @@ class Detector:
 class TorchNetwork:
     """The network in torch, as ultralytics has set it up.
 
-    On a GPU: on a stream of its own, so that it does not wait for the classifier's work; pictures travel from pinned
-    memory, as bytes, while the CPU goes on.
+    On a GPU: in 16-bit floats if `half`; on a stream of its own, so that it does not wait for the classifier's work;
+    pictures travel from pinned memory, as bytes, while the CPU goes on.
     """
 
-    def __init__(self, network: Any, device: str):
+    def __init__(self, network: Any, device: str, half: bool):
         import torch
 
-        self._network, self._device = network, device
+        self._network, self._device, self._half = network, device, half
         self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
         if self._stream is not None:
             network.to(memory_format=torch.channels_last)
-        self.name = f"torch {'f16' if network.fp16 else 'f32'} on {device}"
+        self.name = f"torch {'f16' if half else 'f32'} on {device}"
 
     def __call__(self, batch: np.ndarray) -> list[Any]:
         import torch
 
-        with torch.cuda.stream(self._stream):  # a stream of None changes nothing
+        # A stream of None changes nothing.
+        with torch.cuda.stream(self._stream), torch.autocast("cuda", torch.float16, enabled=self._half):
             pictures = torch.from_numpy(batch)
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
-            pictures = pictures.flip(-1).permute(0, 3, 1, 2)  # to RGB, planes first
-            pictures = (pictures.half() if self._network.fp16 else pictures.float()) / 255
-            outputs = self._network(pictures)
+            outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
         if self._stream is not None:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

@@ -29,7 +29,7 @@ QUIET = {
 }
 
 
-def load_detector(weights: str, device: str = "cpu", half: bool = False) -> Any:
+def load_detector(weights: str, device: str = "cpu") -> Any:
     """An `ultralytics.YOLO` from a file, an exported model's folder, or a published name, ready for that device.
 
     A published name is looked for in the working folder and in the cache, then downloaded into the cache.
@@ -46,7 +46,7 @@ def load_detector(weights: str, device: str = "cpu", half: bool = False) -> Any:
             model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
             names = model.names
             if model.task in ("detect", "segment"):  # the first prediction builds the network: now, not amid frames
-                model.predict(np.zeros((32, 32, 3), np.uint8), device=device, half=half, verbose=False)
+                model.predict(np.zeros((32, 32, 3), np.uint8), device=device, verbose=False)
     except Exception as error:  # whatever torch, OpenVINO or ONNX Runtime raise on a file that is no model
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
     if model.task not in ("detect", "segment") or not names:
@@ -88,7 +88,7 @@ def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
     source = folder / "model.pt"
     shutil.copyfile(model.ckpt_path, source)  # it writes beside the file it reads
     with _undisturbed():
-        type(model)(str(source)).export(format=kind, imgsz=image_size, half=kind == "engine", verbose=False)
+        type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False)
     source.unlink()
     if not (folder / f"model.{kind}").is_file():
         raise RuntimeError(f"ultralytics exported no model.{kind}")

@@ -34,11 +34,9 @@ def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> 
     The caller gives the files their final place, once they are complete (OpenVINO's are two).
     Raises UsageError where a package is missing, VidclfError where the network cannot be converted or written.
     """
-    suffixes, packages, write = FORMATS[kind]
+    packages, write = FORMATS[kind]
     if missing := [name for name in packages if find_spec(name) is None]:
         raise UsageError(f"export to {kind} needs {', '.join(missing)}: pip install 'vidclf[{kind}]'")
-    if path.suffix not in suffixes:
-        raise UsageError(f"a file for {kind} is called NAME{suffixes[0]}, got {path.name}")
     try:
         write(model.cpu().eval(), header, path)
     except (UsageError, OSError):
@@ -103,8 +101,8 @@ def convert(module: nn.Module, inputs: Tensor, shape: list[int]) -> Any:
 
 
 def _to_torchscript(model: Classifier, header: dict[str, Any], path: Path) -> None:
-    traced = torch.jit.freeze(trace(model, example(model)))
-    traced.save(str(path), _extra_files={KEY: json.dumps(header)})
+    with _silent():
+        trace(model, example(model)).save(str(path), _extra_files={KEY: json.dumps(header)})
 
 
 @contextlib.contextmanager
@@ -123,9 +121,9 @@ def _silent() -> Iterator[None]:
             logger.setLevel(level)
 
 
-# Format: (its suffixes, the usual first; packages it needs; what writes it).
-FORMATS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Classifier, dict[str, Any], Path], None]]] = {
-    "onnx": ((".onnx",), ("onnx", "onnxscript"), _to_onnx),
-    "openvino": ((".xml",), ("openvino",), _to_openvino),
-    "torchscript": ((".pt", ".torchscript"), (), _to_torchscript),
+# Format: (packages it needs, what writes it).
+FORMATS: dict[str, tuple[tuple[str, ...], Callable[[Classifier, dict[str, Any], Path], None]]] = {
+    "onnx": (("onnx", "onnxscript"), _to_onnx),
+    "openvino": (("openvino",), _to_openvino),
+    "torchscript": ((), _to_torchscript),
 }

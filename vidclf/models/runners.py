@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,9 @@ class TorchRunner:
         else:
             precision = "f32"
             try:
-                self._network = torch.jit.load(str(weights), map_location=device).eval()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # torch.jit is deprecated, and still what this file needs
+                    self._network = torch.jit.load(str(weights), map_location=device).eval()
             except (RuntimeError, ValueError) as error:
                 raise UsageError(f"{weights}: damaged ({' '.join(str(error).split())[:200]})") from None
         self.name = f"torch {precision} on {device}"

@@ -1,0 +1,223 @@
+"""One classifier in every runtime: the same answers, and a way back when one of them goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidclf.errors import UsageError
+from vidclf.models import checkpoint, create, load, predictor, save
+from vidclf.models.exporting import export
+from vidclf.models.predictor import Predictor, patterns
+from vidclf.preprocess import Preprocess
+
+COLOUR = Preprocess(size=32, channels=3, aspect="squash")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of an odd format, and what every exporter makes of it."""
+    folder = tmp_path_factory.mktemp("exported")
+    torch.manual_seed(1)
+    model = create("v2", ["cat", "dog", "größer"], COLOUR)
+    model.temperature = 1.5
+    save(folder / "pets.safetensors", model.eval(), seed=7)
+    for kind, suffix in (("onnx", ".onnx"), ("openvino", ".xml"), ("torchscript", ".pt")):
+        path = folder / f"pets{suffix}"
+        export(load(folder / "pets.safetensors"), checkpoint.read_header(folder / "pets.safetensors"), kind, path)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def expected(folder: Path, crops: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return load(folder / "pets.safetensors").probabilities(torch.from_numpy(crops)).numpy()
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt"])
+def test_an_exported_file_says_of_itself_what_the_checkpoint_says(folder: Path, suffix: str) -> None:
+    original = checkpoint.read_header(folder / "pets.safetensors")
+    header = checkpoint.read_header(folder / f"pets{suffix}")
+    assert {key: header[key] for key in original} == original
+    assert header["labels"] == ["cat", "dog", "größer"]
+    assert checkpoint.read_preprocess(folder / f"pets{suffix}") == COLOUR
+
+
+def test_their_headers_are_read_without_any_runtime(folder: Path) -> None:
+    code = (
+        "import sys; from vidclf.models.checkpoint import read_preprocess; "
+        f"print(*[read_preprocess({str(folder)!r} + '/pets' + s).size for s in ('.onnx', '.xml', '.pt')], "
+        "*{'torch', 'onnx', 'onnxruntime', 'openvino'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["32", "32", "32"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "backend", "name"),
+    [
+        (".safetensors", "torch", "torch f32 on cpu"),
+        (".safetensors", "openvino", "openvino f32"),
+        (".safetensors", "onnx", "onnx on cpu"),
+        (".onnx", "onnx", "onnx on cpu"),
+        (".onnx", "openvino", "openvino f32"),
+        (".xml", "auto", "openvino f32"),
+        (".pt", "auto", "torch f32 on cpu"),
+    ],
+)
+def test_every_runtime_gives_what_torch_gives_for_any_batch(
+    folder: Path, suffix: str, backend: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        runner = Predictor(str(folder / f"pets{suffix}"), backend, "cpu", "f32")
+    assert runner.name == name
+    assert runner.labels == ("cat", "dog", "größer")
+    for count in (1, 2, 64, 3):
+        crops = patterns(COLOUR, count)
+        found = runner.run(crops)
+        assert found.dtype == np.float32
+        assert np.abs(found - expected(folder, crops)).max() < 1e-5
+    pictures = list(patterns(COLOUR, 2).transpose(0, 2, 3, 1))
+    assert np.array_equal(runner(pictures), runner.run(patterns(COLOUR, 2)))
+    assert caplog.records == []
+
+
+def test_a_network_is_converted_once_and_not_with_other_content(folder: Path, empty_cache: Path) -> None:
+    weights = str(folder / "pets.safetensors")
+    Predictor(weights, "openvino", "cpu")
+    (made,) = (empty_cache / "models").iterdir()
+    before = (made / "network.xml").stat().st_mtime_ns
+    Predictor(weights, "openvino", "cpu")
+    assert [path.name for path in (empty_cache / "models").iterdir()] == [made.name]
+    assert (made / "network.xml").stat().st_mtime_ns == before
+
+
+def one_warning(caplog: pytest.LogCaptureFixture) -> str:
+    (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    return record.getMessage()
+
+
+def falls_back(folder: Path, caplog: pytest.LogCaptureFixture) -> str:
+    """The one warning with which torch takes over; its answers are right."""
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        runner = Predictor(str(folder / "pets.safetensors"), "openvino", "cpu")
+        crops = patterns(COLOUR, 4)
+        for _ in range(2):
+            assert np.abs(runner.run(crops) - expected(folder, crops)).max() < 1e-6
+    assert runner.on_torch
+    return one_warning(caplog)
+
+
+def test_a_runtime_that_disagrees_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.eye(64, 3, dtype=np.float32))
+    assert "pets.safetensors does not run on openvino, torch takes over: its probabilities differ from torch's by" in (
+        falls_back(folder, caplog)
+    )
+
+
+def test_a_runtime_that_gives_nonsense_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.full((64, 3), np.nan, np.float32))
+    assert "differ from torch's by nan" in falls_back(folder, caplog)
+
+
+def test_a_runtime_that_fails_amid_the_frames_is_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    works = predictor.OpenVinoRunner.__call__
+
+    def fails(self: predictor.OpenVinoRunner, crops: np.ndarray) -> np.ndarray:
+        if len(crops) == 4:
+            raise RuntimeError("out of\nmemory")
+        return works(self, crops)
+
+    monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", fails)
+    assert falls_back(folder, caplog).endswith("torch takes over: out of memory")
+
+
+def test_a_damaged_cache_costs_one_run_its_speed_and_is_made_anew(
+    folder: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = str(folder / "pets.safetensors")
+    Predictor(weights, "openvino", "cpu")
+    (made,) = (empty_cache / "models").iterdir()
+    (made / "network.bin").write_bytes(b"short")
+    assert "network.bin beside it is not its own" in falls_back(folder, caplog)
+    assert not Predictor(weights, "openvino", "cpu").on_torch
+
+
+def test_a_cache_that_cannot_be_written_costs_the_speed_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "file"))
+    assert "torch takes over: [Errno " in falls_back(folder, caplog)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt"])
+@pytest.mark.parametrize("content", ["nothing", "text", "half"])
+def test_what_is_no_exported_classifier_is_told_in_one_line(
+    folder: Path, tmp_path: Path, suffix: str, content: str
+) -> None:
+    whole = (folder / f"pets{suffix}").read_bytes()
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes({"nothing": b"", "text": b"not a model", "half": whole[: len(whole) // 2]}[content])
+    with pytest.raises(UsageError, match=rf"bad\{suffix}: not an? \w+ model, or cut short") as caught:
+        checkpoint.read_header(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_openvino_model_needs_its_own_other_half(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "pets.xml").write_bytes((folder / "pets.xml").read_bytes())
+    with pytest.raises(UsageError, match=r"pets\.bin, the other half of it, is not beside it"):
+        checkpoint.read_header(tmp_path / "pets.xml")
+    swapped = bytearray((folder / "pets.bin").read_bytes())
+    swapped[100] ^= 1
+    (tmp_path / "pets.bin").write_bytes(swapped)
+    with pytest.raises(UsageError, match=r"pets\.xml: pets\.bin beside it is not its own"):
+        Predictor(str(tmp_path / "pets.xml"))
+
+
+def test_models_of_others_have_no_header(folder: Path, tmp_path: Path) -> None:
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(tmp_path / "other.pt"))
+    (tmp_path / "other.xml").write_text("<net/>")
+    (tmp_path / "other.bin").write_bytes(b"")
+    for name in ("other.pt", "other.xml"):
+        with pytest.raises(UsageError, match="no vidclf header"):
+            checkpoint.read_header(tmp_path / name)
+
+
+def test_a_torchscript_archive_that_holds_no_code_is_told(folder: Path, tmp_path: Path) -> None:
+    header = json.dumps(checkpoint.read_header(folder / "pets.safetensors"))
+    with zipfile.ZipFile(tmp_path / "empty.pt", "w") as archive:
+        archive.writestr("empty/extra/vidclf", header)
+    with pytest.raises(UsageError, match=r"empty\.pt: damaged"):
+        Predictor(str(tmp_path / "empty.pt"), device="cpu")
+
+
+def test_only_a_checkpoint_is_a_torch_module(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"pets\.onnx: exported, it only runs \(in classify\)"):
+        load(folder / "pets.onnx")
+
+
+def test_the_shipped_weights_keep_their_names_in_fewer_bits() -> None:
+    crops = patterns(Preprocess(), 256)
+    exact, fast = Predictor("lean", "torch", "cpu", "f32").run(crops), Predictor("lean", device="cpu").run(crops)
+    assert (exact.argmax(1) == fast.argmax(1)).mean() >= 0.97
+    assert np.abs(exact - fast).max() < 0.1
