@@ -105,7 +105,7 @@ def closing_lines(stats: dict[str, Any]) -> list[str]:
         if entry.get("live"):
             lag = "/".join(f"{entry['lag_ms'][p] or 0:.0f}" for p in ("p50", "p95", "p99"))
             problem = f", {entry['problem']}" if entry["problem"] else ""
-            reconnects = f"{entry['reconnects']} reconnects"
+            reconnects = f"{entry['reconnects']} reconnect{'s' * (entry['reconnects'] != 1)}"
             lines.append(f"{name}: {entry['finished']} of {entry['read']} frames, {reconnects}, lag {lag} ms{problem}")
     return lines + [f"{row['name']}: {_listed(row['counts'])}" for row in stats["stages"] if "counts" in row]
 
