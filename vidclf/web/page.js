@@ -8,7 +8,7 @@ const SHOWN = 24; // latest detections on the page
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
 const cards = new Map(); // camera name: its card
-const items = new Map(); // detection id: its item
+const items = new Map(); // detected object: its item
 let round = 0; // counts the times that pictures had to be asked for anew
 
 function make(kind, properties = {}, ...children) {
@@ -167,14 +167,19 @@ function niceTop(value) {
 
 function showDetections(detections, now, several) {
   const wanted = detections.slice(0, SHOWN);
+  // An object with a track keeps its place, and its old picture until the new one is here.
+  const key = (found) => (found.track === null ? found.id : `${found.source}#${found.track}`);
   const nodes = wanted.map((found) => {
-    if (!items.has(found.id)) {
-      const thumb = make("div", { className: "thumb" }, make("img", { src: found.thumbnail, alt: "", loading: "lazy" }));
-      if (found.crop) thumb.append(make("img", { src: found.crop, alt: "", className: "crop", title: "what the classifier saw", loading: "lazy" }));
-      thumb.style.setProperty("--mark", found.colour);
-      items.set(found.id, make("li", {}, thumb, make("strong"), make("span"), make("span")));
+    if (!items.has(key(found))) {
+      const thumb = make("div", { className: "thumb" }, make("img", { alt: "" }));
+      if (found.crop) thumb.append(make("img", { alt: "", className: "crop", title: "what the classifier saw" }));
+      items.set(key(found), make("li", {}, thumb, make("strong"), make("span"), make("span")));
     }
-    const item = items.get(found.id);
+    const item = items.get(key(found));
+    const [thumb] = item.children;
+    show(thumb.firstChild, found.thumbnail);
+    if (thumb.children[1] && found.crop) show(thumb.children[1], found.crop);
+    thumb.style.setProperty("--mark", found.colour);
     const score = found.label ? found.label_score : found.score;
     set(item.children[1], `${found.label || `${found.kind} ?`} ${score.toFixed(2)}`);
     set(item.children[2], `${found.track === null ? "" : `#${found.track}, `}${ago(now - found.at)}`);
@@ -184,8 +189,8 @@ function showDetections(detections, now, several) {
   });
   const list = $("detections");
   if (nodes.some((node, i) => list.children[i] !== node) || list.children.length !== nodes.length) list.replaceChildren(...nodes);
-  const ids = new Set(wanted.map((found) => found.id));
-  for (const id of items.keys()) if (!ids.has(id)) items.delete(id);
+  const keys = new Set(wanted.map(key));
+  for (const old of items.keys()) if (!keys.has(old)) items.delete(old);
 }
 
 function showState(books) {
@@ -220,7 +225,11 @@ async function look() {
   } catch (error) {
     lost = true;
     badge($("state"), "vidclf does not answer", "bad");
-    for (const { node } of cards.values()) node.classList.add("away");
+    for (const { node, notice, badge: sign } of cards.values()) {
+      node.classList.add("away");
+      set(notice, "no connection");
+      badge(sign, "unknown", "");
+    }
     console.warn(error);
   }
   setTimeout(look, document.hidden ? 5 * EVERY : EVERY);
