@@ -142,6 +142,12 @@ class Manifest:
         with self._explained():
             yield from self._db.execute(f"SELECT {columns} FROM clips ORDER BY path")
 
+    def state(self) -> str:
+        """A text that is another one whenever a clip has come, gone, begun or ended."""
+        with self._explained():
+            sums = "count(*), sum(attempts), max(began), max(ended), group_concat(DISTINCT status)"
+            return json.dumps(tuple(self._db.execute(f"SELECT {sums} FROM clips").fetchone()))
+
     def fact(self, name: str) -> str | None:
         """Something noted about the whole batch."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,12 +68,15 @@ class OutDir:
 
         problems: what could not even be tried, and why.
         """
-        files = [self.root / SUMMARY]
+        files = [self.root / SUMMARY, *([self.root / f"{TABLE}.{table}"] if table != "none" else [])]
+        state = json.dumps([self.manifest.state(), str(self.folder), problems, [path.name for path in files]])
+        if self.manifest.fact("concluded") == state and all(path.exists() for path in files):
+            return
         if table != "none":
-            files.append(self.root / f"{TABLE}.{table}")
             write_table(files[-1], self.manifest, self.storage)
         write_summary(files[0], self.manifest, str(self.folder), problems)
         if isinstance(self.storage, Remote):
             with TemporaryDirectory() as folder:
                 self.manifest.copy(Path(folder) / MANIFEST)
                 self.storage.upload({path.name: path for path in [*files, Path(folder) / MANIFEST]})
+        self.manifest.note("concluded", state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -42,7 +43,7 @@ class Folder:
 
     def have(self, names: Iterable[str]) -> set[str]:
         """Those of the names that are there."""
-        return {name for name in names if (self.root / name).is_file()}
+        return {name for name in names if os.path.isfile(f"{self.root}/{name}")}  # noqa: PTH113 - 5 times as fast
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:

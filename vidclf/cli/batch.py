@@ -97,10 +97,12 @@ def batch(
             find_clips, folder, _suffixes(options["ext"]), options["include"], options["exclude"], options["order"],
             results.root,
         )  # fmt: skip
-        find()  # complain about the folder before anything is started
+        found = [find()]  # complain about the folder before anything is started
         table = options["table"] if options["record"] else "none"
         with _workers(items, results, options) as workers, ShowBatch(console) as show:
-            run = Batch(settings, find, results.manifest, results.storage, workers, show)
+            run = Batch(
+                settings, lambda: found.pop() if found else find(), results.manifest, results.storage, workers, show
+            )
             run.rest = lambda: results.conclude(table, run.problems)
             try:
                 with stop_on_signals(run, console, "the clips that are running"):
