@@ -12,6 +12,8 @@ from vidclf.bench.agree import agreement
 from vidclf.bench.loops import Namer, Person, ReferencePicture
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import PlainWriter, Setting
+from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.models.predictor import Predictor
 from vidclf.preprocess import crop_picture
 
 
@@ -21,36 +23,39 @@ def square_clip(path: Path, frames: int = 8) -> Path:
     for n in range(frames):
         image = np.zeros((240, 320, 3), np.uint8)
         if n:
-            image[100:151, 100:150] = 255
+            image[100:150, 100:151] = 255
         writer.write(image)
     writer.close()
     return path
 
 
+def setting(clip: Path, folder: Path, **options) -> Setting:
+    items = assemble(RunOptions(**options), str(clip), folder / "vidclf.mp4", None)
+    return Setting.of(clip, items, folder, codec="mpeg4")
+
+
 def test_the_motion_loop_gives_the_predecessors_golden_box(tmp_path):
     clip = square_clip(tmp_path / "in.mkv")
-    seen = ReferencePicture(Setting(clip, codec="mpeg4", folder=tmp_path)).run()
+    seen = ReferencePicture(setting(clip, tmp_path)).run()
     assert [box for found in seen for box, _ in found] == [(97, 97, 154, 153)] * 7
     assert not seen[0]
     assert len(look(tmp_path / "serial.mp4", numbered=False).times) == 8
 
 
 def test_frames_bounds_every_loop(tmp_path):
-    setting = Setting(square_clip(tmp_path / "in.mkv"), codec="mpeg4", frames=3, folder=tmp_path)
-    assert len(ReferencePicture(setting).run()) == 3
-    assert len(Ours(setting).run()[0]) == 3
+    three = setting(square_clip(tmp_path / "in.mkv"), tmp_path, max_frames=3)
+    assert len(ReferencePicture(three).run()) == 3
+    assert len(Ours(three).run()[0]) == 3
 
 
 def test_the_classifier_of_the_loops_names_as_the_stage_does(tmp_path):
-    setting = Setting(square_clip(tmp_path / "in.mkv"), folder=tmp_path)
-    from vidclf.models.predictor import Predictor
-
-    predictor, namer = Predictor("lean"), Namer(setting)
+    one = setting(square_clip(tmp_path / "in.mkv"), tmp_path)
+    predictor, namer = Predictor("lean"), Namer(one)
     random = np.random.default_rng(0)
     for _ in range(10):
         image = cv2.GaussianBlur(random.integers(0, 256, (90, 90, 3), np.uint8), (0, 0), 6)
         box = (10, 10, 80, 80)
-        (probabilities,) = predictor([crop_picture(image, setting.option("crop", "policy"), box)])
+        (probabilities,) = predictor([crop_picture(image, one.option("crop", "policy"), box)])
         best = int(np.argmax(probabilities))
         name, _, score = namer(image, box).rpartition(" ")
         assert abs(float(score) - probabilities[best]) < 0.1
@@ -59,15 +64,9 @@ def test_the_classifier_of_the_loops_names_as_the_stage_does(tmp_path):
 
 def test_vidclf_sees_what_the_serial_loop_sees(tmp_path, shared):
     """On real people: the same boxes and the same names, whatever runs the networks here."""
-    setting = Setting(
-        shared / "clips" / "pets09_s2l1_480x360.mp4",
-        pipeline="person",
-        detector_weights=str(shared / "detectors" / "yolo11n.pt"),
-        codec="mpeg4",
-        frames=12,
-        folder=tmp_path,
-    )
-    found = agreement(Ours(setting).run()[0], Person(setting).run())
+    clip, weights = shared / "clips" / "pets09_s2l1_480x360.mp4", str(shared / "detectors" / "yolo11n.pt")
+    people = setting(clip, tmp_path, pipeline="person", detector_weights=weights, max_frames=12)
+    found = agreement(Ours(people).run()[0], Person(people).run())
     assert found["objects"] > 30
     assert found["boxes"] >= 0.95
     assert found["boxes_and_labels"] >= 0.95

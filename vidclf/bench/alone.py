@@ -17,6 +17,7 @@ from vidclf.bench.measure import Cost, cost_of
 from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
 from vidclf.pipeline import peak_rss
+from vidclf.recipe import Item
 from vidclf.threads import VARIABLE
 
 PATIENCE = 1800  # seconds
@@ -42,8 +43,9 @@ def measure_alone(setting: Setting, contender: str, cores: int | None = None) ->
 def _run(task: dict[str, Any]) -> dict[str, float]:
     if task["cores"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["cores"]])
-    paths = {name: Path(task["setting"][name]) for name in ("clip", "folder")}
-    setting = Setting(**{**task["setting"], **paths, "settings": tuple(task["setting"]["settings"])})
+    told = task["setting"]
+    items = [Item(**item) for item in told["items"]]
+    setting = Setting(**told | {"clip": Path(told["clip"]), "folder": Path(told["folder"]), "items": items})
     contender = _ours if task["contender"] == "vidclf" else _loop
     cost = contender(setting)
     return {
@@ -64,7 +66,7 @@ def _ours(setting: Setting) -> Cost:
 def _loop(setting: Setting) -> Cost:
     from vidclf.bench.loops import Person, ReferencePicture
 
-    loop = (Person if any(item.name == "yolo" for item in setting.items()) else ReferencePicture)(setting)
+    loop = (Person if setting.has("yolo") else ReferencePicture)(setting)
     loop.run()
     return cost_of(lambda: len(loop.run()))
 

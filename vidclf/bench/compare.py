@@ -24,7 +24,7 @@ def compare(setting: Setting, repeat: int, tell: Tell) -> dict[str, Any]:
     a detector that both sides share, agreement.
     """
     ours = Ours(setting)
-    is_person = "yolo" in ours.names
+    is_person = setting.has("yolo")
     latest: dict[str, Any] = {}
     loops = _person_loops(setting, tell) if is_person else _motion_loops(setting)
 

@@ -15,6 +15,7 @@ from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.frame import Box
 from vidclf.models import load
 from vidclf.models.detector import load_detector
+from vidclf.models.device import choose_device
 from vidclf.preprocess import crop_picture
 
 GREEN = (0, 255, 0)
@@ -24,7 +25,8 @@ class Namer:
     """A classifier in eager torch, one crop a call: eval mode, no gradients, all cores."""
 
     def __init__(self, setting: Setting):
-        self._model = load(setting.weights, setting.device)
+        self._device = torch_device(setting, "classify")
+        self._model = load(setting.option("classify", "weights"), self._device)
         self._policy = setting.option("crop", "policy")
 
     def __call__(self, image: np.ndarray, box: Box, mask: np.ndarray | None = None) -> str:
@@ -34,9 +36,14 @@ class Namer:
         crop = crop_picture(image, self._policy, box, mask)
         tensor = torch.from_numpy(crop if crop.ndim == 3 else crop[..., None]).permute(2, 0, 1)[None]
         with torch.no_grad():
-            probabilities = self._model.probabilities(tensor.to(next(self._model.parameters()).device))
+            probabilities = self._model.probabilities(tensor.to(self._device))
         score, best = probabilities[0].max(0)
         return f"{self._model.labels[int(best)]} {float(score):.2f}"
+
+
+def torch_device(setting: Setting, stage: str) -> str:
+    """Where torch runs what a stage of vidclf's runs."""
+    return choose_device(str(setting.option(stage, "device")))
 
 
 def draw(image: np.ndarray, box: Box, caption: str) -> None:
@@ -77,7 +84,8 @@ class Person:
 
     def __init__(self, setting: Setting):
         self._setting = setting
-        self._detector = load_detector(str(setting.option("yolo", "weights")), setting.device)
+        device = torch_device(setting, "yolo")
+        self._detector = load_detector(str(setting.option("yolo", "weights")), device)
         self._namer = Namer(setting)
         kinds = {kind: number for number, kind in self._detector.names.items()}
         self._arguments = {
@@ -85,7 +93,7 @@ class Person:
             "iou": setting.option("yolo", "iou"),
             "imgsz": setting.option("yolo", "image_size"),
             "classes": [kinds[kind] for kind in setting.option("yolo", "classes")] or None,
-            "device": setting.device,
+            "device": device,
             "verbose": False,
         }
 

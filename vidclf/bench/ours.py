@@ -20,9 +20,8 @@ class Ours:
 
     def __init__(self, setting: Setting):
         self._setting = setting
-        items = setting.items()
-        self.stages = [item.create() for item in items]
-        self.names = [item.name for item in items]
+        self.stages = [item.create() for item in setting.items]
+        self.names = [item.name for item in setting.items]
 
     def run(self) -> tuple[list[Seen], dict[str, Any]]:
         """The whole clip once: what was seen on every frame, and the pipeline's books."""

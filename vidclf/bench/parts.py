@@ -71,15 +71,21 @@ def _simple_cnn() -> Callable[[], object]:
     return work
 
 
+def _pipeline_file(setting: Setting) -> Path:
+    """The setting's items as a pipeline file."""
+    import yaml
+
+    path = setting.folder / "pipeline.yaml"
+    path.write_text(yaml.safe_dump([{item.name: item.options} for item in setting.items]), encoding="utf-8")
+    return path
+
+
 def starts(setting: Setting, repeat: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
     """Seconds from the command to its end: of --help, and of a run of one frame, its annotated picture on disk."""
     program = [sys.executable, "-m", "vidclf"]
     run = [*program, "run", str(setting.clip), "--max-frames", "1", "--quiet", "--force"]
-    run += ["-o", str(setting.folder / "first.mp4"), "-p", setting.pipeline, "--weights", setting.weights]
-    run += ["--detector-weights", setting.detector_weights] if setting.detector_weights else []
-    for assignment in setting.settings:
-        run += ["--set", assignment]
-    times: dict[str, list[float]] = {"vidclf --help": [], f"first frame of {setting.pipeline}": []}
+    run += ["-o", str(setting.folder / "first.mp4"), "-p", str(_pipeline_file(setting))]
+    times: dict[str, list[float]] = {"vidclf --help": [], f"first frame of {setting.name}": []}
     for n in range(repeat + 1):
         for name, command in zip(times, ([*program, "--help"], run), strict=True):
             began = perf_counter()

@@ -32,10 +32,9 @@ def within(spread: dict[str, float], digits: int = 1) -> str:
 def comparison(found: dict[str, Any]) -> str:
     """What `vidclf bench [CLIP]` measured."""
     told = found["setting"]
-    what = ", ".join(f"{name} {value}" for name, value in told.items() if value and name not in ("clip", "size"))
     lines = [
-        f"{told['clip']}, {told['size']}, {found['frames']} frames, {found['objects_per_frame']} objects a frame;",
-        f"{what}",
+        f"{told['clip']}, {told['size']}, {found['frames']} frames, {found['objects_per_frame']} objects a frame.",
+        f"Pipeline {told['pipeline']}: {_stages(told['stages'])}.",
         "",
         table(
             ["", "frames/s", "vidclf is", "CPU ms a frame", *(["peak MB"] if "memory" in found else [])],
@@ -56,6 +55,17 @@ def comparison(found: dict[str, Any]) -> str:
         )
     lines += [f"Left out: {name}, whose package is not installed." for name in found["skipped"]]
     return "\n".join(lines)
+
+
+def _stages(stages: list[dict[str, dict[str, Any]]]) -> str:
+    """The stages, with those options that decide the speed; the codec is the writer's."""
+    said = ("weights", "device", "backend", "batch", "every", "codec")
+    words = []
+    for stage in stages:
+        ((name, options),) = stage.items()
+        given = " ".join(f"{key}={options[key]}" for key in said if key in options)
+        words.append(f"{name} ({given})" if given else name)
+    return ", ".join(words)
 
 
 def _contender(name: str, each: dict[str, Any], found: dict[str, Any]) -> list[str]:

@@ -1,9 +1,8 @@
-"""How speed follows threads, batch, cameras, picture size and objects a frame: where the curves bend."""
+"""How speed follows cores, batch, cameras, picture size and objects a frame: where the curves bend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,17 @@ class Boxes:
             yield frame
 
 
-def by_threads(setting: Setting, counts: Iterable[int], tell: Tell) -> dict[str, Any]:
+def by_cores(setting: Setting, counts: Iterable[int], tell: Tell) -> dict[str, Any]:
     """Frames a second with so many cores, a process each."""
     return _each(counts, lambda n: measure_alone(setting, "vidclf", n)["fps"], "cores", tell)
 
 
 def by_batch(setting: Setting, batches: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
     """Frames a second by the most frames in one forward pass of the detector (without one: crops of the classifier)."""
-    stage = "yolo" if any(item.name == "yolo" for item in setting.items()) else "classify"
+    stage = "yolo" if setting.has("yolo") else "classify"
 
     def speed(batch: int) -> dict[str, float]:
-        return _speed(replace(setting, settings=(*setting.settings, f"{stage}.batch={batch}")), repeat)
+        return _speed(setting.but(stage, batch=batch), repeat)
 
     return _each(batches, speed, f"{stage}.batch", tell)
 
@@ -57,7 +56,7 @@ def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
     """Frames a second of all sources together, when so many share one detector and classifier; nothing is written."""
 
     def speed(count: int) -> dict[str, float]:
-        middle = [item.create() for item in setting.items() if item.name not in ("capture", "write")]
+        middle = [item.create() for item in setting.items if item.name not in ("capture", "write")]
         sources = [Capture(str(setting.clip), max_frames=setting.frames) for _ in range(count)]
         return _median(lambda: int(Pipeline([sources, *middle]).run()["ledger"]["finished"]), repeat)
 
@@ -68,7 +67,7 @@ def by_size(setting: Setting, names: Iterable[str], repeat: int, tell: Tell) -> 
     """Frames a second, and the most memory, for the clip scaled to each size."""
 
     def speed(name: str) -> dict[str, float]:
-        scaled = replace(setting, clip=scale(setting, name))
+        scaled = setting.on(scale(setting, name))
         return _speed(scaled, repeat) | {"peak_rss_mb": measure_alone(scaled, "vidclf")["peak_rss_mb"]}
 
     return _each(names, speed, "size", tell)
@@ -80,7 +79,7 @@ def by_objects(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
     def speed(count: int) -> dict[str, float]:
         stages = [
             Boxes(count) if item.name in ("motion", "yolo") else item.create()
-            for item in setting.items()
+            for item in setting.items
             if item.name != "track"
         ]
         return _median(lambda: int(Pipeline(stages).run()["ledger"]["finished"]), repeat)
@@ -93,8 +92,7 @@ def scale(setting: Setting, name: str) -> Path:
     path = setting.folder / f"{name}.mp4"
     if not path.exists():
         writer: PlainWriter | None = None
-        frames: Iterable[Frame] = Capture(str(setting.clip), max_frames=setting.frames)()
-        for frame in frames:
+        for frame in filter(None, Capture(str(setting.clip), max_frames=setting.frames)()):
             rate = float(frame.source.rate or Fraction(25))
             writer = writer or PlainWriter(path, "libx264", rate, SIZES[name])
             writer.write(letterbox(frame.image, *SIZES[name]))
@@ -104,7 +102,7 @@ def scale(setting: Setting, name: str) -> Path:
 
 
 def _speed(setting: Setting, repeat: int) -> dict[str, float]:
-    stages = [item.create() for item in setting.items()]
+    stages = [item.create() for item in setting.items]
     return _median(lambda: int(Pipeline(stages).run()["ledger"]["finished"]), repeat)
 
 

@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vidclf.recipe import Item, load_recipe, override
+from vidclf.errors import UsageError
+from vidclf.recipe import Item
 
 FRAME_BYTES = 400 << 20  # pictures that a stage which is measured alone may be given at once
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One comparison. codec: the name of an FFmpeg encoder, with the options `write` gives it."""
+    """One comparison.
+
+    items: vidclf's own pipeline, as `run` would make it; the others are told what is in it. name: what to call it.
+    codec: the name of an FFmpeg encoder, given the options that `write` gives it. frames: only so many of the clip.
+    """
 
     clip: Path
-    pipeline: str = "motion"
-    detector_weights: str | None = None
-    weights: str = "lean"
+    items: Sequence[Item]
+    folder: Path  # for what is written on the way
+    name: str = ""
     codec: str = "libx264"
     frames: int | None = None
-    device: str = "cpu"
-    settings: tuple[str, ...] = ()
-    folder: Path = field(default_factory=Path)  # for what is written on the way
 
-    def items(self, output: str = "vidclf.mp4") -> list[Item]:
-        """The items of vidclf's own pipeline on this clip."""
-        items = load_recipe(self.pipeline)
-        given: dict[str, dict[str, Any]] = {
-            "capture": {"source": str(self.clip), "max_frames": self.frames},
-            "yolo": {"device": self.device} | ({"weights": self.detector_weights} if self.detector_weights else {}),
-            "crop": {"like": self.weights},
-            "classify": {"weights": self.weights, "device": self.device},
-            "write": {"path": str(self.folder / output), "codec": self.codec, "hardware": False, "force": True},
-        }
-        for item in items:
-            item.options |= given.get(item.name, {})
-        for assignment in self.settings:
-            override(items, assignment)
-        return items
+    @classmethod
+    def of(cls, clip: Path, items: Sequence[Item], folder: Path, name: str = "", codec: str = "libx264") -> Setting:
+        """The setting of a pipeline's items: its `write` writes with that codec, into the folder."""
+        where = {"path": str(folder / "vidclf.mp4"), "codec": codec, "force": True}
+        own = [replace(item, options=item.options | (where if item.name == "write" else {})) for item in items]
+        if not any(item.name == "write" for item in own):
+            raise UsageError(f"the pipeline {name} does not write a video, and the loops it is compared with do")
+        return cls(clip, own, folder, name, codec, own[0].options.get("max_frames"))
+
+    def on(self, clip: Path) -> Setting:
+        """The same with another clip."""
+        return replace(self, clip=clip, items=self._with("capture", source=str(clip)))
+
+    def but(self, stage: str, **options: Any) -> Setting:
+        """The same with other options of a stage."""
+        return replace(self, items=self._with(stage, **options))
+
+    def has(self, stage: str) -> bool:
+        """Whether vidclf's pipeline has that stage."""
+        return any(item.name == stage for item in self.items)
+
+    def option(self, stage: str, name: str) -> Any:
+        """What one of vidclf's own stages is told, or would take by default: the others are told the same."""
+        for item in self.items:
+            if item.name == stage:
+                return getattr(item.create(), name)
+        raise UsageError(f"the pipeline {self.name} has no stage {stage!r}, and the loops it is compared with need one")
 
     def size(self) -> tuple[int, int]:
         """(width, height) of the clip's pictures."""
@@ -56,22 +71,18 @@ class Setting:
     def describe(self) -> dict[str, Any]:
         """What a reader needs to repeat it; files by their names alone."""
         width, height = self.size()
-        detector = {"detector": Path(self.detector_weights).name} if self.detector_weights else {}
-        return {
-            "clip": self.clip.name,
-            "size": f"{width}x{height}",
-            "pipeline": self.pipeline,
-            **detector,
-            "classifier": Path(self.weights).name,
-            "codec": self.codec,
-            "device": self.device,
-            "settings": list(self.settings),
-        }
+        stages = [
+            {item.name: {name: _short(value) for name, value in item.options.items() if name != "force"}}
+            for item in self.items
+        ]
+        return {"clip": self.clip.name, "size": f"{width}x{height}", "pipeline": self.name, "stages": stages}
 
-    def option(self, stage: str, name: str) -> Any:
-        """What one of vidclf's own stages is told, or would take by default: the others are told the same."""
-        (made,) = [item.create() for item in self.items() if item.name == stage][:1]
-        return getattr(made, name)
+    def _with(self, stage: str, **options: Any) -> list[Item]:
+        return [replace(item, options=item.options | (options if item.name == stage else {})) for item in self.items]
+
+
+def _short(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) else value
 
 
 class PlainWriter:

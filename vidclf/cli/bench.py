@@ -11,39 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidclf.cli.assemble import DEFAULT_PIPELINE
-from vidclf.cli.execute import write_json
+from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.cli.execute import make_console, set_up_logging, write_json
+from vidclf.cli.options import pipeline_options
 from vidclf.errors import UsageError
 from vidclf.resources import shipped
 
 if TYPE_CHECKING:
     from vidclf.bench.setting import Setting
 
-SCALES = {"threads": (1, 2), "batch": (1, 2, 4, 8, 16, 32, 64), "cameras": (1, 2, 4, 8, 16)}
+SCALES = {"cores": (1, 2), "batch": (1, 2, 4, 8, 16, 32, 64), "cameras": (1, 2, 4, 8, 16)}
 SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080p", "4K")
 
 json_option = click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
     "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is told."
 )
-SETTING_OPTIONS = [
-    click.option("-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or its name."),
-    click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
-    click.option("--weights", default="lean", show_default=True, metavar="W", help="Classifier weights, both sides'."),
-    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that both sides write with."),
-    click.option("--frames", type=click.IntRange(min=1), help="Use only so many frames of the clip."),
-    click.option("--device", default="cpu", show_default=True, help="Where the networks run: cpu, cuda, cuda:N."),
-    click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one of vidclf's options."),
+SETTING_OPTIONS: list[Callable[..., Any]] = [
+    click.argument("clip", required=False, type=click.Path(path_type=Path)),
+    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that all of them write with."),
     repeat_option,
     json_option,
+    pipeline_options,
 ]
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds an optional CLIP and the options that say what is measured."""
+    """Adds an optional CLIP, the options that say what is measured, and those of `run`."""
     for option in reversed(SETTING_OPTIONS):
         command = option(command)
-    return click.argument("clip", required=False, type=click.Path(path_type=Path))(command)
+    return command
 
 
 class BenchGroup(click.Group):
@@ -72,7 +69,7 @@ def bench() -> None:
 @bench.command()
 @setting_options
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory too, in processes apart.")
-def pipeline(clip: Path | None, repeat: int, json_file: str | None, memory: bool, **options: Any) -> None:
+def pipeline(clip: Path | None, codec: str, repeat: int, json_file: str | None, memory: bool, **options: Any) -> None:
     """Stages alone, the pipeline, and the loops it replaces; what `vidclf bench [CLIP]` does.
 
     \b
@@ -83,7 +80,7 @@ def pipeline(clip: Path | None, repeat: int, json_file: str | None, memory: bool
     from vidclf.bench.compare import PIPELINE, SERIAL, compare
     from vidclf.bench.report import comparison
 
-    with _setting(clip, options) as setting:
+    with _setting(clip, codec, options) as setting:
         found = compare(setting, repeat, tell)
         if memory:
             tell("memory: each in a process of its own")
@@ -143,7 +140,7 @@ def classifier(
 
 @bench.command()
 @setting_options
-def start(clip: Path | None, repeat: int, json_file: str | None, **options: Any) -> None:
+def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **options: Any) -> None:
     """Seconds from the command to its end: of --help, and of a run of a single frame, with warm caches.
 
     \b
@@ -153,7 +150,7 @@ def start(clip: Path | None, repeat: int, json_file: str | None, **options: Any)
     from vidclf.bench.parts import starts
     from vidclf.bench.report import start_table
 
-    with _setting(clip, options) as setting:
+    with _setting(clip, codec, options) as setting:
         found = {"setting": setting.describe(), "seconds": starts(setting, repeat, tell)}
     _give("start", found, json_file, start_table)
 
@@ -161,32 +158,33 @@ def start(clip: Path | None, repeat: int, json_file: str | None, **options: Any)
 @bench.command()
 @setting_options
 @click.option("--by", "wanted", multiple=True, type=click.Choice([*SCALES, "size", "objects"]), help="Only these.")
-@click.option("--threads", multiple=True, type=click.IntRange(min=1), default=SCALES["threads"], help="Cores.")
+@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=SCALES["cores"], help="How many cores.")
 @click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Frames a pass.")
 @click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Sources.")
 def scaling(
     clip: Path | None,
+    codec: str,
     repeat: int,
     json_file: str | None,
     wanted: tuple[str, ...],
-    threads: tuple[int, ...],
+    cores: tuple[int, ...],
     batch: tuple[int, ...],
     cameras: tuple[int, ...],
     **options: Any,
 ) -> None:
-    """How speed follows threads, batch, cameras, picture size and objects a frame.
+    """How speed follows cores, batch, cameras, picture size and objects a frame.
 
     \b
     Examples:
-      vidclf bench scaling in.mp4 --frames 200 --json scaling.json
+      vidclf bench scaling in.mp4 --max-frames 200 --json scaling.json
       vidclf bench scaling in.mp4 --by cameras --cameras 1 --cameras 32 --device cuda
     """
     from vidclf.bench import scaling as by
     from vidclf.bench.report import scaling_table
 
-    with _setting(clip, options) as setting:
+    with _setting(clip, codec, options) as setting:
         curves: dict[str, Callable[[], dict[str, Any]]] = {
-            "threads": lambda: by.by_threads(setting, threads, tell),
+            "cores": lambda: by.by_cores(setting, cores, tell),
             "batch": lambda: by.by_batch(setting, batch, repeat, tell),
             "cameras": lambda: by.by_cameras(setting, cameras, repeat, tell),
             "size": lambda: by.by_size(setting, SCALES_SIZES, repeat, tell),
@@ -202,15 +200,18 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def _setting(clip: Path | None, options: dict[str, Any]) -> Iterator[Setting]:
+def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator[Setting]:
     """The setting that the options describe, and a folder for what is written, which is removed at the end."""
     from vidclf.bench.setting import Setting
 
     clip = clip or shipped("samples") / "wardrobe.mp4"
     if not clip.is_file():
         raise UsageError(f"no such file: {clip}")
+    spoken = {name: options.pop(name) for name in ("quiet", "debug")}
     with tempfile.TemporaryDirectory(prefix="vidclf-bench-", ignore_cleanup_errors=True) as folder:
-        yield Setting(clip, folder=Path(folder), **options)
+        set_up_logging(make_console(spoken["quiet"]), spoken["debug"])
+        items = assemble(RunOptions(**options), str(clip), Path(folder) / "vidclf.mp4", None)
+        yield Setting.of(clip, items, Path(folder), Path(options["pipeline"]).stem, codec)
 
 
 def _give(kind: str, found: dict[str, Any], json_file: str | None, words: Callable[[dict[str, Any]], str]) -> None:
