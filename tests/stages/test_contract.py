@@ -12,7 +12,21 @@ import pytest
 from tests.frames import make_source
 from vidclf.channel import Channel
 from vidclf.frame import Detection, Frame, Source
-from vidclf.stages import Annotate, Classify, Crop, Gate, Interpolate, Motion, Publish, Record, SaveCrops, Smooth, Track, Write
+from vidclf.stages import (
+    Annotate,
+    Classify,
+    Crop,
+    Gate,
+    Interpolate,
+    Motion,
+    Publish,
+    Record,
+    SaveCrops,
+    Serve,
+    Smooth,
+    Track,
+    Write,
+)
 
 Make = Callable[[Path], Any]
 STAGES: dict[str, Make] = {
@@ -33,6 +47,7 @@ STAGES: dict[str, Make] = {
     "record jsonl": lambda folder: Record(str(folder / "out.jsonl"), force=True),
     "record csv": lambda folder: Record(str(folder / "out.csv"), force=True),
     "record parquet": lambda folder: Record(str(folder / "out.parquet"), force=True),
+    "serve": lambda folder: Serve("127.0.0.1:0"),
 }
 ONE_FILE_A_SOURCE = {"write", "write opencv"}
 
