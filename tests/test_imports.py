@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "events": "errors",
     "units": "errors",
     "scoring": "errors rows",
-    "batch": "errors frame models pipeline recipe resources stages video",
+    "batch": "errors frame models pipeline recipe resources stages threads video",
     "__init__": "channel errors frame pipeline recipe",
     "bench": "channel errors frame models pipeline preprocess recipe stages threads video",
     "__main__": "cli",

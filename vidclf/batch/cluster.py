@@ -16,6 +16,7 @@ from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item
+from vidclf.threads import cores, limit_opencv
 
 LOCAL = "local"
 ASK_SECONDS = 1.0  # between two questions how far the clips are
@@ -28,9 +29,7 @@ class Actor:
         with suppress(OSError):  # paths relative to where the batch was started, and stages that lie there
             os.chdir(folder)
         sys.path.insert(0, folder)
-        import cv2
-
-        cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # Ray sets it to the actor's share of the CPUs
+        limit_opencv()  # to OMP_NUM_THREADS, which Ray sets to the actor's share of the CPUs
         self._runner = Runner(items, storage)
         self._progress: Progress | None = None
 
@@ -165,8 +164,7 @@ def _import_ray() -> Any:
 def _connect(ray: Any, address: str, jobs: int | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options |= {"num_cpus": max(cores, jobs or 1), "include_dashboard": False}
+        options |= {"num_cpus": max(cores(), jobs or 1), "include_dashboard": False}
     try:
         if place := re.fullmatch(r"([\w.-]+):(\d+)", address):  # Ray itself would try for a minute or more
             socket.create_connection((place[1], int(place[2])), timeout=5).close()

@@ -20,18 +20,19 @@ from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.recipe import Item
+from vidclf.threads import VARIABLE, cores, limit_opencv
 
 STILLBORN = 3  # workers that die one after the other before any was ready: the fault is not a clip's
 READY = "ready"
-# What vidclf, torch and numpy go by.
-THREAD_SETTINGS = ("VIDCLF_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What the parts of a pipeline, torch and numpy go by.
+THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Processes:
     """Up to `jobs` worker processes, each started when there is work for it.
 
     timeout: seconds a clip may give no sign of life before its worker is killed; the first clip of a worker has
-    longer, as models are loaded then. The cores are shared out: so many threads for torch, OpenVINO and OpenCV.
+    longer, as models are loaded then. The cores are shared out (see `vidclf.threads`).
     """
 
     def __init__(self, items: list[Item], storage: Storage, jobs: int, timeout: float):
@@ -108,7 +109,7 @@ class _Worker:
     def __init__(self, items: list[Item], storage: Storage, threads: int):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, items, storage, threads)
+        arguments = (theirs, items, storage)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
         with _environment(threads):
             self.process.start()
@@ -127,7 +128,7 @@ class _Worker:
         self.pipe.close()
 
 
-def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage, threads: int) -> None:
+def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> None:
     """The life of a worker process: take a job, do it, tell; until the pipe is closed."""
     # Ctrl-C goes to the whole process group; what is to be done about it, the first process decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -135,7 +136,7 @@ def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage, thread
     # The one thread outside of pipeline.py: whatever the others are doing, it waits for the parent's death. A worker
     # that goes on alone could write a file that the next batch is writing as well.
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    divide_threads(threads, items)
+    limit_opencv()
     runner = Runner(items, storage)
     pipe.send(READY)
     while True:
@@ -153,27 +154,6 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def divide_threads(threads: int, items: list[Item]) -> None:
-    """So many threads for the libraries of this process; torch and BLAS have read their environment variable."""
-    import cv2
-
-    cv2.setNumThreads(threads)
-    if not any(item.name == "yolo" for item in items):
-        return
-    try:
-        import openvino
-    except ImportError:
-        return
-    compile_model = openvino.Core.compile_model
-
-    # It has no setting for a whole process, and ultralytics none at all: each model would take all cores.
-    def divided(self: Any, model: Any, device_name: Any = None, config: Any = None, **rest: Any) -> Any:
-        share = {"INFERENCE_NUM_THREADS": threads} if device_name in (None, "CPU") else {}
-        return compile_model(self, model, device_name, share | (config or {}), **rest)
-
-    openvino.Core.compile_model = divided
-
-
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
     """What a process is to be started with: libraries read these once, as they are imported."""
@@ -186,14 +166,6 @@ def _environment(threads: int) -> Iterator[None]:
             del os.environ[name]
             if value is not None:
                 os.environ[name] = value
-
-
-def cores() -> int:
-    """How many this process may use: as VIDCLF_THREADS or OMP_NUM_THREADS say, or the machine grants."""
-    for name in THREAD_SETTINGS[:2]:
-        if (chosen := os.environ.get(name, "")).isdigit() and int(chosen):
-            return int(chosen)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _death(code: int | None) -> str:

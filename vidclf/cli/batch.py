@@ -16,7 +16,7 @@ from vidclf.batch.configuration import fingerprints
 from vidclf.batch.driver import Batch, Settings, Workers
 from vidclf.batch.events import as_json
 from vidclf.batch.outdir import OutDir
-from vidclf.batch.workers import Processes, cores
+from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
@@ -24,6 +24,7 @@ from vidclf.cli.main import INTERRUPTED
 from vidclf.cli.options import pipeline_options
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item
+from vidclf.threads import cores
 from vidclf.video.part import PartFile
 
 FAILED_CLIPS = 3
