@@ -211,6 +211,16 @@ def test_a_torchscript_archive_that_holds_no_code_is_told(folder: Path, tmp_path
         Predictor(str(tmp_path / "empty.pt"), device="cpu")
 
 
+def test_no_conversion_is_reported_to_anybody_and_a_start_from_the_cache_needs_no_torch() -> None:
+    code = (
+        "import sys; from vidclf.models.predictor import Predictor; Predictor('lean', device='cpu'); "
+        "print('torch' in sys.modules, sys.modules.get('openvino_telemetry'), 'openvino' in sys.modules)"
+    )
+    for made_before in (False, True):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [str(not made_before), "None", "True"]
+
+
 def test_only_a_checkpoint_is_a_torch_module(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"pets\.onnx: exported, it only runs \(in classify\)"):
         load(folder / "pets.onnx")

@@ -61,22 +61,26 @@ def to_openvino(model: Any, path: Path) -> None:
     """
     from copy import deepcopy
 
-    import openvino as ov
     import torch
-    from openvino.preprocess import ColorFormat, PrePostProcessor
     from ultralytics.nn.modules import Detect
 
     from vidclf.models.exporting import convert
+    from vidclf.models.runners import import_openvino
 
+    ov = import_openvino()
     with _undisturbed():
         network = deepcopy(model.model).cpu().float().eval().fuse(verbose=False)
         for module in network.modules():
             if isinstance(module, Detect):  # and those derived from it: what ultralytics' own exporter sets
                 module.export, module.dynamic, module.format = True, True, "openvino"
         converted = convert(network, torch.zeros(1, 3, 64, 96), [-1, 3, -1, -1])
-    steps = PrePostProcessor(converted)
-    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
-    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ColorFormat.RGB).scale(255.0)
+    steps = ov.preprocess.PrePostProcessor(converted)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
+        ov.preprocess.ColorFormat.BGR
+    )
+    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ov.preprocess.ColorFormat.RGB).scale(
+        255.0
+    )
     steps.input().model().set_layout(ov.Layout("NCHW"))
     ov.save_model(steps.build(), path, compress_to_fp16=False)
 

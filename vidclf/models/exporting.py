@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models.classifier import Classifier
 from vidclf.models.exported import KEY, weights_of
+from vidclf.models.runners import import_openvino
 
 INPUT, OUTPUT = "crops", "logits"
 
@@ -77,8 +78,7 @@ def _to_onnx(model: Classifier, header: dict[str, Any], path: Path) -> None:
 
 
 def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
-    import openvino as ov
-
+    ov = import_openvino()
     network = convert(model, example(model), [-1, *example(model).shape[1:]])
     ov.save_model(network, path, compress_to_fp16=False)
     # The two halves must not be mixed up, and nothing in OpenVINO's format would tell.
@@ -89,8 +89,7 @@ def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
 
 def convert(module: nn.Module, inputs: Tensor, shape: list[int]) -> Any:
     """An `openvino.Model` of a torch module, input (`shape`, -1 for any) and first output named as above."""
-    import openvino as ov
-
+    ov = import_openvino()
     with _silent():
         traced = trace(module, inputs)
         kind = {torch.uint8: ov.Type.u8, torch.float32: ov.Type.f32}[inputs.dtype]

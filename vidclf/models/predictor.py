@@ -13,7 +13,7 @@ from vidclf.errors import UsageError
 from vidclf.models import checkpoint, exported
 from vidclf.models.backends import choose_backend, choose_precision
 from vidclf.models.cache import cached, forget
-from vidclf.models.device import choose_device
+from vidclf.models.device import choose_devices
 from vidclf.models.runners import OnnxRunner, OpenVinoRunner, Runner, TorchRunner
 from vidclf.preprocess import Preprocess
 
@@ -44,7 +44,7 @@ class Predictor:
         self.temperature = float(header["temperature"])
         is_exported = self.path.suffix.lower() in exported.READERS
         self._can_fall_back = not is_exported
-        self._device = choose_device(device)
+        self._device = choose_devices(device)[-1]  # of several, the detector waits for the first
         self._backend = choose_backend(backend, self._device, self.path)
         self._precision = choose_precision(precision, self._backend, self._device, is_exported)
         try:

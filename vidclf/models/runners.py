@@ -128,13 +128,23 @@ class OnnxRunner:
         return self._session.run(None, {self._input: crops})[0]
 
 
+def import_openvino() -> Any:
+    """The module `openvino`, and no telemetry: as it comes, each conversion is reported to a server of its makers.
+
+    Where the package that reports cannot be imported, OpenVINO has a substitute that does nothing.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: its import fails
+    import openvino
+
+    return openvino
+
+
 def openvino_core() -> Any:
     """The process's one `openvino.Core`."""
     global _core
     if _core is None:
-        import openvino as ov
-
-        _core = ov.Core()
+        _core = import_openvino().Core()
     return _core
 
 

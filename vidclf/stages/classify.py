@@ -56,7 +56,7 @@ class Classify:
             raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
         if not 0 <= again <= 86_400:
             raise UsageError(f"again must be 0 to 86400 seconds, got {again}")
-        self.weights, self.batch, self.device = weights, batch, check_device(device)
+        self.weights, self.batch, self.device = weights, batch, check_device(device, several=True)
         self.top, self.abstain, self.again = top, abstain, again
         self.counts: dict[str, int] = {}
         self.backend, self.precision = check_backend(backend, find(weights)), check_precision(precision)

@@ -1,0 +1,122 @@
+"""One detector on torch and on OpenVINO: the same boxes, and torch where OpenVINO goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidclf.errors import UsageError
+from vidclf.models import detection
+from vidclf.models.detection import Detector, ReadyDetector, open_detector
+
+OPTIONS = {"conf": 0.3, "iou": 0.7, "classes": [0], "max_det": 300}
+
+
+@pytest.fixture(scope="module", params=["detect", "segment"])
+def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small untrained model that is sure of everything: its boxes are nonsense, and many."""
+    import torch
+    from ultralytics import YOLO
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.pt"
+    model = YOLO("yolo11n-seg.yaml" if request.param == "segment" else "yolo11n.yaml")
+    model.model.names = {0: "person", 1: "tie"} | {i: f"thing {i}" for i in range(2, 80)}
+    for branch in model.model.model[-1].cv3:
+        branch[-1].bias.data.fill_(0.0)
+    model.save(path)
+    return str(path)
+
+
+def pictures(count: int, width: int = 160, height: int = 90) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 255, (count, height, width, 3), np.uint8))
+
+
+def boxes(results: list) -> list[np.ndarray]:
+    return [result.boxes.data.numpy() for result in results]
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_the_boxes_are_those_of_ultralytics_whatever_runs_the_network(
+    weights: str, backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        detector = open_detector(weights, "cpu", backend, "f32", 160)
+        for count, width, height in ((1, 160, 90), (4, 160, 90), (2, 90, 160)):
+            images = pictures(count, width, height)
+            wanted = detector._models[0].predict(images, imgsz=160, device="cpu", verbose=False, **options)
+            found = detector(images, **options)
+            assert len(found) == count
+            for one, other in zip(wanted, found, strict=True):
+                assert len(one) == len(other) == 20
+                assert other.orig_shape == (height, width)
+                # The scores of noise are all alike, and boxes of one score may change places.
+                assert np.allclose(np.sort(one.boxes.conf), np.sort(other.boxes.conf), atol=1e-4)
+                assert (one.masks is None) == (other.masks is None)
+    assert detector.name == {"torch": "torch f32 on cpu", "openvino": "openvino f32"}[backend]
+    assert detector.names[1] == "tie"
+    assert caplog.records == []
+
+
+def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture) -> str:
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        for _ in range(2):
+            detector(pictures(2), **OPTIONS)
+    assert detector.name == "torch f32 on cpu"
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    works = detection.OpenVinoNetwork.__call__
+    monkeypatch.setattr(detection.OpenVinoNetwork, "__call__", lambda *a: [output + 0.5 for output in works(*a)])
+    detector = open_detector(weights, "cpu", "auto", "f32", 160)
+    assert "does not run on openvino, torch takes over: its scores differ from torch's by 0.5" in (
+        warning_of(detector, caplog)
+    )
+
+
+def test_a_model_that_cannot_be_converted_runs_on_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such\noperation")
+
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    monkeypatch.setattr(detection, "to_openvino", fails)
+    detector = open_detector(weights, "cpu", "auto", "auto", 160)
+    assert warning_of(detector, caplog).endswith("torch takes over: no such operation")
+
+
+def test_what_cannot_be_is_told(shared: Path) -> None:
+    exported = str(shared / "detectors/yolo11n_int8_openvino_model")
+    with pytest.raises(UsageError, match=r"is exported already, and runs as what it is; --backend is for \.pt files"):
+        open_detector(exported, "cpu", "torch", "auto", 640)
+    with pytest.raises(UsageError, match="backend tensorrt needs a CUDA device"):
+        open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "tensorrt", "auto", 640)
+    assert isinstance(open_detector(exported, "cpu", "auto", "auto", 640), ReadyDetector)
+
+
+def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path) -> None:
+    """PETS09-S2L1 at 960x720, every 100th frame: at most one box of a hundred may differ."""
+    import cv2
+    from supervision import box_iou_batch
+
+    video = cv2.VideoCapture(str(shared / "clips/pets09_s2l1_480x360.mp4"))
+    exact = open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "torch", "f32", 640)
+    fast = open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "openvino", "auto", 640)
+    same = total = 0
+    for index in range(0, 795, 100):
+        video.set(cv2.CAP_PROP_POS_FRAMES, index)
+        image = cv2.resize(video.read()[1], (960, 720))
+        one, other = (boxes(detector([image], **OPTIONS))[0][:, :4] for detector in (exact, fast))
+        total += len(one)
+        same += int((box_iou_batch(one, other).max(axis=1, initial=0) >= 0.9).sum())
+    assert total > 25
+    assert same >= total - 1
