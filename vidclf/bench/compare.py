@@ -17,8 +17,8 @@ Tell = Callable[[str], None]
 PIPELINE, SERIAL, CODECS = "vidclf", "serial loop", "decode and encode"
 
 
-def compare(setting: Setting, repeat: int, tell: Tell) -> dict[str, Any]:
-    """Measure everything `repeat` times; plain values, ready for JSON.
+def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> dict[str, Any]:
+    """Measure everything `repeat` times, without `others` no library's loop; plain values, ready for JSON.
 
     Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, and, with
     a detector that both sides share, agreement.
@@ -26,7 +26,7 @@ def compare(setting: Setting, repeat: int, tell: Tell) -> dict[str, Any]:
     ours = Ours(setting)
     is_person = setting.has("yolo")
     latest: dict[str, Any] = {}
-    loops = _person_loops(setting, tell) if is_person else _motion_loops(setting)
+    loops = _person_loops(setting, tell, others) if is_person else _motion_loops(setting)
 
     def run_ours() -> int:
         latest[PIPELINE], latest["stats"] = ours.run()
@@ -53,22 +53,24 @@ def compare(setting: Setting, repeat: int, tell: Tell) -> dict[str, Any]:
         "ratios": {name: ratio(costs[PIPELINE], each) for name, each in costs.items() if name != PIPELINE},
         "efficiency": efficiency(costs[PIPELINE], stages),
         "bottleneck": latest["stats"]["bottleneck"],
-        "skipped": [name for name, package in OTHERS.items() if is_person and find_spec(package) is None],
+        "skipped": [name for name, package in OTHERS.items() if is_person and others and find_spec(package) is None],
     }
     if is_person:
         found["agreement"] = {name: agreement(latest[PIPELINE], latest[name]) for name in loops}
     return found
 
 
-def _person_loops(setting: Setting, tell: Tell) -> dict[str, Callable[[], list[Seen]]]:
+def _person_loops(setting: Setting, tell: Tell, others: bool) -> dict[str, Callable[[], list[Seen]]]:
     from vidclf.bench.loops import Person
-    from vidclf.bench.others import others
+    from vidclf.bench.others import other_loops
 
     person = Person(setting)
+    if not others:
+        return {SERIAL: person.run}
     for name, package in OTHERS.items():
         if find_spec(package) is None:
             tell(f"{name} is left out: {package} is not installed")
-    return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **others(setting, person)}
+    return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **other_loops(setting, person)}
 
 
 def _motion_loops(setting: Setting) -> dict[str, Callable[[], list[Seen]]]:

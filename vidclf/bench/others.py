@@ -18,7 +18,7 @@ from vidclf.bench.setting import PlainWriter, Setting
 OTHERS = {"supervision.process_video": "supervision", "InferencePipeline": "inference"}
 
 
-def others(setting: Setting, person: Person) -> dict[str, Callable[[], list[Seen]]]:
+def other_loops(setting: Setting, person: Person) -> dict[str, Callable[[], list[Seen]]]:
     """Those whose package is here; detector, classifier and drawing are the serial loop's own."""
     known = {
         "supervision.process_video": lambda: run_supervision(setting, person),

@@ -57,7 +57,8 @@ def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
 
     def speed(count: int) -> dict[str, float]:
         middle = [item.create() for item in setting.items if item.name not in ("capture", "write")]
-        sources = [Capture(str(setting.clip), max_frames=setting.frames) for _ in range(count)]
+        each = max(4, setting.frames // count) if setting.frames else None  # as much work, however many share it
+        sources = [Capture(str(setting.clip), max_frames=each) for _ in range(count)]
         return _median(lambda: int(Pipeline([sources, *middle]).run()["ledger"]["finished"]), repeat)
 
     return _each(counts, speed, "cameras", tell)

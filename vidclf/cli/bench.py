@@ -69,7 +69,10 @@ def bench() -> None:
 @bench.command()
 @setting_options
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory too, in processes apart.")
-def pipeline(clip: Path | None, codec: str, repeat: int, json_file: str | None, memory: bool, **options: Any) -> None:
+@click.option("--others/--no-others", default=True, show_default=True, help="Other libraries' loops too.")
+def pipeline(
+    clip: Path | None, codec: str, repeat: int, json_file: str | None, memory: bool, others: bool, **options: Any
+) -> None:
     """Stages alone, the pipeline, and the loops it replaces; what `vidclf bench [CLIP]` does.
 
     \b
@@ -81,7 +84,7 @@ def pipeline(clip: Path | None, codec: str, repeat: int, json_file: str | None, 
     from vidclf.bench.report import comparison
 
     with _setting(clip, codec, options) as setting:
-        found = compare(setting, repeat, tell)
+        found = compare(setting, repeat, tell, others)
         if memory:
             tell("memory: each in a process of its own")
             found["memory"] = {name: measure_alone(setting, name)["peak_rss_mb"] for name in (PIPELINE, SERIAL)}
