@@ -10,7 +10,7 @@ from typing import Any
 from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 
-RECENT = 4096  # latencies kept a stage: percentiles are over the latest so many frames, and memory stays flat
+RECENT = 1024  # latencies kept a stage: percentiles are over the latest so many frames, and memory is soon flat
 
 
 class Meter:
