@@ -168,7 +168,7 @@ def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -
 def health(source: Source, meters: Iterable[Meter], tally: Tally) -> dict[str, Any]:
     """How a source is: its state, reconnects, lag, and how long ago it gave its last frame.
 
-    state: absent (never seen yet), connected, reconnecting, given up, ended. Times are None where there was no frame yet.
+    state: absent (never seen yet), connected, reconnecting, given up, ended. Times are None before the first frame.
     """
     own = [meter for meter in meters if meter.at and not meter.inbox and meter.at.source is source]
     ended = any(meter.ended for meter in own) and source.state != "given up"
