@@ -180,6 +180,8 @@ CHECKS: dict[str, Callable[[], str]] = {
     "openvino": _installed("openvino", "networks on the CPU", optional=True),
     "onnxruntime": _installed("onnxruntime", "backend onnx; extra: vidclf[onnx]", optional=True),
     "cache": _cache,
+    "paho-mqtt": _installed("paho-mqtt", "publish to MQTT; extra: vidclf[mqtt]", optional=True),
+    "redis": _installed("redis", "publish to Redis; extra: vidclf[redis]", optional=True),
     "CPU": _cpu,
     "memory": _memory,
 }
