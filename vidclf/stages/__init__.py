@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from vidclf.stages.motion import Motion
     from vidclf.stages.publish import Publish
     from vidclf.stages.record import Record
-    from vidclf.stages.serve import Serve
     from vidclf.stages.save_crops import SaveCrops
+    from vidclf.stages.serve import Serve
     from vidclf.stages.smooth import Smooth
     from vidclf.stages.track import Track
     from vidclf.stages.write import Write
@@ -56,8 +56,8 @@ __all__ = [
     "Motion",
     "Publish",
     "Record",
-    "Serve",
     "SaveCrops",
+    "Serve",
     "Smooth",
     "Track",
     "Write",
