@@ -147,7 +147,9 @@ class Detector:
         outputs = self._openvino(batch)
         if not self._is_checked:
             self._is_checked = True
-            wanted, found = self._torch[0](batch[:1])[0].numpy(), outputs[0][:1].numpy()
+            answer = self._torch[0](batch[:1])[0]  # of a model that segments: with the masks' prototypes, as a tuple
+            wanted = (answer[0] if isinstance(answer, tuple) else answer).numpy()
+            found = outputs[0][:1].numpy()
             scores = slice(4, 4 + len(self.names))
             difference = np.abs(wanted[:, scores] - found[:, scores]).max() if wanted.shape == found.shape else np.inf
             if not difference <= TOLERANCE[self._openvino.precision]:  # not: NaN is no agreement
