@@ -120,3 +120,14 @@ def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path) -> None:
         same += int((box_iou_batch(one, other).max(axis=1, initial=0) >= 0.9).sum())
     assert total > 25
     assert same >= total - 1
+
+
+def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ultralytics gave up on the rest of a batch after two seconds, and frames lost all their people."""
+    from ultralytics.utils import nms
+
+    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
+    detector = open_detector(weights, "cpu", "torch", "f32", 160)
+    clock = iter(range(0, 10_000, 60))  # a minute between any two looks at it
+    monkeypatch.setattr(nms.time, "time", lambda: float(next(clock)))
+    assert [len(found) for found in detector(pictures(4), **options)] == [20] * 4

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,21 @@ def _import_quietly() -> Any:
             except ModuleNotFoundError as error:
                 raise UsageError(f"the stage yolo needs ultralytics (pip install ultralytics): {error}") from None
             ultralytics.utils.LOGGER.setLevel(logging.ERROR)
+            _wait_for_boxes()
     import ultralytics
 
     return ultralytics
+
+
+def _wait_for_boxes() -> None:
+    """Have ultralytics sort out the boxes of a whole batch, however long it takes.
+
+    It gives up after about two seconds and leaves the rest of the batch without boxes, with no more than a warning:
+    on a busy machine frames lost all their people.
+    """
+    from ultralytics.utils import nms
+
+    nms.non_max_suppression = partial(nms.non_max_suppression, max_time_img=3600.0)
 
 
 @contextmanager
