@@ -122,9 +122,9 @@ def _import_quietly() -> Any:
             except ModuleNotFoundError as error:
                 raise UsageError(f"the stage yolo needs ultralytics (pip install ultralytics): {error}") from None
             ultralytics.utils.LOGGER.setLevel(logging.ERROR)
-            _wait_for_boxes()
     import ultralytics
 
+    _wait_for_boxes()
     return ultralytics
 
 
@@ -136,7 +136,8 @@ def _wait_for_boxes() -> None:
     """
     from ultralytics.utils import nms
 
-    nms.non_max_suppression = partial(nms.non_max_suppression, max_time_img=3600.0)
+    if not isinstance(nms.non_max_suppression, partial):
+        nms.non_max_suppression = partial(nms.non_max_suppression, max_time_img=3600.0)
 
 
 @contextmanager
