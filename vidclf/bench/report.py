@@ -167,7 +167,10 @@ def fill_in(page: Path) -> dict[Path, str]:
     files: dict[Path, str] = {}
 
     def region(match: re.Match[str]) -> str:
-        found = json.loads((folder / f"{match[2]}.json").read_text(encoding="utf-8"))
+        figures = folder / f"{match[2]}.json"
+        if not figures.is_file():
+            return f"{match[1]}Not measured yet.\n{match[3]}"
+        found = json.loads(figures.read_text(encoding="utf-8"))
         drawn = plots(found, match[2])
         files.update({folder / file: content for file, content in drawn.items()})
         pictures = "\n".join(f"![{file.removesuffix('.svg')}]({folder.name}/{file})" for file in drawn)
