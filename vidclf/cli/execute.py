@@ -17,12 +17,12 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
+from vidclf.files import PartFile
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stats import add_up
 from vidclf.trace import Trace
-from vidclf.video.part import PartFile
 
 
 def execute(
@@ -37,6 +37,7 @@ def execute(
     All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
     sources, one that fails is told and does not keep the others from running.
     """
+    from vidclf.memory import keep_flat
     from vidclf.threads import describe, limit_opencv
     from vidclf.video.opening import redact
 
@@ -52,6 +53,8 @@ def execute(
                 made[key] = item.create()
         stages = [made[repr((item.name, item.options))] for item in rest]
         pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
+    if any(pipeline.live for pipeline in pipelines):
+        keep_flat()
     for stage in made.values():
         if url := getattr(stage, "url", None):
             console.print(f"watch at {url}")
