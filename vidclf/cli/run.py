@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
@@ -70,6 +71,8 @@ def run(
     set_up_logging(console, debug)
     if stats_file and stats_file != "-":
         PartFile(stats_file, force=True)  # complain about its folder now rather than after the run
+    if stats_file == str(record) == STDOUT:
+        raise UsageError("--record and --stats cannot share stdout; give one of them a file")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     several = len(sources) > 1
     jobs: list[list[Item]] = []
@@ -82,6 +85,8 @@ def run(
             table = _file_for(source, record, ".jsonl", several)
             jobs.append(assemble(RunOptions(**options), source, video, table))
     _refuse_clashes(sources, jobs)
+    if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
+        raise UsageError("--token is for the web page; add --serve")
     with traced(trace) as notes:
         books, code = execute(jobs, console, debug, notes, target)
     if stats_file:
@@ -99,6 +104,11 @@ def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> P
         raise UsageError(f"several sources need a folder for their outputs, got {target}")
     stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
     return target / f"{stem}{suffix}"
+
+
+def _given(option: str) -> bool:
+    """Whether an option stands on the command line: the environment may hold it for other runs."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _refuse_clashes(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:

@@ -87,7 +87,7 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     path = find(name_or_path)
     header = read_header(path)
     if path.suffix.lower() in exported.READERS:
-        raise UsageError(f"{path}: exported, it only runs (in classify); this needs the .safetensors it was made from")
+        raise UsageError(f"{path}: exported classifiers can only be run (run --weights); this needs the .safetensors")
     try:
         model = create(header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"]))
         tensors = load_file(path)

@@ -52,23 +52,23 @@ class Motion:
         width: int | None = None,
     ):
         if method not in get_args(Method):
-            raise UsageError(f"motion: method must be one of {', '.join(get_args(Method))}, got {method!r}")
+            raise UsageError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
         if not 0 < min_area < 1:
-            raise UsageError(f"motion: min_area must be between 0 and 1 (a share of the frame), got {min_area}")
+            raise UsageError(f"min_area must be between 0 and 1 (a share of the frame), got {min_area}")
         if max_objects is not None and max_objects < 1:
-            raise UsageError(f"motion: max_objects must be at least 1, or null for all, got {max_objects}")
+            raise UsageError(f"max_objects must be at least 1, or null for all, got {max_objects}")
         if history < 1:
-            raise UsageError(f"motion: history must be at least 1 frame, got {history}")
+            raise UsageError(f"history must be at least 1 frame, got {history}")
         if threshold is not None and threshold <= 0:
-            raise UsageError(f"motion: threshold must be above 0, got {threshold}")
+            raise UsageError(f"threshold must be above 0, got {threshold}")
         if hold < 0:
-            raise UsageError(f"motion: hold must be 0 frames or more, got {hold}")
+            raise UsageError(f"hold must be 0 frames or more, got {hold}")
         if not 0 <= adapt <= 1:
-            raise UsageError(f"motion: adapt must be 0 to 1, got {adapt}")
+            raise UsageError(f"adapt must be 0 to 1, got {adapt}")
         if not 0 <= merge <= 1:
-            raise UsageError(f"motion: merge must be 0 to 1 (a share of the frame's height), got {merge}")
+            raise UsageError(f"merge must be 0 to 1 (a share of the frame's height), got {merge}")
         if width is not None and width < 32:
-            raise UsageError(f"motion: width must be at least 32 pixels, got {width}")
+            raise UsageError(f"width must be at least 32 pixels, got {width}")
         self.method, self.min_area, self.max_objects = method, min_area, max_objects
         self.history, self.threshold = history, THRESHOLDS[method] if threshold is None else threshold
         self.width = WIDTHS[method] if width is None else width
