@@ -19,8 +19,8 @@ from vidclf.cli.main import COMMANDS, cli
 from vidclf.models.checkpoint import read_header
 from vidclf.recipe import Item, check_options, find_recipe, find_stage, load_recipe, override
 from vidclf.resources import shipped
+from vidclf.rows import COLUMNS
 from vidclf.stages import STAGES
-from vidclf.stages.record import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Read what was recorded and what is true: the rows of records and of truth files, checked as they are read."""
+"""The rows of records and of truth files: what they hold, and how they are checked as they are read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,24 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vidclf.errors import UsageError
+from vidclf.frame import Detection, Frame
 
 SCHEMA = 1
+# Column: the type Parquet gives it.
+COLUMNS = {
+    "source": "string",
+    "frame": "int64",
+    "time": "float64",
+    "track": "int64",
+    "kind": "string",
+    "x0": "int32",
+    "y0": "int32",
+    "x1": "int32",
+    "y1": "int32",
+    "score": "float32",
+    "label": "string",
+    "label_score": "float32",
+}
 BOX = ("x0", "y0", "x1", "y1")
 RECORD_COLUMNS = ("source", "frame", *BOX, "label", "label_score")  # those of a record's columns that are used here
 TRUTH_COLUMNS = ("frame", "time", "object", *BOX, "label")
@@ -39,6 +55,22 @@ class TruthRow:
     object: str  # its identity
     box: Corners
     label: str
+
+
+def to_row(frame: Frame, detection: Detection | None) -> Row:
+    """The values of `COLUMNS` for a detection, or for a frame as such."""
+    row: Row = dict.fromkeys(COLUMNS)
+    row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
+    if detection is not None:
+        row |= dict(zip(BOX, map(int, detection.box), strict=True))
+        row |= {
+            "track": None if detection.track is None else int(detection.track),
+            "kind": detection.kind,
+            "score": round(float(detection.score), 4),
+            "label": detection.label,
+            "label_score": round(float(detection.label_score), 4),
+        }
+    return row
 
 
 def read_record(path: Path) -> dict[str, list[RecordRow]]:

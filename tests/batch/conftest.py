@@ -60,11 +60,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path) -> Path:
 class Inline:
     """Workers without processes: the clip is done while it is handed over."""
 
-    free = 1
-
     def __init__(self, items: list[Item], storage: Storage, *_: object):
         self._runner = Runner(items, storage)
         self._told: list[Outcome] = []
+
+    @property
+    def free(self) -> int:
+        return 0 if self._told else 1
 
     def submit(self, job: Job) -> None:
         self._told.append(self._runner.run(job))

@@ -20,7 +20,7 @@ import pytest
 from tests.batch.conftest import Run
 from tests.clips import look
 from tests.folders import add, files, rows, start
-from vidclf.batch.job import classify
+from vidclf.batch.job import fault_of
 from vidclf.errors import UsageError, VidclfError
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -306,7 +306,7 @@ def noted(error: Exception, note: str) -> Exception:
     ids=str,
 )
 def test_faults(error: Exception, fault: str) -> None:
-    assert classify(error) == fault
+    assert fault_of(error) == fault
 
 
 def test_help_is_quick_and_starts_nothing() -> None:

@@ -38,6 +38,8 @@ def test_train_writes_weights_and_keeps_stdout_clean(trained: tuple[Path, Result
         "config.json",
         "last.safetensors",
         "metrics.jsonl",
+        "report.html",
+        "tensorboard",
     ]
 
 

@@ -16,7 +16,8 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Detection, Frame
-from vidclf.stages.record import COLUMNS, Record
+from vidclf.rows import COLUMNS
+from vidclf.stages.record import Record
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = [".jsonl", ".csv", ".parquet"]

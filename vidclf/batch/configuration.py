@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from vidclf.files import hash_file
 from vidclf.recipe import Item, check_options, find_stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
@@ -54,12 +55,6 @@ def _content(value: Any) -> str:
         if (weights := shipped("weights") / f"{path.name}.safetensors").is_file() and path.name == str(value):
             return hash_file(weights)
     return repr(value)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _hash(value: Any) -> str:

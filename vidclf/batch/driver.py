@@ -12,13 +12,13 @@ from time import monotonic, time
 from typing import Protocol
 
 from vidclf.batch.clips import Clip, Found
-from vidclf.batch.configuration import hash_file
 from vidclf.batch.disk import Disk, DiskFull
 from vidclf.batch.events import Began, Ended, Event, Planned, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError
+from vidclf.files import hash_file
 
 SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import cv2
 
-from vidclf.batch.configuration import hash_file
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
+from vidclf.files import hash_file
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
@@ -84,7 +84,7 @@ class Runner:
             try:
                 self._run(job, outcome, tell)
             except Exception as error:
-                outcome.fault, outcome.error = classify(error), describe(error)
+                outcome.fault, outcome.error = fault_of(error), describe(error)
         return outcome
 
     def _run(self, job: Job, outcome: Outcome, tell: Callable[[Progress], object]) -> None:
@@ -159,7 +159,7 @@ class _Watch:
         return content.tobytes() if done else None
 
 
-def classify(error: BaseException) -> Fault:
+def fault_of(error: BaseException) -> Fault:
     """What kind of fault an exception tells of, by itself and those it came from."""
     chain = list(_chain(error))
     numbers = {each.errno for each in chain if isinstance(each, OSError)}
@@ -199,8 +199,3 @@ def _warnings(messages: list[str]) -> Iterator[None]:
         yield
     finally:
         logger.handlers = before
-
-
-def kinds(items: Iterable[Item]) -> list[str]:
-    """The stages of a pipeline that write an output of each clip."""
-    return [item.name for item in items if item.name in WRITERS]

@@ -13,7 +13,7 @@ from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError
-from vidclf.models.detector import cache_folder
+from vidclf.models.cache import cache_folder
 
 MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
 

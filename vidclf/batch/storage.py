@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from vidclf.errors import UsageError
+from vidclf.files import part_of
 
 Paths = dict[str, Path]
 
@@ -116,11 +117,6 @@ class Remote:
 
 
 Storage = Folder | Remote
-
-
-def part_of(path: Path, keep_suffix: bool = False) -> Path:
-    """What a file is called while it is written (see `PartFile`)."""
-    return path.with_name(f"{path.stem}.part{path.suffix}" if keep_suffix else f"{path.name}.part")
 
 
 def local_path(place: str) -> Path | None:

@@ -10,7 +10,7 @@ from sqlite3 import Row
 from typing import Any
 
 from vidclf.batch.manifest import Manifest, counts, now
-from vidclf.video.part import PartFile
+from vidclf.files import PartFile
 
 TEMPLATE = Path(__file__).with_name("summary.html")
 COLUMNS = "path, status, error, frames, seconds, fps, detections, labels, warnings, outputs, thumbnail"

@@ -10,8 +10,8 @@ from typing import Any
 
 from vidclf.batch.manifest import Manifest, counts
 from vidclf.batch.storage import Storage
+from vidclf.files import PartFile
 from vidclf.stages.record import TABLES
-from vidclf.video.part import PartFile
 
 RECORD_SUFFIX = ".jsonl"
 
@@ -19,7 +19,7 @@ RECORD_SUFFIX = ".jsonl"
 def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
     """Write the rows of all records, in the order of the clips' paths; False if the file is that already.
 
-    The columns are those of a record (see `vidclf.stages.record`); the suffix of `path` says which format.
+    The columns are those of a record (see `vidclf.rows`); the suffix of `path` says which format.
     Raises VidclfError where a record cannot be read or the table not be written.
     """
     records = list(_records(manifest))

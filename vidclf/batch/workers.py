@@ -133,8 +133,8 @@ def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> Non
     # Ctrl-C goes to the whole process group; what is to be done about it, the first process decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # The one thread outside of pipeline.py: whatever the others are doing, it waits for the parent's death. A worker
-    # that goes on alone could write a file that the next batch is writing as well.
+    # A thread of its own, which waits for the parent's death whatever the pipeline is doing: a worker that goes on
+    # alone could write a file that the next batch is writing as well.
     threading.Thread(target=_die_with_parent, daemon=True).start()
     limit_opencv()
     runner = Runner(items, storage)

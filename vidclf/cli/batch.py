@@ -21,26 +21,17 @@ from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
-from vidclf.cli.options import pipeline_options
+from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import PartFile
 from vidclf.recipe import Item
 from vidclf.threads import cores
-from vidclf.video.part import PartFile
 
 FAILED_CLIPS = 3
 ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 
 
-class BatchCommand(click.Command):
-    """A command whose `--ray` may stand alone: what follows it is its value only where that is an address."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        pairs = zip(args, [*args[1:], ""], strict=False)
-        words = ["--ray=local" if w == "--ray" and not ADDRESS.fullmatch(after) else w for w, after in pairs]
-        return super().parse_args(ctx, words)
-
-
-@click.command(cls=BatchCommand)
+@click.command(cls=with_optional_value("--ray", "local", ADDRESS))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
 @click.option("--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all of videos.")

@@ -8,7 +8,6 @@ import click
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.train import DATA, DEVICE, VERIFY
-from vidclf.errors import VidclfError
 from vidclf.models import checkpoint
 
 
@@ -60,10 +59,7 @@ def evaluate(
         **report.score(logits, test.targets, model.labels, model.temperature),
     }
     if html_path:
-        try:
-            page.write_report(html_path, header, logits, test.targets, test.images)
-        except OSError as error:
-            raise VidclfError(f"cannot write {html_path}: {error.strerror or error}") from None
+        page.write_report(html_path, header, logits, test.targets, test.images)
     if json_path:
         write_json(metrics, json_path)
     if json_path != "-":

@@ -47,14 +47,14 @@ def execute(
     pipelines = []
     for items in jobs:
         captures = [item.create() for item in items if item.name == "capture"]
+        if any(capture.live for capture in captures):
+            keep_flat()
         rest = [item for item in items if item.name != "capture"]
         for item in rest:
             if (key := repr((item.name, item.options))) not in made:
                 made[key] = item.create()
         stages = [made[repr((item.name, item.options))] for item in rest]
         pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
-    if any(pipeline.live for pipeline in pipelines):
-        keep_flat()
     for stage in made.values():
         if url := getattr(stage, "url", None):
             console.print(f"watch at {url}")

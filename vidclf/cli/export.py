@@ -11,7 +11,7 @@ import numpy as np
 
 from vidclf.cli.execute import write_json
 from vidclf.errors import UsageError, VidclfError
-from vidclf.video.part import PartFile
+from vidclf.files import PartFile
 
 # What ONNX and OpenVINO have to keep of torch's results, in 32 bits: the most that a probability may differ, and the
 # least share of crops with the same name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -40,6 +41,23 @@ OPTIONS = [
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),
 ]
+
+
+def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type[click.Command]:
+    """A kind of command whose option `flag` may stand alone, and then has its usual value.
+
+    pattern: what the next word must look like to be the value; any other is an argument of the command.
+    """
+
+    class Command(click.Command):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            pairs = zip(args, [*args[1:], ""], strict=True)
+            words = [
+                f"{flag}={usual}" if word == flag and not pattern.fullmatch(after) else word for word, after in pairs
+            ]
+            return super().parse_args(ctx, words)
+
+    return Command
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -66,10 +66,10 @@ def render(
       vidclf run clips/clip-000.mp4 --record found.jsonl
       vidclf score found.jsonl clips/clip-000.truth.jsonl
     """
+    from vidclf.files import PartFile
     from vidclf.rendering.clip import RATE, Clip
     from vidclf.rendering.wardrobe import drawn, from_pictures
     from vidclf.video.encoder import Encoder
-    from vidclf.video.part import PartFile
 
     wardrobe = drawn() if data is None else from_pictures(data, verify)
     names = [output / f"clip-{number:03d}" for number in range(clips)]

@@ -11,27 +11,16 @@ from click.core import ParameterSource
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, side_by_side, together
-from vidclf.cli.options import pipeline_options
+from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
+from vidclf.files import PartFile
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
-from vidclf.video.part import PartFile
 
 
-class RunCommand(click.Command):
-    """A command whose `--serve` may stand alone: what follows it is its value only where that is an address."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = [
-            f"--serve=127.0.0.1:{PORT}" if word == "--serve" and not LISTEN.fullmatch(after) else word
-            for word, after in zip(args, [*args[1:], ""], strict=False)
-        ]
-        return super().parse_args(ctx, words)
-
-
-@click.command(cls=RunCommand)
+@click.command(cls=with_optional_value("--serve", f"127.0.0.1:{PORT}", LISTEN))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
 @click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")

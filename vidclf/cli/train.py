@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from vidclf.errors import UsageError
+from vidclf.files import check_folder
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import Config
 from vidclf.training.recipes import RECIPES
@@ -129,7 +129,7 @@ def train(
         if output.exists():
             raise UsageError(f"{output} exists already: --force replaces it")
     for place in (folder, output.parent):
-        _writable(place)
+        check_folder(place)  # complain now rather than after the training
 
     import torch
 
@@ -159,15 +159,6 @@ def train(
         ctx.exit(130)
     if not quiet:
         click.echo(report.table(metrics), err=True)
-
-
-def _writable(folder: Path) -> None:
-    """Complain about a folder that takes no file before the training, not after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
 def _spelled(ctx: click.Context) -> str:

@@ -1,4 +1,4 @@
-"""Delivers what is in a spool to a broker, beside the pipeline: the one file with a thread outside `pipeline.py`.
+"""Delivers what is in a spool to a broker, beside the pipeline, in a thread of its own.
 
 It needs one because a broker may be away, be slow, or accept and say nothing, for as long as it likes, and no frame
 may wait for that. The thread shares nothing with the stage but the spool's file and the few numbers below, each

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from vidclf.files import hash_file
 
 
 def cache_folder() -> Path:
@@ -31,9 +32,7 @@ def cached(source: Path, kind: str, make: Callable[[Path], None]) -> Path:
     make: fills an empty folder. That folder gets its name when it is complete, in one step: of two processes that
     make the same at once, one is first, and both use its folder. Raises OSError where the cache cannot be written.
     """
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    final = cache_folder() / "models" / f"{source.stem}-{digest[:16]}-{kind}"
+    final = cache_folder() / "models" / f"{source.stem}-{hash_file(source)[:16]}-{kind}"
     if final.is_dir():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidclf import resources
 from vidclf.errors import UsageError
+from vidclf.files import PartFile
 from vidclf.models import exported
 from vidclf.preprocess import Preprocess
 
@@ -129,22 +130,21 @@ def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[str, Any]) -> Path:
-    """Write tensors and JSON fields as safetensors, through a temporary file beside `path` and a rename."""
+    """Write tensors and JSON fields as safetensors, in one step.
+
+    Raises UsageError where `path` cannot be written, VidclfError where it could not be finished.
+    """
     from safetensors.torch import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        save_file(
-            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
-            part,
-            metadata={"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()},
-        )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    own = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    metadata = {"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()}
+    with PartFile(path, force=True) as part:
+        try:
+            save_file(own, part, metadata=metadata)
+        except BaseException:
+            part.unlink(missing_ok=True)  # half of a network is of no use
+            raise
+    return Path(path)
 
 
 def versions() -> dict[str, str]:

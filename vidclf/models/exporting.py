@@ -8,7 +8,6 @@ probabilities are softmax(logits / temperature).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import hash_file
 from vidclf.models.classifier import Classifier
 from vidclf.models.exported import KEY, weights_of
 from vidclf.models.runners import import_openvino
@@ -82,8 +82,7 @@ def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
     network = convert(model, example(model), [-1, *example(model).shape[1:]])
     ov.save_model(network, path, compress_to_fp16=False)
     # The two halves must not be mixed up, and nothing in OpenVINO's format would tell.
-    digest = hashlib.sha256(weights_of(path).read_bytes()).hexdigest()
-    network.set_rt_info(json.dumps(header | {"bin": f"sha256:{digest}"}), [KEY])
+    network.set_rt_info(json.dumps(header | {"bin": f"sha256:{hash_file(weights_of(path))}"}), [KEY])
     ov.save_model(network, path, compress_to_fp16=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vidclf.errors import UsageError
+from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.exported import READERS, weights_of
 from vidclf.threads import Part, threads
@@ -74,9 +74,8 @@ class OpenVinoRunner:
         self._precision = precision
         if weights.suffix == ".xml":
             wanted = checkpoint.read_header(weights).get("bin")
-            with weights_of(weights).open("rb") as file:
-                if wanted and wanted != f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}":
-                    raise UsageError(f"{weights}: {weights_of(weights).name} beside it is not its own")
+            if wanted and wanted != f"sha256:{hash_file(weights_of(weights))}":
+                raise UsageError(f"{weights}: {weights_of(weights).name} beside it is not its own")
         try:
             self._network = openvino_core().read_model(str(weights))
             self._of_any = self._compile()

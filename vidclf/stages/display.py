@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
+from vidclf.files import PartFile
 from vidclf.frame import Frame, Source
 from vidclf.stages.annotate import Annotate
-from vidclf.video.part import PartFile
 
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline

@@ -15,7 +15,7 @@ from vidclf.events.courier import Courier
 from vidclf.events.message import check_topic, clean, make_message
 from vidclf.events.spool import Spool, usual_path
 from vidclf.frame import Frame, Source
-from vidclf.stages.record import to_row
+from vidclf.rows import to_row
 
 log = logging.getLogger(__name__)
 

@@ -9,29 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from vidclf.errors import UsageError
-from vidclf.frame import Detection, Frame
-from vidclf.video.part import PartFile
+from vidclf.files import PartFile
+from vidclf.frame import Frame
+from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
 
-SCHEMA = 1
 STDOUT = "-"
-# Column: the type Parquet gives it.
-COLUMNS = {
-    "source": "string",
-    "frame": "int64",
-    "time": "float64",
-    "track": "int64",
-    "kind": "string",
-    "x0": "int32",
-    "y0": "int32",
-    "x1": "int32",
-    "y1": "int32",
-    "score": "float32",
-    "label": "string",
-    "label_score": "float32",
-}
 ROW_GROUP = 10_000  # rows Parquet holds before it writes them
 
 
@@ -74,22 +59,6 @@ class Record:
             yield table
 
 
-def to_row(frame: Frame, detection: Detection | None) -> dict[str, Any]:
-    """The values of `COLUMNS` for a detection, or for a frame as such."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
-    if detection is not None:
-        row |= dict(zip(("x0", "y0", "x1", "y1"), map(int, detection.box), strict=True))
-        row |= {
-            "track": None if detection.track is None else int(detection.track),
-            "kind": detection.kind,
-            "score": round(float(detection.score), 4),
-            "label": detection.label,
-            "label_score": round(float(detection.label_score), 4),
-        }
-    return row
-
-
 class _Lines:
     """A text file, or stdout, a row a line, each line on disk at once: what a killed process finished stays."""
 
@@ -113,7 +82,7 @@ class JsonLines(_Lines):
         super().__init__(part)
         self.file.write(json.dumps({"schema": SCHEMA, "columns": list(COLUMNS)}) + "\n")
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
@@ -125,7 +94,7 @@ class Csv(_Lines):
         self._writer = csv.DictWriter(self.file, list(COLUMNS), lineterminator="\n")
         self._writer.writeheader()
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         self._writer.writerow(row)
 
 
@@ -139,7 +108,7 @@ class Parquet:
         self._arrow = pa
         self._schema = pa.schema(list(COLUMNS.items()), metadata={"vidclf_schema": str(SCHEMA)})
         self._writer = pq.ParquetWriter(part, self._schema)
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Row] = []
 
     def __enter__(self) -> Parquet:
         return self
@@ -148,7 +117,7 @@ class Parquet:
         self._flush()
         self._writer.close()
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Row) -> None:
         self._rows.append(row)
         if len(self._rows) >= ROW_GROUP:
             self._flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import count
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import check_folder, part_of
 from vidclf.frame import Detection, Frame, Source
 from vidclf.models.labels import folder_name
 
@@ -52,11 +52,7 @@ class SaveCrops:
             raise UsageError(f"min_confidence must be a probability, 0 to 1, got {min_confidence}")
         self.folder, self.every, self.limit = Path(folder), every, limit
         self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
-        try:  # complain now rather than at the first crop
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.folder).close()
-        except OSError as error:
-            raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
+        check_folder(self.folder)  # complain now rather than at the first crop
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         names: dict[Source, str] = {}
@@ -113,7 +109,7 @@ def _write(folder: Path, name: str, picture: np.ndarray) -> None:
 
 def _holds(path: Path, content: bytes) -> bool:
     """Write a file in one step, unless there is one; returns whether it now holds just this."""
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     try:
         file = part.open("xb")  # whoever has the part has the name: other processes may save here, too
     except FileExistsError:

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import PartFile
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._recording import LONGEST_GAP, Plan, Recording
 from vidclf.units import to_bytes, to_seconds
 from vidclf.video.clock import SourceClock, SteadyClock
 from vidclf.video.naming import stem_of, sweep
-from vidclf.video.part import PartFile
 
 if TYPE_CHECKING:
     from vidclf.video.backends import OpenCvWriter, SkVideoWriter

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidclf.files import PartFile
 from vidclf.training import charts, report
 from vidclf.training.progress import duration
 
@@ -56,10 +57,9 @@ def write_report(
         sections="\n".join(filter(None, sections)),
         footer=f"Written by vidclf {escape(header.get('versions', {}).get('vidclf', ''))}.",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(content, encoding="utf-8")
-    return part.replace(path)
+    with PartFile(path, force=True) as part:
+        part.write_text(content, encoding="utf-8")
+    return path
 
 
 def _tiles(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vidclf.errors import UsageError
+from vidclf.files import PartFile
 from vidclf.models import checkpoint
 
 
@@ -84,9 +85,8 @@ class Run:
             raise UsageError(f"{self.folder} was started with other pictures: resume it with the same --data")
 
     def _write(self, name: str, text: str) -> None:
-        part = self.folder / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.folder / name)
+        with PartFile(self.folder / name, force=True) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

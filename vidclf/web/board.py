@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.frame import Detection, Frame
+from vidclf.rows import Row, to_row
 
 WANTED = 2.0  # seconds for which a request asks for pictures; a viewer who stops reading stops asking
 UNWATCHED = 1.0  # seconds between two pictures that are kept though nobody asks: whoever comes sees one at once
@@ -53,7 +54,7 @@ class Sighting:
     """A detection as the page shows it: the columns of a record's row, when it was, and two pictures."""
 
     number: int
-    row: dict[str, object]
+    row: Row
     at: float  # Unix time
     thumbnail: np.ndarray  # (h, w, 3) uint8 BGR, cut from the annotated frame
     crop: np.ndarray | None  # what the classifier saw
@@ -172,16 +173,5 @@ def encode(image: np.ndarray, quality: int) -> bytes:
 
 def _sighting(number: int, frame: Frame, detection: Detection) -> Sighting:
     x0, y0, x1, y1 = detection.box
-    row: dict[str, object] = {
-        "source": frame.source.name,
-        "frame": frame.index,
-        "time": round(frame.time, 3),
-        "track": detection.track,
-        "kind": detection.kind,
-        **dict(zip(("x0", "y0", "x1", "y1"), detection.box, strict=True)),
-        "score": round(float(detection.score), 4),
-        "label": detection.label,
-        "label_score": round(float(detection.label_score), 4),
-    }
     thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
-    return Sighting(number, row, time.time(), thumbnail, detection.crop)
+    return Sighting(number, to_row(frame, detection), time.time(), thumbnail, detection.crop)

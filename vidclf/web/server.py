@@ -1,4 +1,4 @@
-"""The web server's thread: the one place beside `vidclf.pipeline` that starts one.
+"""The web server and its thread.
 
 uvicorn needs an event loop, and a loop needs a thread that does nothing else. The thread shares no lock with the
 pipeline's: it reads what `Board` holds and what `Pipeline.stats()` tells.

@@ -1,9 +1,11 @@
-"""A file that gets its name only when it is complete: written as NAME.part beside it, then renamed atomically."""
+"""Files that get their names only when they are complete, and what tells a file's content from any other."""
 
 from __future__ import annotations
 
 import os
+from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 
 from vidclf.errors import UsageError, VidclfError
@@ -12,6 +14,7 @@ from vidclf.errors import UsageError, VidclfError
 class PartFile:
     """`with PartFile(path) as part:` write to `part`; leaving the block without an error renames it to `path`.
 
+    The part lies beside it, so that the rename is one step: `path` is complete, or as it was before.
     After an error the part stays where it is, for whoever wants to save what is in it. A stage that is closed
     early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
     keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
@@ -21,8 +24,7 @@ class PartFile:
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
         self.path = Path(path)
-        name = f"{self.path.stem}.part{self.path.suffix}" if keep_suffix else f"{self.path.name}.part"
-        self.part = self.path.with_name(name)
+        self.part = part_of(self.path, keep_suffix)
         try:
             if self.path.is_dir():
                 raise UsageError(f"{self.path} is a folder; name a file in it")
@@ -53,3 +55,23 @@ class PartFile:
 
     def _failed(self, error: OSError) -> VidclfError:
         return VidclfError(f"cannot write {self.part}: {error.strerror or error}")
+
+
+def part_of(path: Path, keep_suffix: bool = False) -> Path:
+    """What a file is called while `PartFile` writes it."""
+    return path.with_name(f"{path.stem}.part{path.suffix}" if keep_suffix else f"{path.name}.part")
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder unless there is one; UsageError where it takes no files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.video.part import PartFile
+from vidclf.files import PartFile
 
 
 def write(path: Path, text: str, error: BaseException | None = None, **options: bool) -> None:
