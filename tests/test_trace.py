@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def check(content: dict[str, Any]) -> list[dict[str, Any]]:
     assert {key for kind, key in spans if kind == "b"} == {key for kind, key in spans if kind == "e"}
     for place in {(e["pid"], e["tid"]) for e in found}:
         slices = sorted((e for e in found if e["ph"] == "X" and (e["pid"], e["tid"]) == place), key=lambda e: e["ts"])
-        for one, other in zip(slices, slices[1:], strict=False):
+        for one, other in pairwise(slices):
             assert other["ts"] >= one["ts"] + one["dur"] - 0.002, "slices of one thread overlap"
     return found
 

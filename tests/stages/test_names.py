@@ -1,4 +1,4 @@
-"""Classify, with `again`: tracked objects are looked at once in a while."""
+"""Classify, with `hold`: tracked objects are looked at once in a while."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sights(count: int, track: int | None = 1, size: int = 20) -> list[Frame]:
 
 @pytest.mark.parametrize("batch", [1, 64])
 def test_a_track_is_looked_at_anew_when_its_name_has_run_out(batch: int) -> None:
-    stage = Classify(device="cpu", backend="torch", again=1.0, batch=batch)
+    stage = Classify(device="cpu", backend="torch", hold=1.0, batch=batch)
     every = [
         d.probabilities for f in Classify(device="cpu", backend="torch")(Channel.of(sights(25))) for d in f.detections
     ]
@@ -39,7 +39,7 @@ def test_an_object_that_changes_its_size_is_looked_at() -> None:
     frames = sights(10)
     for frame in frames[4:]:
         frame.detections[0].box = (0, 0, 20, 30)
-    stage = Classify(device="cpu", backend="torch", again=10.0)
+    stage = Classify(device="cpu", backend="torch", hold=10.0)
     list(stage(Channel.of(frames)))
     assert stage.counts == {"looked at": 2, "known": 8}
 
@@ -49,11 +49,11 @@ def test_what_has_no_track_is_always_looked_at_and_tracks_do_not_mix() -> None:
     for index, frame in enumerate(mixed):
         frame.source = mixed[0].source
         frame.index = frame.pts = index
-    stage = Classify(device="cpu", backend="torch", again=10.0)
+    stage = Classify(device="cpu", backend="torch", hold=10.0)
     list(stage(Channel.of(mixed)))
     assert stage.counts == {"looked at": 7, "known": 8}
 
 
-def test_again_is_checked() -> None:
-    with pytest.raises(UsageError, match="again must be"):
-        Classify(again=-1.0)
+def test_hold_is_checked() -> None:
+    with pytest.raises(UsageError, match="hold must be"):
+        Classify(hold=-1.0)

@@ -61,9 +61,11 @@ def test_frames_without_detections_pass() -> None:
     assert [frame.index for frame in Track()(make_frames(3))] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("option", [{"lost": -1.0}, {"confidence": 1.5}, {"overlap": -1.1}, {"frames": 0}])
+@pytest.mark.parametrize(
+    "option", [{"lost": -1.0}, {"confidence": 1.5}, {"overlap": -1.1}, {"frames": 0}, {"method": "sort"}]
+)
 def test_options_are_checked(option: dict) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{next(iter(option))} must be .*, got "):
         Track(**option)
 
 

@@ -47,7 +47,7 @@ def execute(
     pipelines = []
     for items in jobs:
         captures = [item.create() for item in items if item.name == "capture"]
-        if any(capture.live for capture in captures):
+        if any(getattr(capture, "live", False) for capture in captures):
             keep_flat()
         rest = [item for item in items if item.name != "capture"]
         for item in rest:

@@ -30,7 +30,7 @@ class Classify:
     batch: crops in one forward pass; also how many waiting frames share it. device: auto, cpu, cuda, cuda:N.
     top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
     backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
-    again: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
+    hold: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
     precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them and the weights are a checkpoint.
     Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
     """
@@ -44,7 +44,7 @@ class Classify:
         abstain: float = 0.0,
         backend: Backend = "auto",
         precision: Precision = "auto",
-        again: float = 0.0,
+        hold: float = 0.0,
     ):
         from vidclf.models.checkpoint import find, read_header
 
@@ -54,10 +54,10 @@ class Classify:
             raise UsageError(f"top must be at least 1, got {top}")
         if not 0 <= abstain <= 1:
             raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
-        if not 0 <= again <= 86_400:
-            raise UsageError(f"again must be 0 to 86400 seconds, got {again}")
+        if not 0 <= hold <= 86_400:
+            raise UsageError(f"hold must be 0 to 86400 seconds, got {hold}")
         self.weights, self.batch, self.device = weights, batch, check_device(device, several=True)
-        self.top, self.abstain, self.again = top, abstain, again
+        self.top, self.abstain, self.hold = top, abstain, hold
         self.counts: dict[str, int] = {}
         self.backend, self.precision = check_backend(backend, find(weights)), check_precision(precision)
         read_header(weights)  # complain about the file now; the network itself is loaded in the stage's thread
@@ -74,8 +74,8 @@ class Classify:
 
     def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
         warned = False
-        names = Names(self.again)
-        self.counts = {"looked at": 0, "known": 0} if self.again else {}
+        names = Names(self.hold)
+        self.counts = {"looked at": 0, "known": 0} if self.hold else {}
         while group := frames.take(self.batch):
             crops_of = ((frame, d) for frame in group for d in frame.detections if d.crop is not None)
             detections = [d for frame, d in crops_of if names.wants(frame, d)]
@@ -93,7 +93,7 @@ class Classify:
                     self._name(detection, row, model.labels)
                     detection.inference = seconds
             known = names.share()
-            if self.again:
+            if self.hold:
                 self.counts = {
                     "looked at": self.counts["looked at"] + len(detections),
                     "known": self.counts["known"] + known,

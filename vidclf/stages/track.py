@@ -38,6 +38,8 @@ class Track:
     ):
         if not 0 <= lost <= 3600:
             raise UsageError(f"lost must be 0 to 3600 seconds, got {lost}")
+        if method not in OVERLAPS:
+            raise UsageError(f"method must be one of {', '.join(OVERLAPS)}, got {method!r}")
         overlap = OVERLAPS[method] if overlap is None else overlap
         least_overlap = -1 if method == "bytetrack" else 0  # ocsort compares it with the plain IoU too
         for name, value, least in (("confidence", confidence, 0), ("overlap", overlap, least_overlap)):
