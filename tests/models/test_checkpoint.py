@@ -48,15 +48,21 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, model: Classifier, mo
     path = save(tmp_path / "pets.safetensors", model)
     before = path.read_bytes()
 
-    def full(_: object, part: Path, **__: object) -> None:
-        part.write_bytes(b"half a file")
+    def full(part: Path, content: bytes) -> None:
+        with part.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(VidclfError, match=r"^cannot write .*: No space left on device$"):
         save(path, model)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["pets.safetensors"]
+
+
+def test_others_may_read_it_as_any_file_of_the_user(tmp_path: Path, model: Classifier) -> None:
+    (tmp_path / "any").touch()
+    assert save(tmp_path / "pets.safetensors", model).stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 def test_the_header_is_read_without_torch() -> None:

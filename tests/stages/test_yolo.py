@@ -4,7 +4,10 @@ import csv
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Frame
-from vidclf.models.detector import load_detector
+from vidclf.models.detector import _download, load_detector
 from vidclf.pipeline import Pipeline
 from vidclf.stages import Capture, Yolo
 
@@ -103,7 +106,7 @@ def state():
 before = state()
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
-from vidclf.models.detector import load_detector
+from vidclf.models.detector import _download, load_detector
 from vidclf.stages import Yolo
 from tests.frames import make_frames
 assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64)(Channel.of(make_frames(2))))) == 2
@@ -182,6 +185,29 @@ def test_a_published_name_that_cannot_be_downloaded_says_what_to_do(
         load_detector("yolo11x-seg")
 
 
+def test_what_several_want_is_downloaded_once_and_never_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, came = tmp_path / "cache" / "yolo11n.pt", []
+
+    def fetch(target: Path) -> None:
+        came.append(target)
+        target.write_bytes(b"half")
+        sleep(0.2)
+        assert not path.exists()
+        if len(came) == 1:
+            raise ConnectionError("cable pulled")
+        target.write_bytes(b"all of it")
+
+    downloads = SimpleNamespace(attempt_download_asset=fetch)
+    ultralytics = SimpleNamespace(utils=SimpleNamespace(is_online=lambda: True, downloads=downloads))
+    with pytest.raises(UsageError, match=r"yolo11n\.pt could not be downloaded \(ConnectionError: cable pulled\)"):
+        _download(path, ultralytics)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: _download(path, ultralytics), range(3)))
+    assert len(came) == 2
+    assert path.read_bytes() == b"all of it"
+    assert not list(path.parent.glob(".downloading-*"))
+
+
 def test_a_path_that_is_not_there_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match=r"no detector weights 'nosuch\.pt'"):
         Yolo("nosuch.pt")
@@ -192,7 +218,7 @@ def test_a_path_that_is_not_there_is_refused_at_once() -> None:
     [{"confidence": 1.5}, {"iou": -0.1}, {"image_size": 8}, {"batch": 0}, {"device": "gpu"}, {"max_objects": 0}],
 )
 def test_options_are_checked(option: dict) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{next(iter(option))} must be .*got "):
         Yolo(**option)
 
 

@@ -134,13 +134,14 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[
 
     Raises UsageError where `path` cannot be written, VidclfError where it could not be finished.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     own = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     metadata = {"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()}
+    content = serialise(own, metadata)  # its save_file makes files that nobody else may read
     with PartFile(path, force=True) as part:
         try:
-            save_file(own, part, metadata=metadata)
+            part.write_bytes(content)
         except BaseException:
             part.unlink(missing_ok=True)  # half of a network is of no use
             raise

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -159,15 +160,26 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _download(path: Path, ultralytics: Any) -> None:
+    """Into a folder beside it first: `path` is complete or not there, and of several processes one downloads."""
+    from filelock import FileLock
+
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
     if not ultralytics.utils.is_online():
         raise UsageError(f"{path.name} is not here, and there is no internet to download it: {advice}")
     try:
-        ultralytics.utils.downloads.attempt_download_asset(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            FileLock(path.with_name(f".{path.name}.lock")),
+            TemporaryDirectory(dir=path.parent, prefix=".downloading-") as folder,
+        ):
+            if not path.is_file():
+                part = Path(folder) / path.name
+                ultralytics.utils.downloads.attempt_download_asset(part)
+                if not part.is_file():
+                    raise FileNotFoundError("it is not among ultralytics' published files")
+                part.replace(path)
     except Exception as error:
         raise UsageError(f"{path.name} could not be downloaded ({_reason(error)}): {advice}") from None
-    if not path.is_file():
-        raise UsageError(f"{path.name} could not be downloaded: {advice}")
 
 
 def _task(path: Path) -> str | None:
