@@ -115,7 +115,7 @@ def test_letterbox_makes_any_size() -> None:
     [{"size": 7}, {"size": 2000}, {"channels": 2}, {"aspect": "crop"}, {"polarity": "none"}, {"padding": -0.1}],
 )
 def test_what_is_not_allowed_is_refused(option: dict) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{next(iter(option))} must be .*got "):
         Preprocess(**option)
 
 

@@ -87,5 +87,5 @@ def test_without_tracks_it_does_nothing_and_says_so(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("option", [{"seconds": 0.0}, {"margin": 1.5}, {"abstain": -0.1}])
 def test_options_are_checked(option: dict) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{next(iter(option))} must be .*got "):
         Smooth(**option)

@@ -1,1 +1,1 @@
-"""The command line: one file a command group; every command is imported when it is called."""
+"""The command line: one file a command; each is imported when it is called."""

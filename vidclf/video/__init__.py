@@ -1,4 +1,4 @@
-"""Video files in and out: what the capture, write and record stages have in common."""
+"""Video in and out: files and live streams, what FFmpeg decodes and encodes, and how recordings are named."""
 
 # Before PyAV, which every module here imports: both bring a libxcb of their own, and where PyAV's is loaded first,
 # OpenCV's first window never opens (https://github.com/PyAV-Org/PyAV/issues/1050).
