@@ -1,7 +1,9 @@
 """A streaming video pipeline: detect, crop to 28x28, classify in batches, annotate, write.
 
-from vidclf import load_pipeline
-load_pipeline("motion", capture={"source": "in.mp4"}, write={"path": "out.mp4"}).run()
+    from vidclf import load_pipeline
+    stats = load_pipeline("motion", capture={"source": "in.mp4"}, write={"path": "out.mp4"}).run()
+
+The names below are all that a program, or a stage of one's own, needs; the built-in stages are in `vidclf.stages`.
 """
 
 from __future__ import annotations
