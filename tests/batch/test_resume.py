@@ -22,6 +22,13 @@ def attempts() -> dict[str, object]:
     return {path: row[0] for path, row in rows("attempts").items()}
 
 
+def test_that_nothing_is_a_clip_is_told(batch: Run) -> None:
+    code, _, err = batch("--ext", "mp5")
+    assert code == 0  # a folder may be empty this time
+    assert "warning: no clips below clips (--ext, --include and --exclude say what counts)" in err
+    assert "warning" not in batch()[2]
+
+
 def test_every_clip_has_its_video_and_its_record_under_its_own_path(batch: Run) -> None:
     code, out, err = batch("--json", "-")
     assert code == 0, err

@@ -56,6 +56,13 @@ def test_several_cameras_run_together_and_one_that_never_comes_does_not_matter(
     assert "secret" not in err + rows + Path("s.json").read_text() + "".join(map(str, files))
 
 
+def test_a_camera_that_never_came_leaves_nothing_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"rtsp://127.0.0.1:{free_port()}/cam"
+    code, _, err = vidclf(capsys, "run", source, "-p", "plain.yaml", "-o", "out", "--give-up-after", "500ms")
+    assert code == 1
+    assert "wrote" not in err
+
+
 def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> None:
     with RtspServer("a=160x120@25", "b=96x72@10") as server:
         command = [sys.executable, "-m", "vidclf", "run", server.url("a", "me:secret@"), server.url("b"), "-o", "out"]

@@ -106,6 +106,7 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, SAMPLE, "-o", "out.mp4"], 2, "need a folder"),
         ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
         ([SAMPLE, "--token", "x"], 2, "--token is for the web page; add --serve"),
+        ([SAMPLE, "--record-frames"], 2, "--record-frames is for the record"),
         ([SAMPLE, "--record", "-", "--stats", "-"], 2, "cannot share stdout"),
         (["exists.mp4"], 1, "cannot read exists.mp4 as video"),
     ],

@@ -82,6 +82,12 @@ def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: 
     assert (folder / "run" / "last.safetensors").exists()
 
 
+def test_a_run_that_is_not_there_is_not_resumed_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to resume"):
+        CliRunner().invoke(train, ["--resume", "--run", str(tmp_path / "none")], catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run"), "-o", str(tmp_path / "file" / "w")]

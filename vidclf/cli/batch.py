@@ -90,6 +90,8 @@ def batch(
             results.root,
         )  # fmt: skip
         found = [find()]  # complain about the folder before anything is started
+        if not (watch or found[0].clips or found[0].problems):
+            console.print(f"warning: no clips below {folder} (--ext, --include and --exclude say what counts)")
         table = options["table"] if options["record"] else "none"
         with _workers(items, results, options) as workers, ShowBatch(console) as show:
             run = Batch(

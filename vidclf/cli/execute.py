@@ -87,7 +87,7 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     for line in closing_lines(stats):
         console.print(line)
     for path in outputs(items):
-        if path.exists():
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
             console.print(f"wrote {path}")
         elif found := sorted(path.parent.glob(f"{escape(path.stem)}-*{escape(path.suffix)}")):
             console.print(f"wrote {path.with_stem(path.stem + '-*')}, the latest is {found[-1].name}")

@@ -76,6 +76,8 @@ def run(
     _refuse_clashes(sources, jobs)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
+    if options["record_frames"] and record is None:
+        raise UsageError("--record-frames is for the record; say where it goes with --record")
     with traced(trace) as notes:
         books, code = execute(jobs, console, debug, notes, target)
     if stats_file:

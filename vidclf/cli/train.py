@@ -128,6 +128,8 @@ def train(
             raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
         if output.exists():
             raise UsageError(f"{output} exists already: --force replaces it")
+    if resume and not folder.is_dir():
+        raise UsageError(f"{folder}: nothing to resume, there is no such folder")
     for place in (folder, output.parent):
         check_folder(place)  # complain now rather than after the training
 
