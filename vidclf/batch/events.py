@@ -21,6 +21,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Began:
+    """A worker has been given a clip."""
+
     clip: Clip
     attempt: int  # of this run
 

@@ -95,6 +95,7 @@ class Remote:
         """Nothing to do: what was interrupted was in a temporary folder."""
 
     def have(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are there; one listing, however many are asked for."""
         if not self._fs.exists(self._root):
             return set()
         there = {path.removeprefix(self._root).lstrip("/") for path in self._fs.find(self._root)}

@@ -88,6 +88,7 @@ def parse_url(url: str, ca: str | None = None) -> Address:
 
 
 def usual_topic(address: Address) -> str:
+    """The template that topics are made of, or the names of streams, if nobody says otherwise."""
     return BROKERS[address.scheme][4]
 
 

@@ -39,6 +39,7 @@ class Painter:
         self.rate = Rate()
 
     def paint(self, frame: Frame) -> None:
+        """Draw on the frame's picture, in place; it has to be of this painter's size."""
         options, image = self.options, frame.image
         # By position, not by score: captions that get out of each other's way must not change places every frame.
         detections = sorted(frame.detections, key=lambda d: d.box)

@@ -217,6 +217,7 @@ class _File:
 
 
 def rate_of(source: Source) -> Fraction:
+    """Frames a second, for the encoder; the usual ones where the source does not know its own."""
     return source.rate or USUAL_RATE
 
 
