@@ -172,6 +172,7 @@ class Upright:
         colours = (
             {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
         )
-        image = self._reformatter.reformat(picture, format="bgr24", **colours).to_ndarray()
+        # By default it takes every core for what one does in a millisecond, and waits for the one that is busy.
+        image = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
         turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns))

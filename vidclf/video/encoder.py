@@ -151,6 +151,7 @@ class Encoder:
             "dst_color_range": context.color_range,
             # Without the second, everything is a level or two too dark.
             "interpolation": Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
+            "threads": 1,  # as in `Upright`
         }
         self._reformatter = VideoReformatter()
 

@@ -145,16 +145,16 @@ class Live:
         late = shown = 0.0
         for packet, fresh, arrived in self._packets(container, stream):
             context: Any = stream.codec_context
-            if late > FAR_BEHIND or packet.is_keyframe:
-                context.skip_frame = "NONKEY" if late > FAR_BEHIND else "DEFAULT"
+            if late > FAR_BEHIND or packet.is_keyframe or context.skip_frame != "NONKEY":
+                context.skip_frame = "NONKEY" if late > FAR_BEHIND else "NONREF" if late > BEHIND else "DEFAULT"
             try:
                 made = packet.decode()
             except av.error.FFmpegError:
                 source.corrupt += 1
                 continue
-            if not made and packet.size and context.skip_frame == "NONKEY":
+            if not made and packet.size and context.skip_frame != "DEFAULT":
                 source.dropped["behind"] += 1
-                time = _seconds(packet.dts, packet.time_base)
+                time = _seconds(packet.pts if packet.dts is None else packet.dts, packet.time_base)
                 late = perf_counter() - clock.taken(time, arrived, fresh, paced)
                 yield None
             for picture in made:
