@@ -74,6 +74,24 @@ def test_several_sources_write_into_a_folder(vidclf: Run) -> None:
     assert {name: entry["read"] for name, entry in json.loads(out)["sources"].items()} == {SAMPLE: 5, "other.mp4": 5}
 
 
+def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:
+    Path("quitter.py").write_text(
+        "class Quit:\n"
+        "    def attach(self, pipeline):\n"
+        "        self.stop = pipeline.stop\n"
+        "    def __call__(self, frames):\n"
+        "        for frame in frames:\n"
+        "            self.stop()\n"
+        "            yield frame\n"
+    )
+    Path("p.yaml").write_text("- capture\n- quitter:Quit\n")
+    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
+    code, out, err = vidclf("run", SAMPLE, "other.mp4", "-p", "p.yaml", "--stats", "-")
+    assert code == 0, err
+    assert 1 <= json.loads(out)["ledger"]["finished"] < 430
+    assert "other.mp4" not in err
+
+
 def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> None:
     Path("bad.mp4").write_text("not a video")
     code, _, err = vidclf("run", "bad.mp4", SAMPLE, "-o", "out", "--max-frames", 5)

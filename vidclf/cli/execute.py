@@ -78,6 +78,8 @@ def execute(
         if stopped:
             # Ending a live stream is its normal end.
             return merge(books), code if pipeline.live else INTERRUPTED
+        if pipeline.stopping:  # `q` in the window: who quits wants no other file to begin
+            break
     return merge(books), code
 
 
