@@ -33,7 +33,7 @@ class Config:
     pretrained: bool = _other(False, "begin with ImageNet's weights (resnet18)")
 
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
-    batch: int = _number(256, 1, 65_536, "crops a step")
+    batch: int = _number(256, 1, 65_536, "crops a step; of few pictures an eighth at most")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
     lr: float = _number(0.15, 1e-6, 10, "the highest learning rate")
     schedule: str = _choice("cosine", "cosine constant milestone one-cycle", "how the learning rate goes on from there")

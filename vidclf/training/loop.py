@@ -55,7 +55,7 @@ def train(
     parts = data.set_aside(everything, config.validation, data_folder, config.policy)
     learning, validation = (part.to(device) for part in parts)
     labels, classes = everything.labels, len(everything.labels)
-    batch = min(config.batch, len(learning))
+    batch = max(1, min(config.batch, len(learning) // 8))  # a handful of pictures wants many steps, too
     steps = len(learning) // batch
     weights = data.class_weights(learning.targets, classes) if config.class_weights else None
     teachers = load_teachers(config.distill, labels, config.policy, device)
