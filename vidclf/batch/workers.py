@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from typing import Any
@@ -111,7 +112,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, items, storage)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
-        with _environment(threads):
+        with _environment(threads), _without_ctrl_c():
             self.process.start()
         theirs.close()  # the only open end is the worker's own: when it dies, so does the pipe
         self.job: Job | None = None
@@ -152,6 +153,23 @@ def _die_with_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """What starts here never hears of Ctrl-C, not even before its own first line; this process does, afterwards.
+
+    A terminal sends it to the whole group, and a worker that was still importing died of it. Not on Windows.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it with the first worker would let Ctrl-C in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
