@@ -26,7 +26,13 @@ _OURS: dict[str, Any] = {
 # Ours; see the cards in weights/.
 _LEAN_LARGE: dict[str, Any] = {"epochs": 28, "batch": 128, "lr": 0.1, "warp": 0.15, "light": 0.1, "erase": 0.5}
 
+_LEAN: dict[str, Any] = {
+    "epochs": 240, "batch": 256, "lr": 0.2, "validation": 0.02, "shift": 2, "warp": 0.0, "light": 0.0, "erase": 0.5,
+}  # fmt: skip
+
 RECIPES: dict[str, dict[str, Any]] = {
+    "lean": {"model": "lean"} | _LEAN,
+    "lean-small": {"model": "lean-small"} | _LEAN,
     "lean-large": {"model": "lean-large"} | _LEAN_LARGE,
     "simple-cnn": {"model": "simple-cnn"} | _OURS,
     "resnet18": {"model": "resnet18"} | _OURS,
