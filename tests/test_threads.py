@@ -17,9 +17,9 @@ def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     ("cores", "expected"),
     [
         (1, {"detector": 1, "classifier": 1, "opencv": 1, "decoder": 1, "encoder": 1}),
-        (2, {"detector": 2, "classifier": 2, "opencv": 2, "decoder": 2, "encoder": 2}),
-        (16, {"detector": 16, "classifier": 4, "opencv": 8, "decoder": 4, "encoder": 4}),
-        (128, {"detector": 32, "classifier": 4, "opencv": 8, "decoder": 4, "encoder": 4}),
+        (2, {"detector": 2, "classifier": 2, "opencv": 1, "decoder": 2, "encoder": 2}),
+        (16, {"detector": 16, "classifier": 4, "opencv": 1, "decoder": 4, "encoder": 4}),
+        (128, {"detector": 32, "classifier": 4, "opencv": 1, "decoder": 4, "encoder": 4}),
     ],
 )
 def test_the_division_on_small_and_large_machines(cores: int, expected: dict[threads.Part, int]) -> None:

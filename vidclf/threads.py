@@ -18,14 +18,15 @@ Part = Literal["detector", "classifier", "opencv", "decoder", "encoder"]
 VARIABLE = "VIDCLF_THREADS"
 
 # Part: (share of the cores, most threads that still help).
-# - opencv: for motion, which runs beside a decoder and an encoder; what it does to a picture is short.
+# - opencv: its pictures are small: on two cores a second thread made motion no faster, and half as costly again.
 # - classifier: small layers, each of which waits for its slowest thread.
 # - detector: beyond 32 threads a YOLO of one batch waits for memory, not for arithmetic.
-# - decoder, encoder: of slices of one picture; more only cost memory, and in an encoder frames that a crash loses.
+# - decoder: mostly of slices of one picture, of which there are few.
+# - encoder: of one picture each; more cost memory, and frames that a crash loses.
 SHARES: dict[Part, tuple[float, int]] = {
     "detector": (1.0, 32),
     "classifier": (1.0, 4),
-    "opencv": (1.0, 8),
+    "opencv": (1.0, 1),
     "decoder": (1.0, 4),
     "encoder": (1.0, 4),
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any
+
+import cv2
 
 from vidclf.bench.agree import Seen
 from vidclf.bench.measure import Cost, cost_of
@@ -13,6 +16,7 @@ from vidclf.bench.setting import FRAME_BYTES, Setting
 from vidclf.channel import Channel
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline
+from vidclf.threads import limit_opencv
 
 
 class Ours:
@@ -26,7 +30,8 @@ class Ours:
     def run(self) -> tuple[list[Seen], dict[str, Any]]:
         """The whole clip once: what was seen on every frame, and the pipeline's books."""
         seen: list[Seen] = []
-        stats = Pipeline(self.stages).run(lambda frame: seen.append([(d.box, d.label) for d in frame.detections]))
+        with opencv_limited():
+            stats = Pipeline(self.stages).run(lambda frame: seen.append([(d.box, d.label) for d in frame.detections]))
         return seen, stats
 
     def run_codecs(self) -> int:
@@ -39,14 +44,26 @@ class Ours:
         capture, *rest = self.stages
         costs: dict[str, Cost] = {}
         frames: list[Frame] = []
-        costs[self.names[0]] = cost_of(partial(_decode, capture, frames, self._limit()))
-        for name, stage in zip(self.names[1:], rest, strict=True):
-            costs[name] = cost_of(partial(_work, stage, frames))
+        with opencv_limited():
+            costs[self.names[0]] = cost_of(partial(_decode, capture, frames, self._limit()))
+            for name, stage in zip(self.names[1:], rest, strict=True):
+                costs[name] = cost_of(partial(_work, stage, frames))
         return costs
 
     def _limit(self) -> int:
         width, height = self._setting.size()
         return max(8, min(self._setting.frames or 1 << 62, FRAME_BYTES // (width * height * 3)))
+
+
+@contextmanager
+def opencv_limited() -> Iterator[None]:
+    """OpenCV's threads as `vidclf run` sets them; afterwards as they were, which is what a script has."""
+    before = cv2.getNumThreads()
+    limit_opencv()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _decode(capture: Any, frames: list[Frame], limit: int) -> int:

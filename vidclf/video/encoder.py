@@ -138,7 +138,8 @@ class Encoder:
         context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
         # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
         context.max_b_frames = 0
-        context.thread_count = threads("encoder")
+        # Several pictures at once, not parts of one: no thread waits for another's part, nor `write` for all of them.
+        context.thread_type, context.thread_count = "FRAME", threads("encoder")
         # BT.709 from 720 lines up, BT.601 below, as everybody guesses where a file does not say; JPEG knows one only.
         is_jpeg = codec == "mjpeg"
         is_709 = stream.height >= 720 and not is_jpeg
