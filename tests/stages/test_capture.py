@@ -13,6 +13,7 @@ from tests.clips import MARK, blocks, index_of, picture, rotate_metadata, write_
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
+from vidclf.video.opening import hardware_decoder
 
 
 def read(path: Path | str, **options: object) -> list[Frame]:
@@ -41,6 +42,17 @@ def test_frames_are_what_the_design_says(clip: Path) -> None:
         assert frame.source is source
         assert (frame.image.shape, frame.image.dtype) == ((72, 96, 3), np.uint8)
         assert frame.image.flags.c_contiguous and frame.image.flags.writeable
+
+
+def test_decoding_in_hardware_or_where_there_is_none_in_software(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = write_clip(tmp_path / "odd.mkv", 5, codec="ffv1")  # what no GPU decodes
+    hardware_decoder.cache_clear()
+    assert numbers(read(clip, hardware=True)) == list(range(30))
+    assert numbers(read(odd, hardware=True)) == list(range(5))
+    said = [record.message for record in caplog.records]
+    assert said == ([] if hardware_decoder() else ["no hardware decodes video here: software does"])
 
 
 def test_in_real_time_frames_come_at_their_own_times(clip: Path) -> None:

@@ -35,6 +35,7 @@ class Capture:
     or until it gave no picture for `give_up_after` seconds; it need not be there at the start, but a local camera must.
     live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
     for a live source, NAME=VALUE: input_format=mjpeg, video_size=1280x720.
+    hardware: decode in the GPU (NVDEC, VideoToolbox, VA-API, ...), or in software what it cannot.
     Corrupt packets are counted and skipped. Raises UsageError for a source that does not exist, VidclfError for
     one that holds no picture.
     """
@@ -52,6 +53,7 @@ class Capture:
         transport: Literal["tcp", "udp"] = "tcp",
         options: list[str] | None = None,
         realtime: bool = False,
+        hardware: bool = False,
     ):
         if not str(source):
             raise UsageError("capture needs a source")
@@ -72,7 +74,7 @@ class Capture:
         self.give_up_after = None if give_up_after is None else to_seconds(give_up_after, "give_up_after")
         self.transport = transport
         self.options = dict(option.split("=", 1) for option in options or ())
-        self.realtime = realtime
+        self.realtime, self.hardware = realtime, hardware
         self._live = live
         self.reading: Source | None = None  # a live source, from before its first picture on
 
@@ -91,7 +93,7 @@ class Capture:
         from vidclf.video.decoder import Upright, pictures, video_stream
         from vidclf.video.opening import open_source
 
-        with opened or open_source(self.uri, self.rate) as container:
+        with opened or open_source(self.uri, self.rate, self.hardware) as container:
             stream = video_stream(container, self.uri)
             source = self._describe(container, stream)
             upright = Upright()
@@ -133,7 +135,7 @@ class Capture:
 
         source = Source(redact(self.uri), self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
         self.reading = source
-        live = Live(self.uri, source, self.options, self.transport, self.give_up_after)
+        live = Live(self.uri, source, self.options, self.transport, self.give_up_after, self.hardware)
         index = given = 0
         for connection in live.connections():
             if connection is None:

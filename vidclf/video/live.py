@@ -83,13 +83,19 @@ class Live:
     """A live source's pictures, whatever happens to it.
 
     Keeps `source`'s state, problem, reconnects, corrupt packets, skipped frames (for "behind") and waiting time.
-    options, transport: see `open_live`. give_up_after: seconds without a picture; None goes on for ever.
+    options, transport, hardware: see `open_live`. give_up_after: seconds without a picture; None goes on for ever.
     """
 
     def __init__(
-        self, uri: str, source: Source, options: dict[str, str], transport: str, give_up_after: float | None = None
+        self,
+        uri: str,
+        source: Source,
+        options: dict[str, str],
+        transport: str,
+        give_up_after: float | None = None,
+        hardware: bool = False,
     ):
-        self.uri, self.source, self.options, self.transport = uri, source, options, transport
+        self.uri, self.source, self.options, self.transport, self.hardware = uri, source, options, transport, hardware
         self.give_up_after = give_up_after
         self._clock = Clock()
         self._seen = perf_counter()  # when there was a picture, or the beginning
@@ -130,7 +136,7 @@ class Live:
     def _open(self) -> InputContainer:
         asked = perf_counter()
         try:
-            return open_live(self.uri, self.options, self.transport)
+            return open_live(self.uri, self.options, self.transport, self.hardware)
         finally:
             self.source.waited += perf_counter() - asked
 

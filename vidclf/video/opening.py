@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import glob
+import logging
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
+
+log = logging.getLogger(__name__)
 
 LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "tcp"}
 # Over HTTP a name with one of these is a recording; of any other, opening it will tell.
@@ -77,10 +82,10 @@ def redact(source: str) -> str:
     return SECRET.sub(r"\1***", f"{scheme}://{user}{at}{host}{slash}{path}")
 
 
-def open_source(source: str, rate: float | None = None) -> InputContainer:
+def open_source(source: str, rate: float | None = None, hardware: bool = False) -> InputContainer:
     """Open a source for reading.
 
-    rate: pictures a second, for a pattern of pictures (25 by default).
+    rate: pictures a second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
     Raises UsageError when there is no such thing, VidclfError when FFmpeg cannot read it.
     """
     if is_camera(source) or is_url(source):
@@ -88,13 +93,13 @@ def open_source(source: str, rate: float | None = None) -> InputContainer:
     else:
         name, options, arguments = _file(source, rate)
     with explained(source):
-        return av.open(name, mode="r", options=options, **arguments)
+        return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
 
 
-def open_live(source: str, options: dict[str, str], transport: str = "tcp") -> InputContainer:
+def open_live(source: str, options: dict[str, str], transport: str = "tcp", hardware: bool = False) -> InputContainer:
     """Open a live source: within seconds, and with limits on how long it may say nothing; raises PyAV's errors.
 
-    options: FFmpeg's own. transport: of RTSP.
+    options: FFmpeg's own. transport: of RTSP. hardware: see `hardware_decoder`.
     """
     name, usual, arguments = _device_or_url(source, transport)
     arguments["timeout"] = LIVE_PATIENCE
@@ -105,7 +110,24 @@ def open_live(source: str, options: dict[str, str], transport: str = "tcp") -> I
         usual["live_start_index"] = "-1"  # the latest segment
     if source.lower().startswith("udp:"):
         usual |= UDP_OPTIONS
-    return av.open(name, mode="r", options=usual | options, **arguments)
+    accelerator = hardware_decoder() if hardware else None
+    return av.open(name, mode="r", options=usual | options, hwaccel=accelerator, **arguments)
+
+
+@cache
+def hardware_decoder() -> HWAccel | None:
+    """The decoder in this machine's GPU, by trial: NVDEC, VideoToolbox, VA-API, ...; one warning where there is none.
+
+    A video that it cannot decode is decoded in software; pictures come back into the machine's memory.
+    """
+    for kind in hwdevices_available():
+        try:
+            HWAccel(kind).create(av.Codec("h264", "r"))
+        except (av.error.FFmpegError, OSError, NotImplementedError):
+            continue
+        return HWAccel(kind)
+    log.warning("no hardware decodes video here: software does")
+    return None
 
 
 @contextmanager
