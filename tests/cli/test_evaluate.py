@@ -11,7 +11,7 @@ from vidclf.cli.evaluate import evaluate
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, save
 from vidclf.preprocess import Preprocess
-from vidclf.training import report
+from vidclf.training import evaluation
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_calibration_error_is_that_of_the_probabilities_a_pipeline_would_giv
     model = load(pets / "pets.safetensors")
     test = data.load(pets / "pictures", "test", model.preprocess, labels=model.labels)
     sure, named = model.probabilities(test.images).max(dim=1)
-    assert found["ece"] == pytest.approx(100 * report.calibration_error(sure, named == test.targets), abs=2e-3)
+    assert found["ece"] == pytest.approx(100 * evaluation.calibration_error(sure, named == test.targets), abs=2e-3)
 
 
 def test_other_classes_than_the_weights_have_are_refused(pets: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vidclf.training import report
+from vidclf.training import evaluation
 from vidclf.training.board import MISSING, Board, confusion_figure
 
 
@@ -33,7 +33,7 @@ def test_the_curves_of_training_and_validation_share_their_names(tmp_path: Path)
 
 
 def test_the_test_has_its_figures_and_its_confusion_matrix(tmp_path: Path) -> None:
-    counts = report.confusion(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), 2)
+    counts = evaluation.confusion(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), 2)
     assert counts.tolist() == [[1, 1], [0, 2]]
     for _ in range(2):  # a finished run that is resumed tests again
         board = Board(tmp_path, epoch=3)

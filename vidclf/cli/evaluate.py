@@ -46,21 +46,21 @@ def evaluate(
     """
     from vidclf.models.device import choose_device
     from vidclf.training import data as pictures
-    from vidclf.training import page, report
+    from vidclf.training import evaluation, page
 
     place = choose_device(device)
     header = checkpoint.read_header(weights)
     model = checkpoint.load(weights, place)
     test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
-    logits = report.predict(model, test.images, batch)
+    logits = evaluation.predict(model, test.images, batch)
     metrics = {
         "weights": weights,
         "parameters": model.parameter_count,
-        **report.score(logits, test.targets, model.labels, model.temperature),
+        **evaluation.score(logits, test.targets, model.labels, model.temperature),
     }
     if html_path:
         page.write_report(html_path, header, logits, test.targets, test.images)
     if json_path:
         write_json(metrics, json_path)
     if json_path != "-":
-        click.echo(report.table(metrics))
+        click.echo(evaluation.table(metrics))

@@ -136,7 +136,7 @@ def train(
     import torch
 
     from vidclf.models.device import choose_device
-    from vidclf.training import loop, report
+    from vidclf.training import evaluation, loop
     from vidclf.training.progress import Progress
 
     if threads:
@@ -160,7 +160,7 @@ def train(
         click.echo(f"\ninterrupted; the same command with --resume continues {folder}", err=True)
         ctx.exit(130)
     if not quiet:
-        click.echo(report.table(metrics), err=True)
+        click.echo(evaluation.table(metrics), err=True)
 
 
 def _spelled(ctx: click.Context) -> str:

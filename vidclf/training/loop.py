@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from vidclf.models import checkpoint
 from vidclf.models.zoo import create
-from vidclf.training import data, page, report
+from vidclf.training import data, evaluation, page
 from vidclf.training.augment import augment_all, mix
 from vidclf.training.board import Board
 from vidclf.training.config import Config
@@ -41,7 +41,7 @@ def train(
     progress: Progress | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train a network and write its checkpoint to `output`; returns its figures on the test set (see report.score).
+    """Train a network and write its checkpoint to `output`; returns its figures on the test set (see evaluation.score).
 
     folder: what is kept of the run, see `Run`; `resume` continues from there.
     time_limit: seconds. The learning rate follows whatever is further, the epochs or the clock, so that a run that
@@ -126,7 +126,7 @@ def train(
             optimizer.step()
             follow(average, model, min(config.ema, (1 + step) / (10 + step)))
             losses.append(loss.detach())
-            hits.append(report.hits(logits.detach(), learning.targets[chosen]))
+            hits.append(evaluation.hits(logits.detach(), learning.targets[chosen]))
             progress.live(f"epoch {state.epoch + 1}, step {i + 1} of {steps}")
 
         state.epoch += 1
@@ -134,12 +134,12 @@ def train(
         row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
         if losses:
             row["loss"] = round(float(torch.stack(losses).mean()), 4)
-            row |= report.tops(torch.cat(hits))
+            row |= evaluation.tops(torch.cat(hits))
         average.eval()
         if len(validation):
-            scores = report.predict(average, validation.images)
+            scores = evaluation.predict(average, validation.images)
             row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
-            tops = report.tops(report.hits(scores, validation.targets))
+            tops = evaluation.tops(evaluation.hits(scores, validation.targets))
             row |= {f"valid_{name}": value for name, value in tops.items()}
         row["seconds"] = round(time.monotonic() - epoch_begin, 1)
         state.history.append(row)
@@ -157,14 +157,16 @@ def train(
 
     best = checkpoint.load(run.best, device)
     if len(validation):
-        scores = report.predict(best, validation.images)
-        best.temperature = report.fit_temperature(scores, validation.targets)
-        board.confusion("valid", report.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch)
-    scores = report.predict(best, test.images)  # the only look at the test set
-    metrics = report.score(scores, test.targets, labels, best.temperature)
+        scores = evaluation.predict(best, validation.images)
+        best.temperature = evaluation.fit_temperature(scores, validation.targets)
+        board.confusion(
+            "valid", evaluation.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch
+        )
+    scores = evaluation.predict(best, test.images)  # the only look at the test set
+    metrics = evaluation.score(scores, test.targets, labels, best.temperature)
     board.test(
         metrics | {"loss": float(F.cross_entropy(scores, test.targets))},
-        report.confusion(test.targets, scores.argmax(1), classes),
+        evaluation.confusion(test.targets, scores.argmax(1), classes),
         labels,
         state.epoch,
     )

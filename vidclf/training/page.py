@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vidclf.files import PartFile
-from vidclf.training import charts, report
+from vidclf.training import charts, evaluation
 from vidclf.training.progress import duration
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -38,10 +38,10 @@ def write_report(
     """
     logits, targets, images = logits.float().cpu(), targets.cpu(), images.cpu()
     labels, temperature = header["labels"], float(header["temperature"])
-    metrics = report.score(logits, targets, labels, temperature)
+    metrics = evaluation.score(logits, targets, labels, temperature)
     sections = [
         _curves(history),
-        _confusion(report.confusion(targets, logits.argmax(dim=1), len(labels)), labels),
+        _confusion(evaluation.confusion(targets, logits.argmax(dim=1), len(labels)), labels),
         _classes(metrics, targets, labels),
         _reliability(logits, targets, temperature),
         _mistakes(torch.softmax(logits / temperature, dim=1), targets, images, labels),
@@ -155,8 +155,8 @@ def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
     series, errors = [], []
     for name, divisor in (("as used", temperature), ("before the temperature", 1.0)):
         confidence = torch.softmax(logits / divisor, dim=1).amax(dim=1)
-        series.append((name, report.reliability(confidence, right)))
-        errors.append(f"{100 * report.calibration_error(confidence, right):.2f} %")
+        series.append((name, evaluation.reliability(confidence, right)))
+        errors.append(f"{100 * evaluation.calibration_error(confidence, right):.2f} %")
     if temperature == 1:
         del series[1:], errors[1:]
         about = f"The calibration error is {errors[0]}; no temperature was fitted."

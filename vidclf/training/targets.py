@@ -12,7 +12,7 @@ from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
 from vidclf.preprocess import Preprocess
-from vidclf.training.report import predict
+from vidclf.training.evaluation import predict
 
 
 def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:

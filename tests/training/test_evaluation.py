@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidclf.models import load
-from vidclf.training import data, report
+from vidclf.training import data, evaluation
 
 
 def test_figures_of_a_case_counted_by_hand() -> None:
@@ -18,19 +18,19 @@ def test_figures_of_a_case_counted_by_hand() -> None:
             [0.0, 9.0, 1.0, 2.0, 3.0, 4.0],  # b, but is f: second
         ]
     )
-    figures = report.score(logits, torch.tensor([0, 0, 1, 5]), "abcdef")
+    figures = evaluation.score(logits, torch.tensor([0, 0, 1, 5]), "abcdef")
     assert (figures["correct"], figures["total"], figures["top1"], figures["top5"]) == (2, 4, 50.0, 75.0)
     assert figures["per_class"]["a"] == {"precision": 100.0, "recall": 50.0, "f1": 66.67}
     assert figures["per_class"]["b"] == {"precision": 33.33, "recall": 100.0, "f1": 50.0}
     assert figures["per_class"]["f"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
-    assert "2 of 4 correct: top-1 50.00 %, top-5 75.00 %" in report.table(figures)
+    assert "2 of 4 correct: top-1 50.00 %, top-5 75.00 %" in evaluation.table(figures)
 
 
 def test_calibration_error_of_a_case_counted_by_hand() -> None:
     # Bin 0.93-1: 0.95 sure and half right, so 0.45 off, for half of the crops; bin 0.6: 0.6 sure and all right.
     confidence = torch.tensor([0.95, 0.95, 0.62, 0.62])
     correct = torch.tensor([True, False, True, True])
-    assert report.calibration_error(confidence, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.38, abs=1e-6)
+    assert evaluation.calibration_error(confidence, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.38, abs=1e-6)
 
 
 def test_the_temperature_undoes_a_known_overconfidence() -> None:
@@ -38,14 +38,14 @@ def test_the_temperature_undoes_a_known_overconfidence() -> None:
     honest = torch.from_numpy(random.normal(0, 2, (20_000, 10)))
     chances = torch.softmax(honest, 1).numpy()
     targets = torch.tensor([random.choice(10, p=p / p.sum()) for p in chances])
-    assert report.fit_temperature(honest * 3, targets) == pytest.approx(3, rel=0.03)
-    sure = report.score(honest * 3, targets, "abcdefghij")["ece"]
-    assert report.score(honest * 3, targets, "abcdefghij", temperature=3.0)["ece"] < 1.5 < sure
+    assert evaluation.fit_temperature(honest * 3, targets) == pytest.approx(3, rel=0.03)
+    sure = evaluation.score(honest * 3, targets, "abcdefghij")["ece"]
+    assert evaluation.score(honest * 3, targets, "abcdefghij", temperature=3.0)["ece"] < 1.5 < sure
 
 
 def test_the_shipped_weights_are_as_good_as_their_header_says(shared: Path) -> None:
     model = load("lean")
-    figures = report.evaluate(model, data.load(shared, "test", model.preprocess))
+    figures = evaluation.evaluate(model, data.load(shared, "test", model.preprocess))
     assert figures["top1"] >= 94.0
     assert figures["ece"] <= 1.0
     from vidclf.models.checkpoint import read_header
