@@ -101,6 +101,8 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
             ["udp://@:1", "--latency-target", "fast"],
             "--latency-target must be a time above 0, like 90s, 10m or 1h30m, got 'fast'",
         ),
+        (["a.mp4", "--latency-target", "1s"], "--latency-target is for live sources; a recording is waited for"),
+        (["a.mp4", "--give-up-after", "1s"], "--give-up-after is for live sources; a recording is waited for"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_opened(

@@ -76,6 +76,9 @@ def run(
     _refuse_clashes(sources, jobs)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
+    for_live = next((name for name in ("latency_target", "give_up_after") if _given(name)), None)
+    if for_live and not any(getattr(item.create(), "live", False) for item in _captures(jobs)):
+        raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; a recording is waited for")
     if options["record_frames"] and record is None:
         raise UsageError("--record-frames is for the record; say where it goes with --record")
     with traced(trace) as notes:
@@ -95,6 +98,10 @@ def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> P
         raise UsageError(f"several sources need a folder for their outputs, got {target}")
     stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
     return target / f"{stem}{suffix}"
+
+
+def _captures(jobs: list[list[Item]]) -> list[Item]:
+    return [item for items in jobs for item in items if item.name == "capture"]
 
 
 def _given(option: str) -> bool:
