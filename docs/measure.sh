@@ -25,7 +25,7 @@ bench person "$people" "${person[@]}" "${rounds[@]}"
 bench simple-cnn "$people" "${person[@]}" "${rounds[@]}" --no-others --backend torch \
     --weights "$scratch/simple-cnn.safetensors"
 bench detect-every "$people" "${person[@]}" "${rounds[@]}" --no-others --detect-every auto
-bench motion "$room" --device "$device" "${rounds[@]}"
+bench motion "$room" --device "$device" --repeat "$repeat" --max-frames "${ROOM_FRAMES:-300}"  # until something moves
 bench classifier classifier --device "$device" --repeat "$repeat"
 bench engine engine
 bench start-motion start "$room" --device "$device"

@@ -86,8 +86,6 @@ class Detector:
     takes over. Raises UsageError for a model that is none.
     """
 
-    most = 1024  # pictures in one forward pass
-
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
         self._models = [load_detector(weights, device) for device in devices]
         first = self._models[0]
@@ -111,6 +109,11 @@ class Detector:
         stride = int(self._predictor.model.stride)
         size = check_imgsz(image_size, stride=stride, min_dim=2)
         self._letterbox = LetterBox(size, auto=True, stride=stride)
+
+    @property
+    def most(self) -> int:
+        """Pictures in one forward pass: with more than a few, what passes between layers outgrows a CPU's caches."""
+        return 4 if self._openvino is None and self._torch[0].is_on_cpu else 1024
 
     @property
     def name(self) -> str:
@@ -177,7 +180,8 @@ class TorchNetwork:
         import torch
 
         self._network, self._device, self._half = network, device, half
-        self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        self.is_on_cpu = not device.startswith("cuda")
+        self._stream = None if self.is_on_cpu else torch.cuda.Stream(device)
         if self._stream is not None:
             network.to(memory_format=torch.channels_last)
         self.name = f"torch {'f16' if half else 'f32'} on {device}"
