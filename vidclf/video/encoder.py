@@ -21,6 +21,7 @@ from vidclf.frame import Source
 from vidclf.threads import threads
 from vidclf.video.audio import Audio
 from vidclf.video.opening import reason
+from vidclf.video.planes import BT601, BT709, to_yuv420p
 
 # Suffix: (container, usual codec).
 CONTAINERS = {
@@ -145,20 +146,12 @@ class Encoder:
         is_709 = stream.height >= 720 and not is_jpeg
         context.colorspace = 1 if is_709 else 6  # in H.273: BT.709, SMPTE 170M (what ITU601 means)
         context.color_range = ColorRange.JPEG if is_jpeg or "yuvj" in stream.pix_fmt else ColorRange.MPEG
-        self._colours = {
-            "format": stream.pix_fmt,
-            "src_color_range": ColorRange.JPEG,
-            "dst_colorspace": Colorspace.ITU709 if is_709 else Colorspace.ITU601,
-            "dst_color_range": context.color_range,
-            # Without the second, everything is a level or two too dark.
-            "interpolation": Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
-            "threads": 1,  # as in `Upright`
-        }
+        self._is_709 = is_709
         self._reformatter = VideoReformatter()
 
     def write(self, image: np.ndarray, pts: int) -> None:
         """Encode one picture of `self.size`, (height, width, 3) uint8 BGR, shown at `pts` x `self.time_base`."""
-        picture = self._reformatter.reformat(av.VideoFrame.from_numpy_buffer(image, format="bgr24"), **self._colours)
+        picture = self._converted(image)
         picture.pts, picture.time_base = pts, self.time_base
         with self._explained():
             packets = self._stream.encode(picture)
@@ -166,6 +159,25 @@ class Encoder:
             self._output.mux(packets)
             if self._audio and until is not None:
                 self._audio.write(until)
+
+    def _converted(self, image: np.ndarray) -> av.VideoFrame:
+        """A picture in the encoder's colours and pixel format."""
+        context = self._stream.codec_context
+        if self._stream.pix_fmt == "yuv420p":
+            shares, full_range = BT709 if self._is_709 else BT601, context.color_range == ColorRange.JPEG
+            picture = to_yuv420p(image, shares, full_range)
+            picture.colorspace, picture.color_range = context.colorspace, context.color_range
+            return picture
+        return self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(image, format="bgr24"),
+            format=self._stream.pix_fmt,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=Colorspace.ITU709 if self._is_709 else Colorspace.ITU601,
+            dst_color_range=context.color_range,
+            # Without the second, everything is a level or two too dark.
+            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
+            threads=1,  # as in `Upright`
+        )
 
     def close(self, sound_until: Fraction | None = None) -> None:
         """Finish the file; the sound goes on to its own end, or until a time in seconds."""
