@@ -11,6 +11,7 @@ import pytest
 from vidclf.errors import UsageError
 from vidclf.models import detection
 from vidclf.models.detection import Detector, ReadyDetector, open_detector
+from vidclf.models.detector import expected_distance
 
 OPTIONS = {"conf": 0.3, "iou": 0.7, "classes": [0], "max_det": 300}
 
@@ -131,3 +132,12 @@ def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest
     clock = iter(range(0, 10_000, 60))  # a minute between any two looks at it
     monkeypatch.setattr(nms.time, "time", lambda: float(next(clock)))
     assert [len(found) for found in detector(pictures(4), **options)] == [20] * 4
+
+
+def test_the_sum_that_stays_in_32_bits_is_the_mean_distance_of_ultralytics() -> None:
+    import torch
+    from ultralytics.nn.modules import DFL
+
+    distances = torch.randn(2, 4 * 16, 21, generator=torch.Generator().manual_seed(0)) * 4
+    dfl = DFL(16)
+    assert torch.allclose(expected_distance(dfl, distances), dfl(distances), atol=1e-5)

@@ -64,7 +64,7 @@ def to_openvino(model: Any, path: Path) -> None:
     from copy import deepcopy
 
     import torch
-    from ultralytics.nn.modules import Detect
+    from ultralytics.nn.modules import DFL, Detect
 
     from vidclf.models.exporting import convert
     from vidclf.models.runners import import_openvino
@@ -75,6 +75,8 @@ def to_openvino(model: Any, path: Path) -> None:
         for module in network.modules():
             if isinstance(module, Detect):  # and those derived from it: what ultralytics' own exporter sets
                 module.export, module.dynamic, module.format = True, True, "openvino"
+                if isinstance(module.dfl, DFL):
+                    module.dfl.forward = partial(expected_distance, module.dfl)
         converted = convert(network, torch.zeros(1, 3, 64, 96), [-1, 3, -1, -1])
     steps = ov.preprocess.PrePostProcessor(converted)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
@@ -85,6 +87,16 @@ def to_openvino(model: Any, path: Path) -> None:
     )
     steps.input().model().set_layout(ov.Layout("NCHW"))
     ov.save_model(steps.build(), path, compress_to_fp16=False)
+
+
+def expected_distance(dfl: Any, x: Any) -> Any:
+    """What ultralytics' DFL makes of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
+
+    It takes the mean by a convolution, which OpenVINO does in 16 bits when the network is, and the softmax before it,
+    too; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.06 instead of 0.08 pixels off.
+    """
+    count, _, anchors = x.shape
+    return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
 
 
 def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
