@@ -108,6 +108,17 @@ def test_every_camera_is_told_those_that_are_away_too(serve: Serve) -> None:
     }  # fmt: skip
 
 
+def test_cameras_that_are_called_alike_have_a_picture_each() -> None:
+    away, here = Camera(state="absent"), Camera()
+    with page([away, here]) as serve:
+        until(lambda: ask(f"{serve.url}api/detections"))
+        cameras = [(row["name"], row["state"], row["picture"]) for row in ask(f"{serve.url}api/stats")["cameras"]]
+        assert cameras == [("camera", "absent", None), ("camera (2)", "connected", "/cameras/0.jpg")]
+        assert {row["source"] for row in ask(f"{serve.url}api/detections")} == {"camera (2)"}
+        away.plug_in()
+        until(lambda: len({row["picture"] for row in ask(f"{serve.url}api/stats")["cameras"]} - {None}) == 2)
+
+
 def test_the_latest_detections_have_the_columns_of_a_record_and_pictures(serve: Serve) -> None:
     found = {row["label"]: row for row in ask(f"{serve.url}api/detections")}
     coat = found["Coat"]

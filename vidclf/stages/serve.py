@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
-from vidclf.frame import Frame
+from vidclf.frame import Frame, Source
 from vidclf.stages.drawing import COLOURS, colour_of
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Serve:
         with bind(self.host, port) as listening:  # complain about the address now rather than when the run begins
             self.port: int = listening.getsockname()[1]
         self._stats: Callable[[], dict[str, Any]] | None = None
+        self._captures: Sequence[Any] = ()
 
     @property
     def url(self) -> str:
@@ -71,7 +72,7 @@ class Serve:
 
     def attach(self, pipeline: Pipeline) -> None:
         """Show the books of this pipeline."""
-        self._stats = pipeline.stats
+        self._stats, self._captures = pipeline.stats, pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         from vidclf.web.app import Site
@@ -79,7 +80,7 @@ class Serve:
         from vidclf.web.guard import Guard
         from vidclf.web.server import bind, serving
 
-        board = Board(self.fps, self.width, self.quality)
+        board = Board(self.fps, self.width, self.quality, self._name)
         site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)])
         with serving(Guard(site.app, self._token), bind(self.host, self.port)):
             try:
@@ -88,6 +89,13 @@ class Serve:
                     yield frame
             finally:
                 board.closed = True
+
+    def _name(self, source: Source) -> str:
+        """What the books call a source: of those that are called alike, as one camera named twice, a, a (2)."""
+        sources = [getattr(capture, "reading", None) for capture in self._captures]
+        alike = [each for each in sources if each and each.name == source.name]
+        number = alike.index(source) + 1 if source in alike else 1
+        return source.name if number == 1 else f"{source.name} ({number})"
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
 import numpy as np
 
-from vidclf.frame import Detection, Frame
+from vidclf.frame import Detection, Frame, Source
 from vidclf.rows import Row, to_row
 
 WANTED = 2.0  # seconds for which a request asks for pictures; a viewer who stops reading stops asking
@@ -73,11 +74,13 @@ class Board:
     """What the frames have shown so far.
 
     fps: pictures a second and camera, at most. width: the longer side of a picture, in pixels, at most.
-    quality: of the JPEG, 1 to 100.
+    quality: of the JPEG, 1 to 100. name: what a source is called, as two may have the same name.
     """
 
-    def __init__(self, fps: float, width: int, quality: int) -> None:
-        self.fps, self.width, self.quality = fps, width, quality
+    def __init__(
+        self, fps: float, width: int, quality: int, name: Callable[[Source], str] = lambda source: source.name
+    ) -> None:
+        self.fps, self.width, self.quality, self._name = fps, width, quality, name
         self.cameras: tuple[Camera, ...] = ()
         self.latest: tuple[Sighting, ...] = ()  # the newest first
         self.kept: dict[int, Sighting] = {}  # by number
@@ -100,7 +103,7 @@ class Board:
     def show(self, frame: Frame) -> None:
         """Take over what is new on a frame; nothing of the frame itself is kept."""
         now = time.monotonic()
-        camera = self.camera(frame.source.name)
+        camera = self.camera(self._name(frame.source))
         camera.seen, camera.size = now, (frame.image.shape[1], frame.image.shape[0])
         pace = 1 / self.fps if now < camera.wanted else UNWATCHED
         if now >= camera.due:
@@ -109,19 +112,19 @@ class Board:
             camera.due = max(camera.due, now - pace)  # what came a little late does not slow down the rest
             camera.due += pace
         camera.due = min(camera.due, now + pace)
-        self._list(frame, now)
-        self._count(frame)
+        self._list(frame, camera.name, now)
+        self._count(frame, camera.name)
 
-    def _list(self, frame: Frame, now: float) -> None:
+    def _list(self, frame: Frame, source: str, now: float) -> None:
         """Put a frame's detections before the latest; an object with a track stands there once."""
         fresh: list[Sighting] = []
         for d in frame.detections:
-            key = (frame.source.name, name_of(d) if d.track is None else d.track)
+            key = (source, name_of(d) if d.track is None else d.track)
             if now - self._shown.get(key, -AGAIN) < AGAIN:
                 continue
             self._shown[key] = now
             self._number += 1
-            fresh.append(_sighting(self._number, frame, d))
+            fresh.append(_sighting(self._number, frame, source, d))
             self.kept[self._number] = fresh[-1]
             self.kept.pop(self._number - KEPT, None)
         if not fresh:
@@ -132,21 +135,20 @@ class Board:
         if len(self._shown) > 1000:
             self._shown = {key: at for key, at in self._shown.items() if now - at < AGAIN}
 
-    def _count(self, frame: Frame) -> None:
+    def _count(self, frame: Frame, source: str) -> None:
         start = time.time() // BIN * BIN
         if start != self._bin:
             self._bin = start
             self._frames.clear()
             self._labels.clear()
             self.history = (*self.history[1 - BINS :], Count(start, {}, {}))
-        source = frame.source.name
         self._frames[source] += 1
         self._labels.update((source, name_of(d)) for d in frame.detections)
         total: Counter[str] = Counter()
         mean: defaultdict[str, float] = defaultdict(float)
-        for (source, label), count in self._labels.items():
+        for (name, label), count in self._labels.items():
             total[label] += count
-            mean[label] += count / self._frames[source]
+            mean[label] += count / self._frames[name]
         self.history = (*self.history[:-1], Count(start, dict(total), dict(mean)))
 
 
@@ -171,7 +173,8 @@ def encode(image: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
-def _sighting(number: int, frame: Frame, detection: Detection) -> Sighting:
+def _sighting(number: int, frame: Frame, source: str, detection: Detection) -> Sighting:
     x0, y0, x1, y1 = detection.box
     thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
-    return Sighting(number, to_row(frame, detection), time.time(), thumbnail, detection.crop)
+    row = to_row(frame, detection) | {"source": source}
+    return Sighting(number, row, time.time(), thumbnail, detection.crop)
