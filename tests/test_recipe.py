@@ -111,6 +111,30 @@ def test_a_stage_of_ones_own_is_found_beside_the_working_folder(
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("my_faults:X", "mine.yaml, item 2: my_faults:X is no class, nor a function that makes a stage"),
+        ("my_faults:Fails", "mine.yaml, item 2: my_faults:Fails: ValueError: no luck"),
+        ("my_syntax:Blur", "mine.yaml, item 2: cannot import 'my_syntax': SyntaxError: "),
+        ("my_import:Blur", "mine.yaml, item 2: cannot import 'my_import': RuntimeError: no luck"),
+        (":Blur", "mine.yaml, item 2: cannot import '': ValueError: Empty module name"),
+    ],
+)
+def test_what_is_wrong_with_a_stage_of_ones_own_is_told_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    (tmp_path / "my_faults.py").write_text(
+        "X = 3\nclass Fails:\n    def __init__(self):\n        raise ValueError('no luck')\n"
+    )
+    (tmp_path / "my_syntax.py").write_text("def f(:")
+    (tmp_path / "my_import.py").write_text("raise RuntimeError('no luck')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        parse_item(name, "mine.yaml, item 2").create()
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "capture", "- [capture]", "- {capture: 1}", "- {a: {}, b: {}}", "- 'unclosed", "- crop: [1, 2]", "\x00"],
 )
@@ -152,6 +176,7 @@ def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
         ([640, 360], tuple[int, int] | None, (640, 360)),
         (None, tuple[int, int] | None, None),
         (1, float, 1.0),
+        ("1e-3", float, 0.001),  # a text to YAML
         (7, str, "7"),
         ("person, car", list[str], ["person", "car"]),
         ("person", list[str] | None, ["person"]),
@@ -160,6 +185,17 @@ def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
 )
 def test_values_are_converted(value: object, kind: object, result: object) -> None:
     assert convert(value, kind) == result
+
+
+@pytest.mark.parametrize("value", [float("nan"), "nan", "2s", True, 10**400])
+def test_what_is_not_a_number_is_none(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^a number$"):
+        convert(value, float)
+
+
+def test_a_time_is_a_number_or_a_text() -> None:
+    assert convert(90, float | str) == 90.0
+    assert convert("10m", float | str) == "10m"
 
 
 @pytest.mark.parametrize("value", ["640", "640xhigh", [1, 2, 3], 640, "-1x-1"])

@@ -6,9 +6,11 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -34,6 +36,8 @@ class Item:
             return constructor(**options)
         except VidclfError as error:
             raise type(error)(f"{self.where}: {self.name}: {error}") from None
+        except Exception as error:  # a stage of somebody's own
+            raise UsageError(f"{self.where}: {self.name}: {type(error).__name__}: {error}") from error
 
 
 def load_recipe(name_or_path: str | Path) -> list[Item]:
@@ -126,11 +130,16 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a user's own stage lies beside his pipeline, as for `python -m`
     try:
-        return getattr(import_module(module), attribute)
+        found = import_module(module)
     except ModuleNotFoundError as error:
         raise UsageError(f"{place}cannot import {module!r}: {error}") from None
-    except AttributeError:
-        raise UsageError(f"{place}module {module!r} has no {attribute!r}") from None
+    except Exception as error:  # a module of somebody's own: whatever it does on being imported
+        raise UsageError(f"{place}cannot import {module!r}: {type(error).__name__}: {error}") from error
+    if not hasattr(found, attribute):
+        raise UsageError(f"{place}module {module!r} has no {attribute!r}")
+    if not callable(stage := getattr(found, attribute)):
+        raise UsageError(f"{place}{name} is no class, nor a function that makes a stage")
+    return stage
 
 
 def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
@@ -204,8 +213,11 @@ def convert(value: Any, kind: Any) -> Any:
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)  # also of a text: to YAML, 1e-3 is one
+            if not isnan(number):
+                return number
     if kind is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
     if kind is Path and isinstance(value, str):
