@@ -141,6 +141,10 @@ def test_a_mistake_is_one_line_and_leaves_nothing(vidclf: Run, arguments: list[s
     assert Path("exists.mp4").read_text() == "mine"
 
 
+def test_without_a_source_it_says_what_is_missing(vidclf: Run) -> None:
+    assert vidclf("run") == (2, "", "Error: Missing argument 'SOURCE...'. (see vidclf run --help)\n")
+
+
 def test_a_stage_that_raises_is_named_with_the_frame_and_only_a_part_is_left(vidclf: Run) -> None:
     Path("mine.py").write_text(
         "class Fails:\n"

@@ -51,7 +51,7 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
 
     class Command(click.Command):
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-            pairs = zip(args, [*args[1:], ""], strict=True)
+            pairs = zip(args, [*args, ""][1:], strict=True)
             words = [
                 f"{flag}={usual}" if word == flag and not pattern.fullmatch(after) else word for word, after in pairs
             ]
