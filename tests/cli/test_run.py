@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -121,6 +122,12 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, "--record", "out.txt"], 2, "suffix must be one of"),
         ([SAMPLE, "--stats", "exists.mp4/s.json"], 2, "cannot write"),
         (["exists.mp4", "-o", "exists.mp4", "--force"], 2, "would overwrite the source"),
+        (["exists.mp4", "--stats", "exists.mp4"], 2, "exists.mp4 would overwrite the source exists.mp4"),
+        ([SAMPLE, "--stats", "s.json", "--trace", "s.json"], 2, "s.json would overwrite another output"),
+        ([SAMPLE, "--record", "r.jsonl", "--stats", "r.jsonl"], 2, "r.jsonl would overwrite another output"),
+        ([SAMPLE, "--stats", "."], 2, ". is a folder; name a file in it"),
+        ([SAMPLE, "--trace", "."], 2, ". is a folder; name a file in it"),
+        ([SAMPLE, "--set", "write.path=12"], 2, "cannot write a file without suffix (12)"),
         ([SAMPLE, SAMPLE, "-o", "out.mp4"], 2, "need a folder"),
         ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
         ([SAMPLE, "--token", "x"], 2, "--token is for the web page; add --serve"),
@@ -139,6 +146,14 @@ def test_a_mistake_is_one_line_and_leaves_nothing(vidclf: Run, arguments: list[s
     assert err.count("\n") == 1
     assert names() == {"exists.mp4"}
     assert Path("exists.mp4").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a FIFO")
+@pytest.mark.parametrize("option", ["--stats", "--trace"])
+def test_what_is_no_file_is_not_replaced_by_one(vidclf: Run, option: str) -> None:
+    os.mkfifo("pipe")  # as /dev/stdout would be: a file that gets its name at last would take its place
+    assert vidclf("run", SAMPLE, option, "pipe") == (2, "", "Error: pipe is not an ordinary file\n")
+    assert Path("pipe").is_fifo()
 
 
 def test_without_a_source_it_says_what_is_missing(vidclf: Run) -> None:

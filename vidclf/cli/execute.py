@@ -8,7 +8,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
+from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
@@ -97,7 +98,7 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
 
 def outputs(items: list[Item]) -> list[Path]:
     """The files that a pipeline's stages will write."""
-    paths = (item.options["path"] for item in items if item.name in ("write", "record"))
+    paths = (str(item.options["path"]) for item in items if item.name in ("write", "record"))
     return [Path(path) for path in paths if path != STDOUT]
 
 
@@ -139,7 +140,7 @@ def traced(path: Path | None) -> Iterator[Trace | None]:
     if path is None:
         yield None
         return
-    PartFile(path, force=True)  # complain about its folder now rather than after the run
+    check_target(path)
     trace = Trace()
     try:
         yield trace
@@ -195,11 +196,21 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def check_target(path: str | Path) -> None:
+    """UsageError where no file can be written, now rather than after the run; nor shall one replace a device."""
+    path = Path(path)
+    with suppress(OSError):  # PartFile tells
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is {'a folder; name a file in it' if path.is_dir() else 'not an ordinary file'}")
+    PartFile(path, force=True)
+
+
 def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return
+    check_target(target)
     with PartFile(target, force=True) as part:
         part.write_text(text, encoding="utf-8")

@@ -9,11 +9,10 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
+from vidclf.cli.execute import check_target, execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, side_by_side, together
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
-from vidclf.files import PartFile
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
@@ -58,8 +57,8 @@ def run(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    if stats_file and stats_file != "-":
-        PartFile(stats_file, force=True)  # complain about its folder now rather than after the run
+    if stats_file and stats_file != STDOUT:
+        check_target(stats_file)
     if stats_file == str(record) == STDOUT:
         raise UsageError("--record and --stats cannot share stdout; give one of them a file")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
@@ -73,7 +72,8 @@ def run(
             video = _file_for(source, output, ".mp4", several)
             table = _file_for(source, record, ".jsonl", several)
             jobs.append(assemble(RunOptions(**options), source, video, table))
-    _refuse_clashes(sources, jobs)
+    books_files = [Path(path) for path in (stats_file, trace) if path and str(path) != STDOUT]
+    _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
     for_live = next((name for name in ("latency_target", "give_up_after") if _given(name)), None)
@@ -109,11 +109,10 @@ def _given(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-def _refuse_clashes(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:
-    """No output may be a source, nor the output of another run."""
+def _refuse_clashes(sources: tuple[str, ...], written: list[Path]) -> None:
+    """No output may be a source, nor another output."""
     taken = {Path(source).resolve(): f"the source {source}" for source in sources}
-    for items in jobs:
-        for path in outputs(items):
-            if path.resolve() in taken:
-                raise UsageError(f"{path} would overwrite {taken[path.resolve()]}")
-            taken[path.resolve()] = "another output"
+    for path in written:
+        if path.resolve() in taken:
+            raise UsageError(f"{path} would overwrite {taken[path.resolve()]}")
+        taken[path.resolve()] = "another output"
