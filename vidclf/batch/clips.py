@@ -55,9 +55,7 @@ def find_clips(
     """
     if order not in get_args(Order):
         raise UsageError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
-    if not folder.is_dir():
-        what = "is a file; `vidclf run` takes files" if folder.exists() else "does not exist"
-        raise UsageError(f"the folder {folder} {what}")
+    must_exist(folder)
     found = Found()
     wanted = {suffix.lower().removeprefix(".") for suffix in suffixes}
     for path, entry in _walk(folder, skip.resolve() if skip else None, found.problems):
@@ -74,6 +72,13 @@ def find_clips(
     if order != "name":
         found.clips.sort(key=lambda clip: clip.size, reverse=order == "largest")
     return found
+
+
+def must_exist(folder: Path) -> None:
+    """Raise UsageError where there is no such folder of clips."""
+    if not folder.is_dir():
+        what = "is a file; `vidclf run` takes files" if folder.exists() else "does not exist"
+        raise UsageError(f"the folder {folder} {what}")
 
 
 def printable(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import click
 
-from vidclf.batch.clips import SUFFIXES, Order, find_clips
+from vidclf.batch.clips import SUFFIXES, Order, find_clips, must_exist
 from vidclf.batch.configuration import fingerprints
 from vidclf.batch.driver import Batch, Settings, Workers
 from vidclf.batch.events import as_json
@@ -79,6 +79,7 @@ def batch(
         PartFile(json_file, force=True)  # complain about its folder now rather than after the run
     names = RunOptions.__dataclass_fields__
     chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
+    must_exist(folder)  # a mistyped name shall leave no folder of results
     with OutDir(outdir, folder) as results:
         items = _items(chosen, results, options["video"], options["record"])
         again = options["retry_failed"]
