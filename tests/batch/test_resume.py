@@ -188,3 +188,15 @@ def test_a_mistake_is_one_line(batch: Run, arguments: list[str], message: str) -
 
 def test_a_folder_that_is_not_there(batch: Run) -> None:
     assert batch(folder="none")[::2] == (2, "Error: the folder none does not exist\n")
+    assert not Path("out").exists()  # a mistyped name leaves nothing
+
+
+def test_results_of_another_folder_are_not_replaced_without_a_word(batch: Run, clip: Path) -> None:
+    add(clip, "../tuesday/a.mp4")
+    monday = Path("clips").resolve()
+    warning = f"out holds the results of the clips in {monday}; those of tuesday replace them where names are the same"
+    assert "holds the results" not in batch()[2]
+    assert "holds the results" not in batch(folder="./clips")[2]
+    assert f"warning: {warning}\n" in batch(folder="tuesday")[2]
+    Path("tuesday").rename("moved")
+    assert "holds the results" not in batch(folder="moved")[2]

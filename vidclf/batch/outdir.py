@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,8 @@ from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError
 from vidclf.models.cache import cache_folder
+
+log = logging.getLogger(__name__)
 
 MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
 
@@ -54,6 +57,7 @@ class OutDir:
             if isinstance(self.storage, Remote) and not path.exists():
                 self.storage.download(MANIFEST, path)
             self.manifest = Manifest(path)
+            self._note_folder()
         except BaseException:
             self._lock.release()
             raise
@@ -62,6 +66,15 @@ class OutDir:
     def __exit__(self, *_: object) -> None:
         self.manifest.close()
         self._lock.release()
+
+    def _note_folder(self) -> None:
+        """Note whose results these are, and warn where they were another folder's; not of one that was moved."""
+        before, now = self.manifest.fact("folder"), str(self.folder.resolve())
+        if before != now:
+            if before and Path(before).is_dir() and not self.folder.samefile(before):
+                words = "%s holds the results of the clips in %s; those of %s replace them where names are the same"
+                log.warning(words, self.place, before, self.folder)
+            self.manifest.note("folder", now)
 
     def conclude(self, table: str, problems: dict[str, str]) -> None:
         """Bring table and summary up to date with the manifest. table: parquet, csv, or none.
