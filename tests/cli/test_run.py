@@ -75,6 +75,12 @@ def test_several_sources_write_into_a_folder(vidclf: Run) -> None:
     assert {name: entry["read"] for name, entry in json.loads(out)["sources"].items()} == {SAMPLE: 5, "other.mp4": 5}
 
 
+def test_a_path_that_ends_in_a_slash_is_a_folder_to_make(vidclf: Run) -> None:
+    code, _, err = vidclf("run", SAMPLE, "-o", "new.d/", "--record", "new.d/", "--max-frames", 5)
+    assert code == 0, err
+    assert names("new.d") == {"wardrobe.mp4", "wardrobe.jsonl"}
+
+
 def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:
     Path("quitter.py").write_text(
         "class Quit:\n"

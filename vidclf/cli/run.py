@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from vidclf.units import to_seconds
 
 @click.command(cls=with_optional_value("--serve", f"127.0.0.1:{PORT}", LISTEN))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Annotated video (several sources: a folder).")
-@click.option("--record", type=click.Path(path_type=Path), help="Rows: .jsonl, .csv, .parquet; - is stdout.")
+@click.option("-o", "--output", metavar="PATH", help="Annotated video, or a folder for it (FOLDER/).")
+@click.option("--record", metavar="PATH", help="Rows: .jsonl, .csv, .parquet; - is stdout.")
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FILE.json", help="What happened when, for Perfetto.")
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
@@ -33,8 +34,8 @@ from vidclf.units import to_seconds
 @pipeline_options
 def run(
     sources: tuple[str, ...],
-    output: Path | None,
-    record: Path | None,
+    output: str | None,
+    record: str | None,
     stats_file: str | None,
     trace: Path | None,
     latency_target: str | None,
@@ -59,13 +60,13 @@ def run(
     set_up_logging(console, debug)
     if stats_file and stats_file != STDOUT:
         check_target(stats_file)
-    if stats_file == str(record) == STDOUT:
+    if stats_file == record == STDOUT:
         raise UsageError("--record and --stats cannot share stdout; give one of them a file")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     several = len(sources) > 1
     jobs: list[list[Item]] = []
     if together(sources):
-        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, output, record))
+        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, _path(output), _path(record)))
         jobs.append(side_by_side(items, sources))
     else:
         for source in sources:
@@ -88,16 +89,22 @@ def run(
     return code
 
 
-def _file_for(source: str, target: Path | None, suffix: str, several: bool) -> Path | None:
+def _path(target: str | None) -> Path | None:
+    return None if target is None else Path(target)
+
+
+def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Path | None:
     """The output file for one source: the target itself, or a file named after the source in the target folder."""
-    if target is None or not (several or target.is_dir()):
-        return target
-    if str(target) == STDOUT:
+    path = _path(target)
+    is_folder = path is not None and (str(target).endswith(("/", os.sep)) or path.is_dir())
+    if path is None or not (several or is_folder):
+        return path
+    if target == STDOUT:
         raise UsageError("several sources cannot share stdout; name a folder")
-    if several and target.suffix and not target.is_dir():
-        raise UsageError(f"several sources need a folder for their outputs, got {target}")
+    if path.suffix and not is_folder:
+        raise UsageError(f"several sources need a folder for their outputs, got {path}")
     stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
-    return target / f"{stem}{suffix}"
+    return path / f"{stem}{suffix}"
 
 
 def _captures(jobs: list[list[Item]]) -> list[Item]:
