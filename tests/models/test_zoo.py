@@ -88,6 +88,13 @@ def test_pretrained_weights_that_cannot_be_had(cache: Path) -> None:
         create("resnet18", pretrained=True, init="b")
 
 
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_crops_too_small_for_a_network_are_refused(name: str) -> None:
+    assert create(name, preprocess=Preprocess(size=12))(torch.zeros(2, 1, 12, 12)).shape == (2, 10)
+    with pytest.raises(UsageError, match="v1 and v2 want crops of at least 12 pixels a side, got 11"):
+        create(name, preprocess=Preprocess(size=11))
+
+
 def test_an_unknown_name_is_refused_with_the_choices() -> None:
     with pytest.raises(
         UsageError, match=r"unknown model 'leaan' .*lean, lean-small, lean-large, simple-cnn, v1, v2, v3, resnet18"

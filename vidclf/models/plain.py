@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from torch import nn
 
+from vidclf.errors import UsageError
 from vidclf.models.initial import initialise
 
 
 def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two convolutions without batch normalisation."""
-    side = ((size - 4) // 2 - 2) // 2
+    side = _side(size)
     return initialise(
         nn.Sequential(
             *_layer(channels, 16, 5, normalise=False),
@@ -30,7 +31,7 @@ def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
 
 def v2(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two wider convolutions with batch normalisation."""
-    side = ((size - 4) // 2 - 2) // 2
+    side = _side(size)
     return initialise(
         nn.Sequential(
             *_layer(channels, 32, 5),
@@ -67,6 +68,14 @@ def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
         ),
         "b",
     )
+
+
+def _side(size: int) -> int:
+    """What the convolutions and poolings of v1 and v2 leave of a crop."""
+    side = ((size - 4) // 2 - 2) // 2
+    if side < 1:
+        raise UsageError(f"v1 and v2 want crops of at least 12 pixels a side, got {size}")
+    return side
 
 
 def _layer(channels: int, width: int, kernel: int, padding: int = 0, normalise: bool = True) -> list[nn.Module]:
