@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.idx import write_bars
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, load, save
 from vidclf.models.checkpoint import read_header
 from vidclf.preprocess import Preprocess
@@ -15,6 +16,7 @@ from vidclf.training import data
 from vidclf.training.config import Config
 from vidclf.training.loop import train
 from vidclf.training.progress import Progress, duration
+from vidclf.training.run import git_commit
 
 SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
 
@@ -160,7 +162,43 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Pat
     assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
 
 
+def test_without_validation_none_is_told(tmp_path: Path, pictures: Path) -> None:
+    said = io.StringIO()
+    run(tmp_path, pictures, Config(model="v1", epochs=1, batch=32, validation=0.0), progress=Progress(said))
+    assert "  no validation  rate " in said.getvalue() and "0.00 %" not in said.getvalue()
+    assert "validation_top1" not in read_header(tmp_path / "out.safetensors")
+    with pytest.raises(UsageError, match="patience 3 is for runs with validation, and there is no crop to validate"):
+        run(tmp_path / "new", pictures, Config(validation=0.0, patience=3))
+
+
+def test_a_run_that_learns_nothing_any_more_ends_and_keeps_what_it_had(tmp_path: Path, pictures: Path) -> None:
+    config = Config(model="v1", epochs=9, batch=32, lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
+    with pytest.raises(VidclfError, match=r"^epoch \d: the loss is (nan|inf), from where .* try .* than lr 10$"):
+        run(tmp_path, pictures, config)
+    assert "NaN" not in "".join(path.read_text() for path in tmp_path.glob("metrics.jsonl"))
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_handful_of_crops_suffices_for_batch_normalisation(tmp_path: Path) -> None:
+    few = write_bars(tmp_path / "few", train=10, test=10)
+    run(tmp_path / "run", few, Config(model="resnet18", epochs=1))
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_commit_is_that_of_the_code_not_of_what_it_is_installed_in(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "run.py").write_text("")
+    (tmp_path / "own.py").write_text("")
+    subprocess.run([*git, "add", "own.py"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "own"], check=True)
+    assert git_commit(tmp_path / "run.py") is None
+    assert len(git_commit(tmp_path / "own.py") or "") == 40
+
+
 def test_settings_outside_their_range_are_refused() -> None:
+    with pytest.raises(UsageError, match="milestones must be 1 or more, got 40, -3"):
+        Config(milestones=(40, -3))
     with pytest.raises(UsageError, match="epochs must be 1 to 10000, got 0"):
         Config(epochs=0)
     with pytest.raises(UsageError, match=r"validation must be 0 to 0\.5, got 0\.7"):

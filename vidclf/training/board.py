@@ -53,7 +53,7 @@ class Board:
         self._flush()
 
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
-        """The confusion matrix of a part at the end of a run, see `report.confusion`, as a figure."""
+        """The confusion matrix of a part at the end of a run, see `evaluation.confusion`, as a figure."""
         if self._writers:
             self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
             self._flush()

@@ -21,6 +21,9 @@ def _other(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 
 
+ADAMW_LR = 0.003  # what the command line takes for adamw unless told: SGD's rates are far too high for it
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Settings of a run, all of which shape the weights; the command line makes an option of each."""
@@ -35,7 +38,7 @@ class Config:
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
     batch: int = _number(256, 1, 65_536, "crops a step; of few pictures an eighth at most")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
-    lr: float = _number(0.15, 1e-6, 10, "the highest learning rate")
+    lr: float = _number(0.15, 1e-6, 10, f"the highest learning rate; of adamw {ADAMW_LR} unless given")
     schedule: str = _choice("cosine", "cosine constant milestone one-cycle", "how the learning rate goes on from there")
     milestones: tuple[int, ...] = _other((), "epochs after which the rate is multiplied by gamma; repeatable")
     gamma: float = _number(0.1, 1e-6, 1, "see milestones")
@@ -75,6 +78,8 @@ class Config:
                 raise UsageError(f"{setting.name} must be one of {', '.join(limits['choices'])}, got {value!r}")
         if self.schedule == "milestone" and not self.milestones:
             raise UsageError("schedule milestone wants milestones, epochs after which the rate falls")
+        if any(milestone < 1 for milestone in self.milestones):
+            raise UsageError(f"milestones must be 1 or more, got {', '.join(map(str, self.milestones))}")
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix are two ways to mix: give one of them")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.zoo import create
 from vidclf.training import data, evaluation, page
@@ -55,7 +57,10 @@ def train(
     parts = data.set_aside(everything, config.validation, data_folder, config.policy)
     learning, validation = (part.to(device) for part in parts)
     labels, classes = everything.labels, len(everything.labels)
-    batch = max(1, min(config.batch, len(learning) // 8))  # a handful of pictures wants many steps, too
+    if config.patience and not len(validation):
+        raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
+    # A handful of pictures wants many steps, too; batch normalisation wants more than one crop in each.
+    batch = min(config.batch, max(2, len(learning) // 8))
     steps = len(learning) // batch
     weights = data.class_weights(learning.targets, classes) if config.class_weights else None
     teachers = load_teachers(config.distill, labels, config.policy, device)
@@ -134,6 +139,11 @@ def train(
         row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
         if losses:
             row["loss"] = round(float(torch.stack(losses).mean()), 4)
+            if not math.isfinite(row["loss"]):
+                raise VidclfError(
+                    f"epoch {state.epoch}: the loss is {row['loss']}, from where nothing is learned: "
+                    f"try a smaller learning rate than lr {config.lr:g}"
+                )
             row |= evaluation.tops(torch.cat(hits))
         average.eval()
         if len(validation):
@@ -150,8 +160,9 @@ def train(
             checkpoint.save(run.best, average, epoch=state.epoch, seed=config.seed)
         run.save(state, tensors)
         share = min(1.0, done(state.epoch * steps))
+        validated = f"validation {top1:.2f} %" if len(validation) else "no validation"
         progress.line(
-            f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss')}  validation {top1:.2f} %  rate {rate:.4f}  "
+            f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss', '-')}  {validated}  rate {rate:.4f}  "
             f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
         )
 
@@ -175,7 +186,7 @@ def train(
         output,
         best,
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
-        validation_top1=state.best,
+        **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,
         data=run.digest,
         config=config.to_dict(),

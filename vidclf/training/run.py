@@ -104,10 +104,14 @@ def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opt
     return tensors
 
 
-def git_commit() -> str | None:
-    """The commit of the checkout that this code lies in, with a + where it was changed; None outside of one."""
-    git = ["git", "-C", str(Path(__file__).parent)]
+def git_commit(file: Path = Path(__file__)) -> str | None:
+    """The commit of the checkout that this code lies in, with a + where it was changed; None outside of one.
+
+    An environment may lie inside somebody else's checkout, which says nothing about the code installed in it.
+    """
+    git = ["git", "-C", str(file.parent)]
     try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", file.name], capture_output=True, timeout=10, check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
         changes = subprocess.run(
             [*git, "status", "--porcelain", "--untracked-files=no", ".."], capture_output=True, text=True, timeout=10
