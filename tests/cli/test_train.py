@@ -1,11 +1,15 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
 from vidclf.cli.evaluate import evaluate
+from vidclf.cli.export import export
+from vidclf.cli.import_weights import import_weights
+from vidclf.cli.models import models
 from vidclf.cli.train import train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
@@ -96,6 +100,14 @@ def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_
     assert not list((tmp_path / "run").iterdir())
 
 
+def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: Path) -> None:
+    words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run"), "-o", str(tmp_path / "mine.pt")]
+    said = r"mine\.pt: \.pt is for exported classifiers \(vidclf export\); say NAME\.safetensors$"
+    with pytest.raises(UsageError, match=said):
+        CliRunner().invoke(train, words, catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -124,6 +136,45 @@ def test_wrong_options_are_refused(words: list[str], message: str) -> None:
     result = CliRunner().invoke(train, words)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+
+
+def settings(folder: Path, pictures: Path, *words: str) -> tuple[dict[str, object], str]:
+    """What a run was asked for in the end, and what was said."""
+    command = ["--data", str(pictures), "--model", "v1", *QUICK, "--run", str(folder), *words]
+    result = CliRunner().invoke(train, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads((folder / "config.json").read_text())["settings"], result.stderr
+
+
+def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> None:
+    asked, said = settings(tmp_path, pictures, "--gamma", "0.5", "--optimizer", "adamw", "--momentum", "0.8")
+    assert said.splitlines()[:2] == [
+        "gamma does nothing here: it is for schedule milestone",
+        "momentum does nothing here: it is for optimizer sgd",
+    ]
+    assert asked["lr"] == 0.003  # adamw's own
+
+
+def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path, tmp_path: Path) -> None:
+    asked, said = settings(tmp_path / "a", pictures, "--recipe", "v2-b", "--optimizer", "adamw", "--lr", "0.01")
+    assert (asked["model"], asked["lr"], asked["schedule"]) == ("v1", 0.01, "milestone")
+    assert "does nothing" not in said
+    asked, _ = settings(tmp_path / "b", pictures, "--recipe", "v2-b", "--optimizer", "adamw")
+    assert asked["lr"] == 0.003
+
+
+def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidclf.training.data.load", interrupted)
+    result = CliRunner().invoke(train, ["--run", str(tmp_path / "run"), "--device", "cpu"], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was begun\n")
+
+
+@pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models])
+def test_a_hint_at_debug_is_no_lie(command: click.Command) -> None:
+    assert "--debug" in CliRunner().invoke(command, ["--help"]).stdout
 
 
 @pytest.mark.parametrize("command", [train, evaluate])

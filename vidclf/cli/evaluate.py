@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.train import DATA, DEVICE, VERIFY
+from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY
 from vidclf.models import checkpoint
 
 
@@ -25,6 +25,7 @@ from vidclf.models import checkpoint
 @click.option("--batch", default=512, type=click.IntRange(1, 65_536), show_default=True, help="Crops a forward pass.")
 @DEVICE
 @VERIFY
+@DEBUG
 def evaluate(
     weights: str,
     data: Path | None,

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.train import DEBUG
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 
@@ -36,6 +37,7 @@ SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".to
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write the comparison as JSON; - is stdout.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@DEBUG
 def export(weights: str, kind: str, output: Path | None, data: Path | None, json_file: str | None, force: bool) -> None:
     """Write WEIGHTS (a path or a shipped name) for ONNX Runtime, OpenVINO or TorchScript.
 

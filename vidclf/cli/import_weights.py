@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from vidclf.cli.train import DEBUG
 from vidclf.errors import UsageError, VidclfError
+from vidclf.models import checkpoint
 
 MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 
@@ -24,6 +26,7 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 )
 @click.option("--trust-pickle", is_flag=True, help="Also load a whole pickled network, which can run code.")
 @click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+@DEBUG
 def import_weights(
     file: Path, output: Path, model: str | None, labels: Path | None, trust_pickle: bool, force: bool
 ) -> None:
@@ -40,9 +43,10 @@ def import_weights(
     """
     if output.exists() and not force:
         raise UsageError(f"{output} exists already: --force replaces it")
+    checkpoint.check_name(output)
     names = read_labels(labels) if labels else None
 
-    from vidclf.models import checkpoint, importers
+    from vidclf.models import importers
 
     network, facts = importers.import_weights(file, model, names, trust_pickle)
     try:

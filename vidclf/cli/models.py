@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.train import DEBUG
 from vidclf.models.checkpoint import read_header
 from vidclf.models.zoo import NETWORKS
 from vidclf.resources import shipped
@@ -19,6 +20,7 @@ BATCHES = (1, 64)
 @click.option("--json", "json_file", metavar="FILE", help="Write it as JSON; - is stdout, without the table.")
 @click.option("--measure", is_flag=True, help="Measure the time a crop on this machine: some seconds.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to measure.")
+@DEBUG
 def models(json_file: str | None, measure: bool, device: str) -> None:
     """List the networks: what `train --model` takes; with weights, also what `--weights` takes.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from click.core import ParameterSource
 
 from vidclf.errors import UsageError
 from vidclf.files import check_folder
+from vidclf.models import checkpoint
 from vidclf.models.zoo import NETWORKS
-from vidclf.training.config import Config
+from vidclf.training.config import ADAMW_LR, Config
 from vidclf.training.recipes import RECIPES
 
 DATA = click.option(
@@ -25,6 +26,7 @@ DATA = click.option(
     "Default: Fashion-MNIST, downloaded into a cache.",
 )
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
+DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
 
@@ -64,11 +66,30 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _with_recipe(ctx: click.Context, recipe: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """The settings of a recipe, but for those that were given on the command line."""
-    values = RECIPES[recipe] if recipe else {}
-    given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    values = dict(RECIPES[recipe]) if recipe else {}
+    if settings["optimizer"] == "adamw":
+        values["lr"] = ADAMW_LR  # the recipes' rates are SGD's
     return settings | {name: value for name, value in values.items() if name not in given}
+
+
+def _idle(config: Config, given: Collection[str]) -> list[str]:
+    """A line for every option that was given and does nothing beside the others."""
+    milestone, sgd = config.schedule == "milestone", config.optimizer == "sgd"
+    use = {
+        "milestones": ("schedule milestone", milestone),
+        "gamma": ("schedule milestone", milestone),
+        "warmup": ("other schedules than one-cycle", config.schedule != "one-cycle"),
+        "momentum": ("optimizer sgd", sgd),
+        "nesterov": ("optimizer sgd", sgd),
+        "distill_share": ("distill", bool(config.distill)),
+        "distill_temperature": ("distill", bool(config.distill)),
+        "scale": ("warp above 0", config.warp > 0),
+        "rotate": ("warp above 0", config.warp > 0),
+    }
+    idle = {name: what for name, (what, used) in use.items() if name in given and not used}
+    return [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
 
 
 @click.command()
@@ -90,6 +111,7 @@ def _with_recipe(ctx: click.Context, recipe: str | None, settings: dict[str, Any
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
 @click.option("--deterministic", is_flag=True, help="Only algorithms that give the same twice (GPU; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@DEBUG
 @_settings
 @click.pass_context
 def train(
@@ -120,9 +142,11 @@ def train(
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
-    config = Config(**_with_recipe(ctx, recipe, settings))
+    given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    config = Config(**_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
+    checkpoint.check_name(output)
     if not (resume or force):
         if (folder / "last.safetensors").exists():
             raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
@@ -142,6 +166,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    progress = Progress(quiet=quiet)
+    for line in _idle(config, given):
+        progress.line(line)
     try:
         metrics = loop.train(
             config,
@@ -153,11 +180,13 @@ def train(
             time_limit=time_limit,
             device=choose_device(device),
             compiled=compiled,
-            progress=Progress(quiet=quiet),
+            progress=progress,
             command=_spelled(ctx),
         )
     except KeyboardInterrupt:
-        click.echo(f"\ninterrupted; the same command with --resume continues {folder}", err=True)
+        begun = (folder / "config.json").exists()
+        how = f"the same command with --resume continues {folder}" if begun else "nothing was begun"
+        click.echo(f"\ninterrupted; {how}", err=True)
         ctx.exit(130)
     if not quiet:
         click.echo(evaluation.table(metrics), err=True)
@@ -166,7 +195,7 @@ def train(
 def _spelled(ctx: click.Context) -> str:
     """The command that trains the same weights: what was given on the command line, without this machine's paths."""
     words = ["vidclf", "train"]
-    skip = {"output", "folder", "resume", "force", "quiet", "device", "verify"}
+    skip = {"output", "folder", "resume", "force", "quiet", "debug", "device", "verify"}
     for option in ctx.command.params:
         name = option.name or ""
         if name in skip or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:

@@ -108,6 +108,12 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     return model.eval().requires_grad_(False).to(device)
 
 
+def check_name(path: Path) -> None:
+    """Raise UsageError where a checkpoint of that name would be taken for an exported classifier."""
+    if path.suffix.lower() in exported.READERS:
+        raise UsageError(f"{path}: {path.suffix} is for exported classifiers (vidclf export); say NAME.safetensors")
+
+
 def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
     """Write a classifier and its header in one step: `path` is either complete or as it was before.
 
