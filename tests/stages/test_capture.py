@@ -187,6 +187,10 @@ def test_sound_alone_is_no_video(tmp_path: Path, clip: Path) -> None:
         read(tmp_path / "sound.m4a")
 
 
+def test_the_start_may_have_a_unit(clip: Path) -> None:
+    assert [f.pts for f in read(clip, start="400ms")] == [f.pts for f in read(clip, start=0.4)]
+
+
 def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
     with pytest.raises(VidclfError, match=r"no picture could be decoded from .*clip\.mp4 after 5 s"):
         read(clip, start=5)
@@ -197,10 +201,14 @@ def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
     [
         ({"source": ""}, "capture needs a source"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
-        ({"start": -1}, "start must be at least 0 seconds, got -1"),
+        ({"start": -1}, "start must be a time, like 90s, 10m or 1h30m, got -1"),
+        ({"start": float("nan")}, "start must be a time, like 90s, 10m or 1h30m, got nan"),
+        ({"start": float("inf")}, "start must be a time, like 90s, 10m or 1h30m, got inf"),
         ({"max_frames": 0}, "max_frames must be at least 1, got 0"),
-        ({"size": (0, 9)}, "size must be at least 1x1, got 0x9"),
-        ({"rate": 0}, "rate must be above 0, got 0"),
+        ({"size": (0, 9)}, "size must be 1x1 to 16384x16384, got 0x9"),
+        ({"size": (99_999, 99_999)}, "size must be 1x1 to 16384x16384, got 99999x99999"),
+        ({"rate": 0}, "rate must be above 0 and at most 1000 pictures a second, got 0"),
+        ({"rate": float("nan")}, "rate must be above 0 and at most 1000 pictures a second, got nan"),
     ],
 )
 def test_impossible_options_are_refused(options: dict, message: str) -> None:

@@ -197,7 +197,8 @@ def test_two_sources_do_not_fit_into_one_file(tmp_path: Path) -> None:
         ({"quality": 64}, "quality must be 0 to 63, got 64"),
         ({"fps": 0}, "fps must be 0.01 to 1000, got 0"),
         ({"fps": 0.0001}, "fps must be 0.01 to 1000, got 0.0001"),
-        ({"size": (1, 9)}, "size must be at least 2x2, got 1x9"),
+        ({"size": (1, 9)}, "size must be 2x2 to 16384x16384, got 1x9"),
+        ({"size": (9, 100_000)}, "size must be 2x2 to 16384x16384, got 9x100000"),
         ({"backend": "opencv", "path": "out.webm"}, r"the opencv writer cannot write out\.webm; the suffix must be "),
         (
             {"backend": "opencv", "codec": "h264x"},

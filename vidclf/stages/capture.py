@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LARGEST = 16_384  # pixels a side; the common codecs' own limit, too
 ENDS_EARLY = 0.98  # of the frames a header promises; the last few are missing from many a healthy file
 
 
@@ -26,7 +27,8 @@ class Capture:
     """Read frames from a file, a URL, a camera or a pattern of pictures (`frames/%04d.png`, `frames/*.jpg`).
 
     stride: give every so many-th frame; the others are in the ledger as dropped for "stride".
-    start: seconds to skip; frame 0 is the first at or after it, and times still count from the source's start.
+    start: the time to skip (90, 1m30s); frame 0 is the first at or after it, and times still count from the source's
+      start.
     max_frames: stop after so many frames.
     size: (width, height) to scale to, aspect ratio kept on black; also what a change of size in mid-stream gets.
     rate: pictures a second of a pattern of pictures. realtime: give frames no faster than their own times say, for
@@ -44,7 +46,7 @@ class Capture:
         self,
         source: str = "",
         stride: int = 1,
-        start: float = 0.0,
+        start: float | str = 0.0,
         max_frames: int | None = None,
         size: tuple[int, int] | None = None,
         rate: float | None = None,
@@ -59,18 +61,17 @@ class Capture:
             raise UsageError("capture needs a source")
         if stride < 1:
             raise UsageError(f"stride must be at least 1, got {stride}")
-        if start < 0:
-            raise UsageError(f"start must be at least 0 seconds, got {start}")
         if max_frames is not None and max_frames < 1:
             raise UsageError(f"max_frames must be at least 1, got {max_frames}")
-        if size is not None and min(size) < 1:
-            raise UsageError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
-        if rate is not None and rate <= 0:
-            raise UsageError(f"rate must be above 0, got {rate}")
+        if size is not None and not 1 <= min(size) <= max(size) <= LARGEST:
+            raise UsageError(f"size must be 1x1 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
+        if rate is not None and not 0 < rate <= 1000:
+            raise UsageError(f"rate must be above 0 and at most 1000 pictures a second, got {rate}")
         if wrong := [option for option in options or () if "=" not in option]:
             raise UsageError(f"options must be NAME=VALUE, got {wrong[0]!r}")
         self.uri = str(source)
-        self.stride, self.start, self.max_frames, self.size, self.rate = stride, start, max_frames, size, rate
+        self.stride, self.max_frames, self.size, self.rate = stride, max_frames, size, rate
+        self.start = to_seconds(start, "start", zero=True)
         self.give_up_after = None if give_up_after is None else to_seconds(give_up_after, "give_up_after")
         self.transport = transport
         self.options = dict(option.split("=", 1) for option in options or ())

@@ -19,6 +19,7 @@ from vidclf.files import PartFile
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._recording import LONGEST_GAP, Plan, Recording
+from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
 from vidclf.video.clock import SourceClock, SteadyClock
 from vidclf.video.naming import stem_of, sweep
@@ -80,8 +81,8 @@ class Write:
             raise UsageError(f"quality must be 0 to 63, got {quality}")
         if fps is not None and not 0.01 <= fps <= 1000:
             raise UsageError(f"fps must be 0.01 to 1000, got {fps}")
-        if size is not None and min(size) < 2:
-            raise UsageError(f"size must be at least 2x2, got {size[0]}x{size[1]}")
+        if size is not None and not 2 <= min(size) <= max(size) <= LARGEST:
+            raise UsageError(f"size must be 2x2 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if (keep is not None or keep_size is not None) and segment is None and not only_when:
             raise UsageError("keep and keep_size delete old segments or events: say segment or only_when, too")
         folder = Path(path) if str(path).endswith(("/", os.sep)) or Path(path).is_dir() else None
