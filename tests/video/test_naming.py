@@ -57,6 +57,20 @@ def test_the_oldest_recordings_go_by_size(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2 + 3
 
 
+def test_the_newest_recording_stays_though_it_alone_is_too_large(tmp_path: Path) -> None:
+    files = recordings(tmp_path)
+    assert sweep([tmp_path / "cam.mp4"], keep=None, keep_size=50) == files[:4]
+
+
+def test_what_cannot_be_looked_at_or_deleted_ends_no_run(tmp_path: Path) -> None:
+    files = recordings(tmp_path)
+    files[0].unlink()
+    files[0].symlink_to("gone meanwhile")
+    files[1].unlink()
+    files[1].mkdir()  # cannot be unlinked, whoever tries
+    assert sweep([tmp_path / "cam.mp4"], keep=50, keep_size=None) == files[2:]
+
+
 def test_recordings_of_several_sources_share_the_room(tmp_path: Path) -> None:
     files = recordings(tmp_path)
     gone = sweep([tmp_path / "cam.mp4", tmp_path / "other.mp4"], keep=None, keep_size=500)

@@ -20,7 +20,7 @@ OPTIONS = [
     click.option("--give-up-after", metavar="TIME", help="End a live source that gave no picture for so long."),
     click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
     click.option("--keep", metavar="TIME", help="Delete a live source's files after so long: 7d."),
-    click.option("--keep-size", metavar="SIZE", help="Delete the oldest when all are larger: 50G."),
+    click.option("--keep-size", metavar="SIZE", help="Delete the oldest when all are larger: 50G; the newest stays."),
     click.option("--only-when", metavar="KIND,...", help="Write only around these kinds or labels: a file each."),
     click.option("--pre-roll", metavar="TIME", help="What to keep from before, 5s by default."),
     click.option("--post-roll", metavar="TIME", help="And from after."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -46,17 +47,26 @@ def sweep(paths: Collection[Path], keep: float | None, keep_size: int | None) ->
     """Delete the oldest finished recordings of live sources; returns what was deleted.
 
     paths: as they would be called without a time; nothing else in their folders is touched. keep: seconds since
-    they were finished. keep_size: bytes of all together.
+    they were finished. keep_size: bytes of all together; the newest recording stays, however large it is.
+    What somebody else deletes meanwhile, or may not be deleted, ends no run.
     """
     found = []
     for folder in {path.parent for path in paths}:
         wanted = "|".join(re.escape(p.stem) + STAMPED + re.escape(p.suffix) for p in paths if p.parent == folder)
         found += [file for file in folder.glob("*") if re.fullmatch(wanted, file.name)]
-    entries = sorted((stat.st_mtime, stat.st_size, file) for file in found for stat in [file.stat()])
+    entries = []
+    for file in found:
+        with suppress(OSError):
+            about = file.stat()
+            entries.append((about.st_mtime, about.st_size, file))
+    entries.sort()
     total, now, gone = sum(size for _, size, _ in entries), time(), []
     for modified, size, file in entries:
-        if (keep is not None and now - modified > keep) or (keep_size is not None and total > keep_size):
-            file.unlink(missing_ok=True)
-            total -= size
-            gone.append(file)
+        too_old = keep is not None and now - modified > keep
+        too_much = keep_size is not None and total > keep_size and file is not entries[-1][2]
+        if too_old or too_much:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+                total -= size
+                gone.append(file)
     return gone
