@@ -126,6 +126,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path, share: float, modern: bool) -
         import_weights(path)
 
 
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_is_no_pickle_is_not_called_one(tmp_path: Path, trust: bool) -> None:
+    (tmp_path / "notes.txt").write_text("{}")
+    with pytest.raises(UsageError, match=r"notes\.txt: damaged, or not a PyTorch file$"):
+        import_weights(tmp_path / "notes.txt", trust_pickle=trust)
+
+
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pkl", tmp_path):
         with pytest.raises(UsageError, match=f"{path.name}: no such file"):

@@ -131,14 +131,15 @@ def _read(path: Path, trust_pickle: bool) -> Any:
         warnings.simplefilter("ignore")  # of old formats, which is what these are
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
+        except Exception as error:  # torch raises whatever its parts do
+            more = isinstance(error, pickle.UnpicklingError) and path.read_bytes()[:1] in (b"P", b"\x80")
+            if not more:  # neither a zip archive nor a pickle, or half of one
+                raise UsageError(f"{path}: damaged, or not a PyTorch file") from error
             if not trust_pickle:
                 raise UsageError(
                     f"{path}: a pickle of more than tensors, which can run code as it is loaded; --trust-pickle loads "
                     "it all the same, if you trust whoever made it"
                 ) from error
-        except Exception as error:  # torch raises whatever its parts do
-            raise UsageError(f"{path}: damaged, or not a PyTorch file") from error
         try:
             return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_CAREFUL)
         except Exception as error:
