@@ -68,6 +68,13 @@ def test_what_there_is_no_place_for_is_told(tmp_path: Path, option: dict[str, An
         items(pipeline=str(mine), **option)
 
 
+def test_rolls_are_for_events_wherever_those_are_asked_for() -> None:
+    options = RunOptions(pre_roll="2s", settings=("write.only_when=any",))
+    assert assemble(options, "in.mp4", "out.mp4", None)[-1].options == {
+        "path": "out.mp4", "pre_roll": "2s", "only_when": "any",
+    }  # fmt: skip
+
+
 def test_smooth_abstains_where_classify_does() -> None:
     found = {item.name: item.options for item in items(smooth=True, settings=("classify.abstain=0.6",))}
     assert found["smooth"] == {"abstain": 0.6}

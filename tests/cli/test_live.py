@@ -103,6 +103,22 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
         ),
         (["a.mp4", "--latency-target", "1s"], "--latency-target is for live sources; a recording is waited for"),
         (["a.mp4", "--give-up-after", "1s"], "--give-up-after is for live sources; a recording is waited for"),
+        (
+            ["a.mp4", "-o", "b.mp4", "--segment", "1m", "--keep", "7d"],
+            "--keep is for live sources; what is made of a recording is kept",
+        ),
+        (
+            ["a.mp4", "-o", "b.mp4", "--segment", "1m", "--keep-size", "5G"],
+            "--keep-size is for live sources; what is made of a recording is kept",
+        ),
+        (
+            ["a.mp4", "-o", "b.mp4", "--post-roll", "2s"],
+            "--post-roll is for events; say what they are with --only-when",
+        ),
+        (
+            ["a.mp4", "-o", "b.mp4", "--only-when", "bag,"],
+            "motion, item 6: write: only_when must name kinds or labels, or any, got 'bag', ''",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_opened(

@@ -86,6 +86,9 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage
     for assignment in options.settings:
         override(items, assignment)
+    rolls = [name for name in ("pre_roll", "post_roll") if getattr(options, name) is not None]
+    if rolls and not any(item.options.get("only_when") for item in items if item.name == "write"):
+        raise UsageError(f"--{rolls[0].replace('_', '-')} is for events; say what they are with --only-when")
     abstain = [item.options["abstain"] for item in items if item.name == "classify" and "abstain" in item.options]
     for item in (item for item in items if item.name == "smooth" and abstain):
         item.options.setdefault("abstain", abstain[-1])  # or smooth would name what classify would not

@@ -19,6 +19,14 @@ from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
 
+# Options that do nothing for a recording, and why.
+FOR_LIVE = {
+    "latency_target": "a recording is waited for",
+    "give_up_after": "a recording is waited for",
+    "keep": "what is made of a recording is kept",
+    "keep_size": "what is made of a recording is kept",
+}
+
 
 @click.command(cls=with_optional_value("--serve", f"127.0.0.1:{PORT}", LISTEN))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
@@ -77,9 +85,9 @@ def run(
     _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
-    for_live = next((name for name in ("latency_target", "give_up_after") if _given(name)), None)
+    for_live = next((name for name in FOR_LIVE if _given(name)), None)
     if for_live and not any(getattr(item.create(), "live", False) for item in _captures(jobs)):
-        raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; a recording is waited for")
+        raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
     if options["record_frames"] and record is None:
         raise UsageError("--record-frames is for the record; say where it goes with --record")
     with traced(trace) as notes:

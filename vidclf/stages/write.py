@@ -85,6 +85,8 @@ class Write:
             raise UsageError(f"size must be 2x2 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if (keep is not None or keep_size is not None) and segment is None and not only_when:
             raise UsageError("keep and keep_size delete old segments or events: say segment or only_when, too")
+        if only_when and not all(name.strip() for name in only_when):
+            raise UsageError(f"only_when must name kinds or labels, or any, got {', '.join(map(repr, only_when))}")
         folder = Path(path) if str(path).endswith(("/", os.sep)) or Path(path).is_dir() else None
         self.path = Path(f"{folder / 'source'}.{suffix.removeprefix('.')}") if folder else Path(path)
         self.is_folder = folder is not None
