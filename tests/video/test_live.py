@@ -98,12 +98,15 @@ def test_a_stream_that_falls_silent_is_left_and_found_again(monkeypatch: pytest.
         check_order(frames)
 
 
-def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again() -> None:
+def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with mjpeg_server(rate=10, frames=15) as host:
         stream = Capture(f"http://{host}/video")()
         frames = enough(stream, 25)
         source = frames[0].source
         assert source.reconnects >= 1
+        assert caplog.messages[0] == f"http://{host}/video: it ended; trying again"
         first = [index_of(frame.image) for frame in frames if frame.index < 10]
         assert first == sorted(first)
         check_order(frames)
@@ -188,6 +191,14 @@ def test_a_stream_that_never_comes_is_given_up_if_told_so(caplog: pytest.LogCapt
     assert 1 < perf_counter() - began < 8
     assert capture.reading and capture.reading.problem == "Connection refused"
     assert f"rtsp://me:***@127.0.0.1:{port}/cam gave no picture for 1 s: it is given up" in caplog.messages
+
+
+def test_a_page_without_video_is_told_as_such(web: tuple[Path, str]) -> None:
+    folder, address = web
+    (folder / "page").write_text("<html>This camera wants you to sign in.</html>")
+    capture = Capture(f"{address}/page", give_up_after="1s")
+    assert not any(capture())
+    assert capture.reading and capture.reading.problem == "it gave no video"
 
 
 def test_a_local_camera_that_is_not_there_is_told_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 from collections.abc import Iterator
@@ -124,7 +125,8 @@ class Live:
                 # An RTSP source that was told to hurry up complains about its data.
                 took = perf_counter() - asked
                 timed_out = is_url(self.uri) and took > LIVE_PATIENCE[0]
-                self._ended_by = f"it said nothing for {LIVE_PATIENCE[0]:.0f} s" if timed_out else reason(error)
+                why = "it gave no video" if self._is_over(error) else reason(error)
+                self._ended_by = f"it said nothing for {LIVE_PATIENCE[0]:.0f} s" if timed_out else why
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
                 source.state = "given up"
@@ -188,7 +190,8 @@ class Live:
             try:
                 packet = next(packets, None)
             except (OSError, av.error.ExitError) as error:
-                self._ended_by = reason(error, patience)
+                if not self._is_over(error):
+                    self._ended_by = reason(error, patience)
                 return
             except av.error.FFmpegError:
                 self.source.corrupt += 1
@@ -206,6 +209,11 @@ class Live:
                 self._ended_by = f"it said nothing for {patience:.0f} s"
                 return
         self._ended_by = f"{broken} reads failed one after the other"
+
+    def _is_over(self, error: Exception) -> bool:
+        """Whether a server just sends no (more) video, which FFmpeg calls an input/output error or invalid data."""
+        is_such = isinstance(error, av.error.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
+        return is_such and is_url(self.uri)
 
     def _connected(self) -> None:
         source = self.source
