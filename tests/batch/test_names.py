@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from itertools import permutations
+from pathlib import Path
 
 from vidclf.batch.names import name_outputs
+from vidclf.files import part_of
 
 
 def test_outputs_keep_the_path_but_for_the_suffix() -> None:
@@ -26,6 +28,13 @@ def test_a_name_stays_when_others_come() -> None:
 def test_no_two_names_are_one_file_elsewhere() -> None:
     names = name_outputs(["A.mp4", "a.mp4", "a.mp4.avi", "a.avi", "\u00e9.mp4", "e\u0301.mp4"], {})
     assert len({unicodedata.normalize("NFC", name).casefold() for name in names.values()}) == 6
+
+
+def test_no_result_is_called_as_another_while_it_is_written() -> None:
+    names = name_outputs(["x.mp4", "x.part.mp4"], {})
+    assert names == {"x.mp4": "x", "x.part.mp4": "x.part.mp4"}
+    parts = {part_of(Path(f"{name}.mp4"), keep_suffix) for name in names.values() for keep_suffix in (False, True)}
+    assert not parts & {Path(f"{name}.mp4") for name in names.values()}
 
 
 def test_a_long_name_leaves_room_for_suffixes() -> None:

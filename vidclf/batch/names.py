@@ -30,7 +30,8 @@ def name_outputs(paths: Iterable[str], known: dict[str, str]) -> dict[str, str]:
 
 
 def _candidates(path: PurePosixPath) -> Iterable[str]:
-    yield str(path.with_name(_short(path.stem)))
+    if not path.stem.lower().endswith(".part"):  # the results of x.part.mp4 would be taken for half of x.mp4's
+        yield str(path.with_name(_short(path.stem)))
     full = _short(path.name)
     yield str(path.with_name(full))
     number = 2
