@@ -81,6 +81,12 @@ def test_a_path_that_ends_in_a_slash_is_a_folder_to_make(vidclf: Run) -> None:
     assert names("new.d") == {"wardrobe.mp4", "wardrobe.jsonl"}
 
 
+def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
+    code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "elephant", "--max-frames", 5)
+    assert (code, names()) == (0, set())
+    assert err.endswith("nothing was written to out.mp4\n")
+
+
 def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:
     Path("quitter.py").write_text(
         "class Quit:\n"

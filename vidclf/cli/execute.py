@@ -94,6 +94,8 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
             console.print(f"wrote {path}")
         elif found := sorted(path.parent.glob(f"{escape(path.stem)}-*{escape(path.suffix)}")):
             console.print(f"wrote {path.with_stem(path.stem + '-*')}, the latest is {found[-1].name}")
+        else:
+            console.print(f"nothing was written to {path}")
 
 
 def outputs(items: list[Item]) -> list[Path]:
