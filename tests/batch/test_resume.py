@@ -103,6 +103,20 @@ def test_force_does_everything_again_and_deleted_results_come_back(batch: Run) -
     assert files() == OUTPUTS | {"table.parquet", "summary.html"}
 
 
+@pytest.mark.parametrize("content", ["", "junk\n", '{"frame": 0}\n', '{"schema": 1}\n{"frame":'])
+def test_a_record_that_is_none_any_more_is_told_and_comes_back(batch: Run, clip: Path, content: str) -> None:
+    batch("--include", "a.mp4")
+    Path("out/a.jsonl").write_text(content)
+    add(clip, "b.mp4")
+    error = "Error: a.jsonl is no record any more; delete it, and its clip is done again\n"
+    code, _, err = batch("--include", "[ab].mp4")
+    assert (code, err[err.index("Error") :]) == (1, error)
+    assert files() == {"a.mp4", "a.jsonl", "b.mp4", "b.jsonl", "table.parquet", "summary.html"}
+    Path("out/a.jsonl").unlink()
+    assert batch("--include", "[ab].mp4")[0] == 0
+    assert pq.read_table("out/table.parquet").num_rows == 24
+
+
 def test_files_of_somebody_else_are_not_overwritten(batch: Run) -> None:
     Path("out").mkdir()
     Path("out/a.mp4").write_text("mine")

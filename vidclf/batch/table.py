@@ -10,7 +10,8 @@ from typing import Any
 
 from vidclf.batch.manifest import Manifest, counts
 from vidclf.batch.storage import Storage
-from vidclf.files import PartFile
+from vidclf.errors import VidclfError
+from vidclf.files import PartFile, part_of
 from vidclf.stages.record import TABLES
 
 RECORD_SUFFIX = ".jsonl"
@@ -28,10 +29,14 @@ def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
     state = sha256(json.dumps([path.name, records]).encode()).hexdigest()
     if path.is_file() and manifest.fact("table") == state:
         return False
-    with PartFile(path, force=True) as part, TABLES[path.suffix](part) as table:
-        for name, _ in records:
-            for row in _rows(storage, name):
-                table.write(row)
+    try:
+        with PartFile(path, force=True) as part, TABLES[path.suffix](part) as table:
+            for name, _ in records:
+                for row in _rows(storage, name):
+                    table.write(row)
+    except BaseException:
+        part_of(path).unlink(missing_ok=True)  # half a table is nothing that the records do not hold
+        raise
     manifest.note("table", state)
     return True
 
@@ -44,6 +49,10 @@ def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _rows(storage: Storage, name: str) -> Iterator[dict[str, Any]]:
-    with storage.open(name) as lines:
-        next(lines)  # the header
-        yield from map(json.loads, lines)
+    try:
+        with storage.open(name) as lines:
+            if "schema" not in json.loads(next(lines, "{}")):
+                raise ValueError
+            yield from map(json.loads, lines)
+    except (OSError, ValueError, TypeError):
+        raise VidclfError(f"{name} is no record any more; delete it, and its clip is done again") from None
