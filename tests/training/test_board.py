@@ -88,3 +88,9 @@ def test_every_row_of_the_matrix_is_a_share_of_its_class() -> None:
     assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0.0, 0.0]]
     assert [text.get_text() for text in axes.texts] == ["0.75", "0.25"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["cat", "dog"]
+
+
+def test_a_thousand_classes_fit_into_memory() -> None:
+    labels = [str(i) for i in range(200)]
+    figure = confusion_figure(torch.eye(len(labels)), labels)
+    assert figure.get_size_inches().tolist() == [40.0, 40.0]

@@ -97,7 +97,7 @@ def confusion_figure(counts: Tensor, labels: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     shares = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
-    side = 0.45 * len(labels) + 2.5
+    side = min(0.45 * len(labels) + 2.5, 40.0)  # inches: a thousand classes would take gigabytes
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted", ylabel="true", title="Share of each true class")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
