@@ -259,6 +259,27 @@ def test_a_name_with_brackets_is_shown_as_it_is(vidclf: Run) -> None:
     assert "wrote [x].mp4\n" in err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there are file names bytes")
+def test_a_name_that_is_not_utf_8_is_written_as_well_as_it_can_be(vidclf: Run) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    Path(name).write_bytes(Path(SAMPLE).read_bytes())
+    for suffix in (".jsonl", ".csv", ".parquet"):
+        code, _, err = vidclf("run", name, "--record", f"r{suffix}", "--stats", "s.json", "--max-frames", 40)
+        assert code == 0, err
+    assert json.loads(Path("s.json").read_text(encoding="utf-8"))["source"] == "caf\ufffd.mp4"
+    assert '"source": "caf\ufffd.mp4"' in Path("r.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--record", "--stats"])
+def test_json_is_right_on_a_stdout_that_has_not_every_letter(tmp_path: Path, option: str) -> None:
+    (tmp_path / "für.mp4").write_bytes(Path(SAMPLE).read_bytes())
+    command = [sys.executable, "-m", "vidclf", "run", "für.mp4", "--max-frames", "40", option, "-", "--quiet"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b'"source": "f\\u00fcr.mp4"' in done.stdout
+
+
 def test_a_record_can_go_to_stdout(vidclf: Run) -> None:
     code, out, _ = vidclf("run", SAMPLE, "--max-frames", 60, "--record", "-")
     rows = [json.loads(line) for line in out.splitlines()]

@@ -21,7 +21,7 @@ from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
-from vidclf.stages.record import STDOUT
+from vidclf.stages.record import STDOUT, needs_ascii
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 
@@ -209,8 +209,9 @@ def check_target(path: str | Path) -> None:
 
 def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
+    to_stdout = target == STDOUT
+    text = json.dumps(content, indent=2, ensure_ascii=to_stdout and needs_ascii(sys.stdout)) + "\n"
+    if to_stdout:
         sys.stdout.write(text)
         return
     check_target(target)

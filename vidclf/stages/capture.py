@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from time import perf_counter, sleep
@@ -134,7 +135,9 @@ class Capture:
         from vidclf.video.live import TICKS, Live
         from vidclf.video.opening import is_recording, redact
 
-        source = Source(redact(self.uri), self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
+        source = Source(
+            readable(redact(self.uri)), self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent"
+        )
         self.reading = source
         live = Live(self.uri, source, self.options, self.transport, self.give_up_after, self.hardware)
         index = given = 0
@@ -176,7 +179,7 @@ class Capture:
         base = stream.time_base or Fraction(1, 90_000)
         duration = container.duration / 1_000_000 if container.duration else None
         return Source(
-            name=redact(self.uri),
+            name=readable(redact(self.uri)),
             size=self.size or (stream.width, stream.height),
             rate=stream.average_rate or stream.guessed_rate,
             time_base=base,
@@ -186,6 +189,11 @@ class Capture:
             begin=self.start,
             uri=None if is_camera(self.uri) or not container.streams.audio else container.name,
         )
+
+
+def readable(name: str) -> str:
+    """A source's name as text for every table and file: those of files are bytes, and need not be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _until(due: float, source: Source) -> Iterator[None]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
@@ -59,6 +59,11 @@ class Record:
             yield table
 
 
+def needs_ascii(file: TextIO) -> bool:
+    """Whether a text file or stdout cannot take every letter, so that JSON has to escape them."""
+    return (file.encoding or "").lower().replace("-", "") != "utf8"
+
+
 class _Lines:
     """A text file, or stdout, a row a line, each line on disk at once: what a killed process finished stays."""
 
@@ -80,10 +85,11 @@ class JsonLines(_Lines):
 
     def __init__(self, part: Path | None):
         super().__init__(part)
+        self._ascii = needs_ascii(self.file)
         self.file.write(json.dumps({"schema": SCHEMA, "columns": list(COLUMNS)}) + "\n")
 
     def write(self, row: Row) -> None:
-        self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.file.write(json.dumps(row, ensure_ascii=self._ascii) + "\n")
 
 
 class Csv(_Lines):
