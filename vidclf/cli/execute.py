@@ -86,7 +86,7 @@ def execute(
 
 def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     """The closing table of one run, its books in words, and the files it wrote."""
-    console.print(closing_table(stats), soft_wrap=False)
+    console.print(closing_table(stats, console.width), soft_wrap=False)
     for line in closing_lines(stats):
         console.print(line)
     for path in outputs(items):

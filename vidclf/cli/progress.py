@@ -15,6 +15,18 @@ from vidclf.pipeline import Pipeline
 
 BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
 
+NARROW = 72  # characters below which the closing table leaves columns out
+# Column: (key of a stage's books, digits).
+COLUMNS = {
+    "in": ("in", 0),
+    "out": ("out", 0),
+    "busy s": ("busy_s", 2),
+    "waits in s": ("wait_in_s", 2),
+    "waits out s": ("wait_out_s", 2),
+    "p50 ms": ("p50_ms", 1),
+    "p95 ms": ("p95_ms", 1),
+}
+
 
 class ShowProgress:
     """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, else a line now and then."""
@@ -75,18 +87,17 @@ def expected_frames(source: Source) -> int | None:
     return None
 
 
-def closing_table(stats: dict[str, Any]) -> Table:
-    """One line a stage: where the frames and the time went."""
+def closing_table(stats: dict[str, Any], width: int = NARROW) -> Table:
+    """One line a stage: where the frames and the time went; the most important of it where `width` is narrow."""
     title = f"{stats['source']}: {stats['wall_s']:.1f} s, {stats['fps']:.1f} frames/s"
     table = Table(title=title, title_justify="left")
-    table.add_column("stage")
-    for name in ("in", "out", "busy s", "waits in s", "waits out s", "p50 ms", "p95 ms"):
+    table.add_column("stage", no_wrap=True)
+    columns = COLUMNS if width >= NARROW else {name: COLUMNS[name] for name in ("out", "busy s")}
+    for name in columns:
         table.add_column(name, justify="right")
     for row in stats["stages"]:
         slowest = row["name"] == stats["bottleneck"]
-        numbers = [str(row["in"]), str(row["out"])]
-        numbers += [f"{row[key]:.2f}" for key in ("busy_s", "wait_in_s", "wait_out_s")]
-        numbers += [f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms")]
+        numbers = [f"{row[key]:.{digits}f}" for key, digits in columns.values()]
         table.add_row(row["name"] + (" *" if slowest else ""), *numbers, style="bold" if slowest else None)
     table.caption, table.caption_justify = "* the bottleneck", "left"
     return table
