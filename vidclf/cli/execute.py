@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -24,6 +25,8 @@ from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT, needs_ascii
 from vidclf.stats import add_up
 from vidclf.trace import Trace
+
+ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice as fast, but `timeout -s INT` signals the child, and then its group
 
 
 def execute(
@@ -116,11 +119,16 @@ def stop_on_signals(
 ) -> Iterator[list[int]]:
     """The first Ctrl-C (or SIGTERM) asks the run to end, which lets what is `inside` drain; the second aborts.
 
-    Yields a list that holds the signals that came.
+    One that follows within `ECHO_SECONDS` is the same once more. Yields a list that holds the signals that came.
     """
     came: list[int] = []
+    latest = 0.0
 
     def handle(number: int, _: object) -> None:
+        nonlocal latest
+        if came and monotonic() - latest < ECHO_SECONDS:
+            return
+        latest = monotonic()
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
