@@ -114,10 +114,13 @@ def closing_lines(stats: dict[str, Any]) -> list[str]:
     lines = [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]
     for name, entry in stats.get("sources", {}).items():
         if entry.get("live"):
-            lag = "/".join(f"{entry['lag_ms'][p] or 0:.0f}" for p in ("p50", "p95", "p99"))
-            problem = f", {entry['problem']}" if entry["problem"] else ""
-            reconnects = f"{entry['reconnects']} reconnect{'s' * (entry['reconnects'] != 1)}"
-            lines.append(f"{name}: {entry['finished']} of {entry['read']} frames, {reconnects}, lag {lag} ms{problem}")
+            facts = [f"{entry['finished']} of {entry['read']} frames"]
+            facts.append(f"{entry['reconnects']} reconnect{'s' * (entry['reconnects'] != 1)}")
+            if entry["finished"]:
+                facts.append("lag " + "/".join(f"{lag:.0f}" for lag in entry["lag_ms"].values()) + " ms")
+            if entry["problem"]:
+                facts.append(entry["problem"])
+            lines.append(f"{name}: {', '.join(facts)}")
     return lines + [f"{row['name']}: {_listed(row['counts'])}" for row in stats["stages"] if "counts" in row]
 
 
