@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LAYOUT = 2  # of what is kept in the cache; another number makes it anew
 # Most that a score may differ from torch's in 32 bits. Measured with YOLO11n on PETS09: 4e-6 in f32, 0.08 in bf16.
 TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
-MOST_AT_ONCE = 4  # pictures that OpenVINO works on at the same time; each takes some 50 MB
+MOST_AT_ONCE = 4  # pictures that OpenVINO works on at the same time; each takes memory
 
 # Takes (N, height, width, 3) uint8 BGR and gives what the network gives, an array or tensor for each of its outputs.
 Network = Callable[[np.ndarray], list[Any]]
@@ -205,8 +205,9 @@ class TorchNetwork:
 class OpenVinoNetwork:
     """The network in OpenVINO's CPU plugin, converted once into the cache; it takes the bytes as they are.
 
-    Compiled to give one picture all threads, so that it is soon done; and again, when several are first met, to give
-    each a share of them: nobody waits for the slowest thread of a layer then, and more get done.
+    The first batch tells how it will be used. Where pictures come one by one, as from a camera, each gets all threads,
+    so that it is soon done. Where several wait, each gets its share of them: no thread then waits, at every layer, for
+    the slowest, and more pictures get done.
     """
 
     def __init__(self, model: Any, precision: str):
@@ -219,24 +220,21 @@ class OpenVinoNetwork:
         )
         try:
             self._network = openvino_core().read_model(str(folder / "network.xml"))
-            self._one = self._compile(1).create_infer_request()
         except RuntimeError:
             forget(folder)  # damaged, it seems: the next run makes it anew
             raise
-        self._at_once = min(threads("detector"), MOST_AT_ONCE)
-        self._many: Any = None
+        self._compiled: Any = None
         self._requests: list[Any] = []  # one for each picture of the largest batch so far
 
     def __call__(self, batch: np.ndarray) -> list[Any]:
         import torch
 
-        if len(batch) == 1 or self._at_once == 1:
-            # The memory is the request's: what is made of it has to be made before the next call.
-            results = self._one.infer([batch], share_inputs=True, share_outputs=True)
-            return [torch.from_numpy(output) for output in results.values()]
-        self._many = self._many or self._compile(self._at_once)
+        if self._compiled is None:
+            at_once = min(threads("detector"), MOST_AT_ONCE, len(batch))
+            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": at_once}
+            self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
         while len(self._requests) < len(batch):
-            self._requests.append(self._many.create_infer_request())
+            self._requests.append(self._compiled.create_infer_request())
         running = self._requests[: len(batch)]
         for request, picture in zip(running, batch, strict=True):
             request.start_async([picture[None]], share_inputs=True)
@@ -244,10 +242,6 @@ class OpenVinoNetwork:
             request.wait()
         outputs = zip(*(request.results.values() for request in running), strict=True)
         return [torch.from_numpy(np.concatenate(pictures)) for pictures in outputs]
-
-    def _compile(self, at_once: int) -> Any:
-        settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": at_once}
-        return openvino_core().compile_model(self._network, "CPU", settings)
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:
