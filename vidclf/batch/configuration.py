@@ -17,6 +17,8 @@ from vidclf.stages import STAGES
 # What changes neither pictures nor rows: where the work is done, and what is the clip's own.
 NEUTRAL = {"capture": {"source"}, "write": {"path", "force"}, "record": {"path", "force"}}
 ANYWHERE = {"device"}
+# Where a stage writes to: the name is the option, whatever earlier clips have left there.
+WRITTEN = {"save-crops": {"folder"}, "publish": {"spool"}}
 # What a kind of output does not depend on.
 IGNORED = {"write": {"record"}, "record": {"write", "annotate"}}
 
@@ -37,8 +39,12 @@ def _describe(item: Item) -> dict[str, Any]:
     given = check_options(constructor, item.options, f"{item.where}: {item.name}")
     parameters = inspect.signature(constructor).parameters
     options = {name: p.default for name, p in parameters.items() if p.default is not p.empty} | given
-    neutral = NEUTRAL.get(item.name, set()) | ANYWHERE
-    described = {name: _content(value) for name, value in options.items() if name not in neutral}
+    neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
+    described = {
+        name: repr(value) if name in written else _content(value)
+        for name, value in options.items()
+        if name not in neutral
+    }
     if item.name not in STAGES and (file := inspect.getsourcefile(constructor)):
         described["its code"] = hash_file(Path(file))
     return described
