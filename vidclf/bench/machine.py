@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,12 +33,18 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.lower().startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Its name; in a virtual machine that may say little, so on Linux also its generation and its 16-bit floats."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    except OSError:
+        return platform.processor() or platform.machine()
+    known = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    if "model name" not in known:
+        return platform.processor() or platform.machine()
+    details = [f"{key.removeprefix('cpu ')} {known[key]}" for key in ("cpu family", "model") if key in known]
+    details += [flag for flag in ("avx512_bf16", "avx512_fp16", "amx_bf16") if flag in known.get("flags", "").split()]
+    return f"{known['model name']} ({', '.join(details)})" if details else known["model name"]
 
 
 def _gpu() -> str:

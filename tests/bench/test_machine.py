@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from vidclf.bench.machine import _processor, describe
+
+CPUINFO = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+flags\t\t: fpu avx512f avx512_bf16
+
+processor\t: 1
+model name\t: another
+"""
+
+
+def test_a_processor_is_told_from_others_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(CPUINFO)
+    assert _processor(tmp_path / "cpuinfo") == "AMD EPYC (family 25, model 17, avx512_bf16)"
+
+
+def test_a_processor_without_a_name_has_its_architecture(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("Processor: v8\n")
+    known = {platform.processor() or platform.machine()}
+    assert {_processor(tmp_path / "cpuinfo"), _processor(tmp_path / "none")} == known
+
+
+def test_the_machine_is_described_in_plain_values() -> None:
+    machine = describe()
+    assert machine["cores"] >= 1 and machine["memory_gib"] > 0
+    assert {"vidclf", "numpy", "torch"} <= machine["libraries"].keys()
