@@ -151,6 +151,20 @@ def test_the_oldest_go_when_too_many_wait(tmp_path: Path, caplog: pytest.LogCapt
     assert "secret" not in repr(vars(stage))
 
 
+def test_a_full_disk_loses_events_and_no_frame(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError("events.sqlite: database or disk is full")
+
+    monkeypatch.setattr("vidclf.events.spool.Spool.put", full)
+    stage = Publish(f"mqtt://127.0.0.1:{free_port()}", spool=str(tmp_path / "events.sqlite"), linger=0.0)
+    assert len(list(stage(sights(3)))) == 3
+    assert stage.counts == {"events": 3, "delivered": 0, "waiting": 0, "dropped": 3}
+    told = [record.getMessage() for record in caplog.records if record.name == "vidclf.stages.publish"]
+    assert told == ["events are lost: events.sqlite: database or disk is full", "3 events were dropped"]
+
+
 def test_only_changes_of_tracks(redis_server: RedisServer, tmp_path: Path) -> None:
     frames = list(sights(100))
     for frame in frames[20:40]:

@@ -107,12 +107,11 @@ class Publish:
         self.counts["events"] += len(messages)
         try:
             dropped = spool.put(messages)
+            reason = f"{self.spool} holds all it may; the oldest events are dropped"
         except OSError as error:  # a full disk must not stop the pictures
-            dropped = len(messages)
-            if not self.counts["dropped"]:
-                log.warning("events are lost: %s", error)
+            dropped, reason = len(messages), f"events are lost: {error}"
         if dropped and not self.counts["dropped"]:
-            log.warning("%s holds all it may; the oldest events are dropped", self.spool)
+            log.warning("%s", reason)
         self.counts["dropped"] += dropped
 
     def _tell(self) -> None:
