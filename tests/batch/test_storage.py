@@ -19,6 +19,7 @@ from vidclf.errors import UsageError
 def test_a_place_on_this_machine_has_a_path() -> None:
     assert local_path("out/a b") == Path("out/a b")
     assert local_path("file:///tmp/a%20b") == Path("/tmp/a b")
+    assert local_path("file:///tmp/a%2520b") == Path("/tmp/a%20b")  # whose name has a percent sign
     assert local_path("s3://bucket/a") is None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vidclf.errors import UsageError
@@ -125,7 +125,7 @@ def local_path(place: str) -> Path | None:
     if "://" not in place:
         return Path(place)
     parts = urlsplit(place)
-    return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
 def connect(url: str) -> tuple[Any, str]:
