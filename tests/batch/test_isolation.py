@@ -138,7 +138,7 @@ def test_a_clip_that_says_nothing_is_given_up(batch: Run) -> None:
     Path("sleeps.yaml").write_text("- capture\n- sleeps:Sleeps\n- write\n")
     code, _, err = batch("--timeout", 4, "--retry", 0, "--order", "largest", pipeline="sleeps.yaml")
     assert code == 3
-    assert "failed: a.mp4: it gave no sign of life for " in err
+    assert "failed: a.mp4: its worker process gave no sign of life for " in err
     assert sorted(states()) == ["done", "done", "failed"]
 
 

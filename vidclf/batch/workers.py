@@ -68,7 +68,7 @@ class Processes:
         for worker in busy.values():
             silent = monotonic() - worker.heard
             if worker.job and silent > self.timeout * (1 if worker.ready else 2):
-                told.append(self._bury(worker, f"it gave no sign of life for {silent:.0f} s and was stopped"))
+                told.append(self._bury(worker, f"gave no sign of life for {silent:.0f} s and was stopped"))
         return told
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Processes:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
-            yield self._bury(worker, f"its worker process {_death(worker.process.exitcode)}")
+            yield self._bury(worker, _death(worker.process.exitcode))
             return
         worker.heard = monotonic()
         if message == READY:
@@ -92,7 +92,8 @@ class Processes:
             worker.job = None
         yield message
 
-    def _bury(self, worker: _Worker, reason: str) -> Outcome:
+    def _bury(self, worker: _Worker, end: str) -> Outcome:
+        """Clear away a worker that died or was silent; `end` says how, in words that follow "its worker process"."""
         job = worker.job
         assert job is not None
         worker.end()
@@ -100,8 +101,8 @@ class Processes:
         if not worker.ready and self._stillborn is not None:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
-                raise VidclfError(f"{STILLBORN} worker processes died while they started; the last one {reason[19:]}")
-        return Outcome(job.path, "passing", reason)
+                raise VidclfError(f"{STILLBORN} worker processes died while they started; the last one {end}")
+        return Outcome(job.path, "passing", f"its worker process {end}")
 
 
 class _Worker:
