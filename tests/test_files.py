@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,16 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
         PartFile(tmp_path / "out")
     write(tmp_path / "out", "new", force=True)
     assert (tmp_path / "out").read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a FIFO")
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, force: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")  # as /dev/null would be
+    with pytest.raises(UsageError, match=rf"^{re.escape(str(tmp_path / 'pipe'))} is not an ordinary file$"):
+        PartFile(tmp_path / "pipe", force)
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["pipe"]
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,20 @@ class PartFile:
     After an error the part stays where it is, for whoever wants to save what is in it. A stage that is closed
     early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
     keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
-    Raises UsageError, before anything is written, if `path` exists and `force` is not set or its folder cannot be
-    written to; VidclfError for an OSError inside the block, such as a full disk.
+    Raises UsageError, before anything is written, if `path` is something else than a file (a device or a pipe would be
+    replaced, not written to), if it exists and `force` is not set, or if its folder cannot be written to; VidclfError
+    for an OSError inside the block, such as a full disk.
     """
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
         self.path = Path(path)
-        self.part = part_of(self.path, keep_suffix)
         try:
-            if self.path.is_dir():
-                raise UsageError(f"{self.path} is a folder; name a file in it")
-            if self.path.exists() and not force:
+            there = self.path.exists()
+            if there and not self.path.is_file():
+                what = "a folder; name a file in it" if self.path.is_dir() else "not an ordinary file"
+                raise UsageError(f"{self.path} is {what}")
+            self.part = part_of(self.path, keep_suffix)
+            if there and not force:
                 raise UsageError(f"{self.path} exists; --force (force: true) overwrites it")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             left_over = self.part.exists()

@@ -161,11 +161,20 @@ def test_a_mistake_is_one_line_and_leaves_nothing(vidclf: Run, arguments: list[s
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a FIFO")
-@pytest.mark.parametrize("option", ["--stats", "--trace"])
-def test_what_is_no_file_is_not_replaced_by_one(vidclf: Run, option: str) -> None:
-    os.mkfifo("pipe")  # as /dev/stdout would be: a file that gets its name at last would take its place
-    assert vidclf("run", SAMPLE, option, "pipe") == (2, "", "Error: pipe is not an ordinary file\n")
-    assert Path("pipe").is_fifo()
+@pytest.mark.parametrize(
+    ("option", "name", "where"),
+    [
+        ("--stats", "pipe", ""),
+        ("--trace", "pipe", ""),
+        ("--record", "pipe.csv", "--record: record: "),
+        ("-o", "pipe.mp4", "motion, item 6: write: "),
+    ],
+)
+def test_what_is_no_file_is_not_replaced_by_one(vidclf: Run, option: str, name: str, where: str) -> None:
+    os.mkfifo(name)  # as /dev/stdout would be: a file that gets its name at last would take its place
+    said = f"Error: {where}{name} is not an ordinary file\n"
+    assert vidclf("run", SAMPLE, option, name, "--force") == (2, "", said)
+    assert Path(name).is_fifo()
 
 
 def test_without_a_source_it_says_what_is_missing(vidclf: Run) -> None:

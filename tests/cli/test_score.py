@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from vidclf.cli.score import score
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError
 
 BOX = {"x0": 10, "y0": 20, "x1": 30, "y1": 60}
 KEYS = {
@@ -86,9 +86,9 @@ def test_swapped_files_are_told_apart(files):
 
 
 def test_figures_that_cannot_be_written(files, tmp_path):
-    result = run(*files, "--json", str(tmp_path / "no" / "folder.json"))
-    assert isinstance(result.exception, VidclfError)
-    assert "cannot write" in str(result.exception)
+    result = run(*files, "--json", str(tmp_path))
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == f"{tmp_path} is a folder; name a file in it"
 
 
 def test_help_has_an_example():

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import click
@@ -95,8 +96,12 @@ def test_a_run_that_is_not_there_is_not_resumed_and_leaves_nothing(tmp_path: Pat
 def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run"), "-o", str(tmp_path / "file" / "w")]
-    with pytest.raises(UsageError, match=r"cannot write to .*file"):
+    with pytest.raises(UsageError, match=r"^cannot write .*file/w: "):
         CliRunner().invoke(train, words, catch_exceptions=False)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UsageError, match=r"pipe is not an ordinary file$"):
+            CliRunner().invoke(train, [*words[:-1], str(tmp_path / "pipe"), "--force"], catch_exceptions=False)
     assert not list((tmp_path / "run").iterdir())
 
 

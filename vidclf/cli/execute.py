@@ -8,7 +8,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,6 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
-from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
@@ -150,7 +149,7 @@ def traced(path: Path | None) -> Iterator[Trace | None]:
     if path is None:
         yield None
         return
-    check_target(path)
+    PartFile(path, force=True)  # complain about the path now rather than after the run
     trace = Trace()
     try:
         yield trace
@@ -206,15 +205,6 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def check_target(path: str | Path) -> None:
-    """UsageError where no file can be written, now rather than after the run; nor shall one replace a device."""
-    path = Path(path)
-    with suppress(OSError):  # PartFile tells
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is {'a folder; name a file in it' if path.is_dir() else 'not an ordinary file'}")
-    PartFile(path, force=True)
-
-
 def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
     to_stdout = target == STDOUT
@@ -222,6 +212,5 @@ def write_json(content: Any, target: str) -> None:
     if to_stdout:
         sys.stdout.write(text)
         return
-    check_target(target)
     with PartFile(target, force=True) as part:
         part.write_text(text, encoding="utf-8")

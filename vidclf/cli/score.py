@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vidclf.errors import VidclfError
+from vidclf.cli.execute import write_json
 from vidclf.scoring import Score, score_files
 
 if TYPE_CHECKING:
@@ -42,15 +41,10 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
       vidclf score wardrobe.jsonl wardrobe.truth.jsonl --json - | jq .object_accuracy
     """
     result = score_files(record, truth, iou, source)
-    text = json.dumps(result.to_dict(), indent=2)
-    if json_file == "-":
-        click.echo(text)
-        return
     if json_file:
-        try:
-            Path(json_file).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise VidclfError(f"cannot write {json_file}: {error.strerror or error}") from None
+        write_json(result.to_dict(), json_file)
+    if json_file == "-":
+        return
     from rich.console import Console
 
     Console().print(table(result, f"{record.name} against {truth.name}, IoU >= {iou:g}"))

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from vidclf.errors import UsageError
-from vidclf.files import check_folder
+from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import ADAMW_LR, Config
@@ -154,8 +154,8 @@ def train(
             raise UsageError(f"{output} exists already: --force replaces it")
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume, there is no such folder")
-    for place in (folder, output.parent):
-        check_folder(place)  # complain now rather than after the training
+    check_folder(folder)  # complain now rather than after the training
+    PartFile(output, force=True)
 
     import torch
 
