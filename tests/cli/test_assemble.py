@@ -51,6 +51,22 @@ def test_a_stage_that_is_there_is_not_put_in_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [({"gate": True}, {"every": 5, "still": True}), ({"detect_every": "3"}, {"every": 3, "still": True})],
+)
+def test_an_option_leaves_the_others_of_its_stage_as_they_are(
+    tmp_path: Path, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- capture\n- gate: {every: 5, still: true}\n- motion\n- track\n- interpolate\n")
+    assert items(pipeline=str(mine), **options)[1].options == expected
+
+
+def test_a_gate_for_still_scenes_searches_every_frame_that_moves() -> None:
+    assert items(gate=True)[1].options == {"every": 1, "still": True}
+
+
+@pytest.mark.parametrize(
     ("every", "message"), [("often", "every must be a whole number or one of auto"), ("0", "every must be 1 to 1000")]
 )
 def test_how_often_to_search_is_checked(every: str, message: str) -> None:

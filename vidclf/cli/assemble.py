@@ -126,16 +126,17 @@ def _follow(items: list[Item], options: RunOptions) -> None:
     if options.track or options.smooth or options.detect_every:
         _put(items, "track", after=DETECTORS, flag=flag)
     if options.detect_every or options.gate:
-        every: int | str = options.detect_every or 1
-        _put(items, "gate", after=["capture"], flag=flag)
-        _give(items, "gate", flag, every=int(every) if str(every).isdigit() else every, still=options.gate)
+        said = options.detect_every
+        every = int(said) if said and said.isdecimal() else said
+        _put(items, "gate", after=["capture"], flag=flag, every=1)
+        _give(items, "gate", flag, every=every, still=options.gate or None)
         _put(items, "interpolate", after=[*DETECTORS, "track"], flag=flag)
 
 
-def _put(items: list[Item], name: str, after: Sequence[str], flag: str) -> None:
-    """A stage behind the last of those named, unless the pipeline has it."""
+def _put(items: list[Item], name: str, after: Sequence[str], flag: str, **options: Any) -> None:
+    """A stage with these options behind the last of those named, unless the pipeline has it."""
     if not any(item.name == name for item in items):
-        items.insert(1 + max(i for i, item in enumerate(items) if item.name in after), Item(name, {}, flag))
+        items.insert(1 + max(i for i, item in enumerate(items) if item.name in after), Item(name, options, flag))
 
 
 def _give(items: list[Item], name: str, flag: str, **values: Any) -> None:
