@@ -9,7 +9,7 @@ from tests.idx import bars, write_bars, write_idx
 from vidclf.errors import UsageError, VidclfError
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import data
-from vidclf.training.fashion_mnist import FILES
+from vidclf.training.fashion_mnist import FILES, download
 
 PICTURES, TARGETS = (name for name, _ in FILES["train"])
 
@@ -115,11 +115,20 @@ def test_the_digest_tells_data_apart() -> None:
 
 
 def test_offline_the_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     # Every mirror behind a closed port of this machine: the download fails as it does without a network.
     monkeypatch.setattr("torchvision.datasets.FashionMNIST.mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(VidclfError, match=r"Fashion-MNIST cannot be downloaded .*--data FOLDER"):
         data.load(None, "train", Preprocess())
+
+
+def test_what_was_downloaded_lies_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, _ in (*FILES["train"], *FILES["test"]):
+        (raw / name).touch()
+    assert download() == raw
 
 
 def test_fashion_mnist_itself(shared: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.models.cache import cache_folder
 from vidclf.models.zoo import FASHION_MNIST
 from vidclf.training.pictures import Pictures
 
@@ -77,10 +78,10 @@ def read_idx(path: Path, dimensions: int, md5: str | None = None) -> np.ndarray:
 
 
 def download() -> Path:
-    """Fetch Fashion-MNIST with torchvision unless it is there already; returns the folder of its files."""
+    """Fetch Fashion-MNIST into the cache, unless it is there already; returns the folder of its files."""
     from torchvision.datasets import FashionMNIST
 
-    root = Path.home() / ".cache" / "vidclf"
+    root = cache_folder()
     folder = root / "FashionMNIST" / "raw"
     if not all((folder / name).is_file() for files in FILES.values() for name, _ in files):
         try:
