@@ -90,10 +90,21 @@ class Trap:
         return exec, ("raise SystemExit('unpickled')",)
 
 
+def framed(header: bytes) -> bytes:
+    """A safetensors file with this header."""
+    return len(header).to_bytes(8, "little") + header + bytes(64)
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"12345", b"x" * 500, pickle.dumps(Trap()), (2).to_bytes(8, "little") + b"[]", (9**9).to_bytes(8, "little")],
-    ids=["empty", "short", "text", "pickle", "list", "longer than the file"],
+    [
+        *(b"", b"12345", b"x" * 500, pickle.dumps(Trap()), (9**9).to_bytes(8, "little")),
+        *(framed(b"[]"), framed(b'{"a": 1}'), framed(b'{"a": {"data_offsets": []}}'), framed(b'{"__metadata__": 3}')),
+    ],
+    ids=[
+        *("empty", "short", "text", "pickle", "longer than the file"),
+        *("list", "no tensor", "no place", "no metadata"),
+    ],
 )
 def test_what_is_not_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.safetensors"

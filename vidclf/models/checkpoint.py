@@ -51,7 +51,7 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
         if text is None:
             raise UsageError(f"{path}: no vidclf header (write it with vidclf export)")
     else:
-        text = _tensor_header(path).get("__metadata__", {}).get("vidclf")
+        text = _metadata(path).get("vidclf")
         if text is None:
             raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
     try:
@@ -167,8 +167,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _tensor_header(path: Path) -> dict[str, Any]:
-    """The JSON in front of the tensors: eight bytes of little-endian length, then so many bytes of JSON."""
+def _metadata(path: Path) -> dict[str, str]:
+    """What the JSON in front of the tensors says beside their places: eight bytes of little-endian length, then it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -176,14 +176,14 @@ def _tensor_header(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: not a safetensors file, or cut short ({size} bytes)")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+            metadata = dict(header.pop("__metadata__", {}))
+            end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            is_short = end > size
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise UsageError(f"{path}: not a safetensors file") from error
-    if not isinstance(header, dict):
-        raise UsageError(f"{path}: not a safetensors file")
-    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    if 8 + length + max(ends, default=0) > size:
-        raise UsageError(f"{path}: cut short: {size} bytes of {8 + length + max(ends)}")
-    return header
+    if is_short:
+        raise UsageError(f"{path}: cut short: {size} bytes of {end}")
+    return metadata
 
 
 def _shape(tensors: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
