@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from vidclf.cli.main import COMMANDS, main
+from vidclf.resources import shipped
 
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -27,3 +33,35 @@ def test_a_mistyped_command_is_told_what_was_meant(capsys: pytest.CaptureFixture
     assert (code, said.count("\n")) == (2, 1)
     assert f"No such command '{typed}'" in said
     assert f"'{meant}'" in said
+
+
+def test_a_stdout_that_is_closed_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `vidclf ... >&-`, where Python has none; before the run, not after it."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert say(capsys, "run", "nosuch.mp4", "--stats", "-") == (1, "Error: cannot write to stdout: it is closed\n")
+    assert say(capsys, "run", "nosuch.mp4", "--record", "-") == (
+        1, "Error: --record: record: cannot write to stdout: it is closed\n",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+@pytest.mark.parametrize(("gone", "said"), [(True, ""), (False, "Error: cannot write to stdout: File too large\n")])
+def test_a_stdout_that_takes_nothing_is_told_once(tmp_path: Path, gone: bool, said: str) -> None:
+    """It is full; or nobody reads it any more, which is no mistake. Python neither adds lines nor exits with 120."""
+    import resource
+
+    truth = shipped("samples") / "wardrobe.truth.jsonl"
+    (tmp_path / "record.jsonl").write_text('{"schema": 1}\n')
+    reader, writer = os.pipe()
+    os.close(reader)
+    with (tmp_path / "full").open("wb") as full, os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "vidclf", "score", str(tmp_path / "record.jsonl"), str(truth), "--json", "-"],
+            stdout=pipe if gone else full,
+            stderr=subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, said)

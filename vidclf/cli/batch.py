@@ -19,11 +19,10 @@ from vidclf.batch.outdir import OutDir
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
-from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
+from vidclf.cli.execute import check_target, make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile
 from vidclf.recipe import Item
 from vidclf.threads import cores
 
@@ -75,8 +74,8 @@ def batch(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    if json_file and json_file != "-":
-        PartFile(json_file, force=True)  # complain about its folder now rather than after the run
+    if json_file:
+        check_target(json_file)
     names = RunOptions.__dataclass_fields__
     chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
     must_exist(folder)  # a mistyped name shall leave no folder of results

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
 from vidclf.files import PartFile
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
-from vidclf.stages.record import STDOUT, needs_ascii
+from vidclf.stages.record import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 
@@ -205,12 +204,19 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def check_target(target: str) -> None:
+    """Complain about a file that shall be written now rather than after the run; `-` is stdout."""
+    if target == STDOUT:
+        with stdout():
+            return
+    PartFile(target, force=True)
+
+
 def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
-    to_stdout = target == STDOUT
-    text = json.dumps(content, indent=2, ensure_ascii=to_stdout and needs_ascii(sys.stdout)) + "\n"
-    if to_stdout:
-        sys.stdout.write(text)
+    if target == STDOUT:
+        with stdout() as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=needs_ascii(file)) + "\n")
         return
     with PartFile(target, force=True) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

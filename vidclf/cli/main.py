@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -86,12 +87,25 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as with `vidclf models | head`
-        sys.stderr.close()
         code = 1
     except Exception as error:
         report(error, debug="--debug" in arguments)
         code = error.exit_code if isinstance(error, VidclfError) else 1
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(flushed(code if isinstance(code, int) else 0))
+
+
+def flushed(code: int) -> int:
+    """An exit code, 1 instead of 0 if stdout does not take what it still holds, which is then forgotten.
+
+    Or Python would try again as it ends, complain in lines of its own, and make the code 120.
+    """
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+        return code
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or 1
 
 
 def report(error: Exception, debug: bool) -> None:

@@ -10,11 +10,10 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
+from vidclf.cli.execute import check_target, execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, side_by_side, together
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
-from vidclf.files import PartFile
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
@@ -67,8 +66,8 @@ def run(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    if stats_file and stats_file != STDOUT:
-        PartFile(stats_file, force=True)  # complain about the path now rather than after the run
+    if stats_file:
+        check_target(stats_file)
     if stats_file == record == STDOUT:
         raise UsageError("--record and --stats cannot share stdout; give one of them a file")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Self, TextIO
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 from vidclf.frame import Frame
 from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
@@ -33,7 +33,8 @@ class Record:
         self.path = Path(path)
         self.frames, self.force = frames, force
         if str(path) == STDOUT:
-            return
+            with stdout():  # complain now, too
+                return
         if self.path.suffix.lower() not in TABLES:
             raise UsageError(f"cannot record to {self.path.name}: the suffix must be one of {', '.join(TABLES)}")
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
@@ -52,11 +53,25 @@ class Record:
     @contextmanager
     def _table(self) -> Iterator[JsonLines | Csv | Parquet]:
         if str(self.path) == STDOUT:
-            with JsonLines(None) as table:
+            with stdout(), JsonLines(None) as table:
                 yield table
             return
         with PartFile(self.path, self.force) as part, TABLES[self.path.suffix.lower()](part) as table:
             yield table
+
+
+@contextmanager
+def stdout() -> Iterator[TextIO]:
+    """Stdout, flushed at the end; VidclfError where it is closed or full, BrokenPipeError where nobody reads it."""
+    if sys.stdout is None:
+        raise VidclfError("cannot write to stdout: it is closed")
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise VidclfError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
 def needs_ascii(file: TextIO) -> bool:
@@ -74,9 +89,7 @@ class _Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.file is sys.stdout:
-            self.file.flush()
-        else:
+        if self.file is not sys.stdout:
             self.file.close()
 
 
