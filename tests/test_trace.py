@@ -51,7 +51,8 @@ def odd(frames):
 
 
 def events(trace: Trace, folder: Path) -> list[dict[str, Any]]:
-    trace.write(folder / "trace.json")
+    with (folder / "trace.json").open("w", encoding="utf-8") as file:
+        trace.write(file)
     return check(json.loads((folder / "trace.json").read_text(encoding="utf-8")))
 
 

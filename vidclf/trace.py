@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO
 
 from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
@@ -38,15 +37,14 @@ class Trace:
         self._runs.append(run)
         return [*run]
 
-    def write(self, path: Path) -> None:
+    def write(self, file: TextIO) -> None:
         """Write the trace as JSON: the object form, times in microseconds from the first run's start."""
         began = min((meter.began for run in self._runs for meter in run), default=0.0)
-        with path.open("w", encoding="utf-8") as file:
-            lead = '{"displayTimeUnit": "ms", "traceEvents": [\n'
-            for event in (*self._names(), *_events(list(self._notes), began)):
-                file.write(lead + json.dumps(event, ensure_ascii=False, separators=(",", ":")))
-                lead = ",\n"
-            file.write("\n]}\n" if lead == ",\n" else lead + "]}\n")
+        lead = '{"displayTimeUnit": "ms", "traceEvents": [\n'
+        for event in (*self._names(), *_events(list(self._notes), began)):
+            file.write(lead + json.dumps(event, separators=(",", ":")))
+            lead = ",\n"
+        file.write("\n]}\n" if lead == ",\n" else lead + "]}\n")
 
     def _names(self) -> Iterator[dict[str, Any]]:
         for run in self._runs:

@@ -63,6 +63,12 @@ def test_stats_go_to_stdout_alone(vidclf: Run) -> None:
     assert json.loads(out)["ledger"]["read"] == 5
 
 
+def test_a_trace_goes_to_stdout_alone(vidclf: Run) -> None:
+    code, out, _ = vidclf("run", SAMPLE, "--max-frames", 5, "--trace", "-")
+    assert (code, names()) == (0, set())
+    assert json.loads(out)["traceEvents"]
+
+
 def test_quiet_says_nothing(vidclf: Run) -> None:
     assert vidclf("run", SAMPLE, "--max-frames", 5, "--record", "out.csv", "--quiet") == (0, "", "")
 
@@ -144,7 +150,11 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
         ([SAMPLE, "--token", "x"], 2, "--token is for the web page; add --serve"),
         ([SAMPLE, "--record-frames"], 2, "--record-frames is for the record"),
-        ([SAMPLE, "--record", "-", "--stats", "-"], 2, "cannot share stdout"),
+        ([SAMPLE, "--record", "-", "--stats", "-"], 2, "--record and --stats cannot share stdout; give each but one a"),
+        ([SAMPLE, "--trace", "-", "--stats", "-"], 2, "--stats and --trace cannot share stdout; give each but one a"),
+        ([SAMPLE, "-o", "-"], 2, "-o - is refused: a video does not go to stdout; name a file (out.mp4) or a folder "),
+        (["udp://@:1", "-o", "-"], 2, "-o - is refused: a video does not go to stdout; name a file "),
+        (["-"], 2, "capture: source must be a file, a URL, a camera's number or a pattern of pictures, got - (stdin)"),
         (["exists.mp4"], 1, "cannot read exists.mp4 as video"),
     ],
     ids=lambda value: " ".join(value[1:]) or value[0] if isinstance(value, list) else "",

@@ -200,6 +200,7 @@ def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
     ("options", "message"),
     [
         ({"source": ""}, "capture needs a source"),
+        ({"source": "-"}, r"source must be .*, a camera's number or a pattern of pictures, got - \(stdin\)"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"start": -1}, "start must be a time, like 90s, 10m or 1h30m, got -1"),
         ({"start": float("nan")}, "start must be a time, like 90s, 10m or 1h30m, got nan"),

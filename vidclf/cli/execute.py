@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
@@ -143,18 +143,18 @@ def stop_on_signals(
 
 
 @contextmanager
-def traced(path: Path | None) -> Iterator[Trace | None]:
-    """A trace to hand to `execute`, written to `path` afterwards, also of runs that failed; None without a path."""
-    if path is None:
+def traced(target: str | None) -> Iterator[Trace | None]:
+    """A trace to hand to `execute`, written to `target` afterwards, also of runs that failed; None without one."""
+    if target is None:
         yield None
         return
-    PartFile(path, force=True)  # complain about the path now rather than after the run
+    check_target(target)
     trace = Trace()
     try:
         yield trace
     finally:
-        with PartFile(path, force=True) as part:
-            trace.write(part)
+        with opened(target) as file:
+            trace.write(file)
 
 
 def make_console(quiet: bool = False) -> Console:
@@ -212,11 +212,18 @@ def check_target(target: str) -> None:
     PartFile(target, force=True)
 
 
-def write_json(content: Any, target: str) -> None:
-    """Write to a file, complete or not at all; `-` is stdout."""
+@contextmanager
+def opened(target: str) -> Iterator[TextIO]:
+    """A text file to write, complete or not at all; `-` is stdout."""
     if target == STDOUT:
         with stdout() as file:
-            file.write(json.dumps(content, indent=2, ensure_ascii=needs_ascii(file)) + "\n")
+            yield file
         return
-    with PartFile(target, force=True) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with PartFile(target, force=True) as part, part.open("w", encoding="utf-8") as file:
+        yield file
+
+
+def write_json(content: Any, target: str) -> None:
+    """Write to a file, complete or not at all; `-` is stdout."""
+    with opened(target) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=needs_ascii(file)) + "\n")

@@ -33,7 +33,7 @@ FOR_LIVE = {
 @click.option("-o", "--output", metavar="PATH", help="Annotated video, or a folder for it (FOLDER/).")
 @click.option("--record", metavar="PATH", help="Rows: .jsonl, .csv, .parquet; - is stdout.")
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
-@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE.json", help="What happened when, for Perfetto.")
+@click.option("--trace", metavar="FILE.json", help="What happened when, for Perfetto; - is stdout.")
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
 @click.option("--serve", metavar="[HOST:PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
 @click.option("--token", envvar="VIDCLF_TOKEN", help="Secret that the page asks for; needed beyond this machine.")
@@ -45,7 +45,7 @@ def run(
     output: str | None,
     record: str | None,
     stats_file: str | None,
-    trace: Path | None,
+    trace: str | None,
     latency_target: str | None,
     quiet: bool,
     debug: bool,
@@ -68,8 +68,11 @@ def run(
     set_up_logging(console, debug)
     if stats_file:
         check_target(stats_file)
-    if stats_file == record == STDOUT:
-        raise UsageError("--record and --stats cannot share stdout; give one of them a file")
+    wanted = {"--record": record, "--stats": stats_file, "--trace": trace}
+    if len(sharing := [flag for flag, path in wanted.items() if path == STDOUT]) > 1:
+        raise UsageError(f"{' and '.join(sharing)} cannot share stdout; give each but one a file")
+    if output == STDOUT:
+        raise UsageError("-o - is refused: a video does not go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     several = len(sources) > 1
     jobs: list[list[Item]] = []
@@ -81,7 +84,7 @@ def run(
             video = _file_for(source, output, ".mp4", several)
             table = _file_for(source, record, ".jsonl", several)
             jobs.append(assemble(RunOptions(**options), source, video, table))
-    books_files = [Path(path) for path in (stats_file, trace) if path and str(path) != STDOUT]
+    books_files = [Path(path) for path in (stats_file, trace) if path and path != STDOUT]
     _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")

@@ -60,6 +60,8 @@ class Capture:
     ):
         if not str(source):
             raise UsageError("capture needs a source")
+        if str(source) == "-":
+            raise UsageError("source must be a file, a URL, a camera's number or a pattern of pictures, got - (stdin)")
         if stride < 1:
             raise UsageError(f"stride must be at least 1, got {stride}")
         if max_frames is not None and max_frames < 1:
