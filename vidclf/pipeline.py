@@ -16,10 +16,10 @@ from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
-# Takes a Channel, or any iterable of frames. A source gives None where it has nothing yet, so that it can be stopped.
 if TYPE_CHECKING:
     from vidclf.trace import Trace
 
+# Takes a Channel, or any iterable of frames. A source gives None where it has nothing yet, so that it can be stopped.
 Stage = Callable[[Any], Iterable[Frame | None]]
 
 

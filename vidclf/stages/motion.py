@@ -13,7 +13,8 @@ from vidclf.frame import Detection, Frame, Source
 from vidclf.stages._background import Background, Knn, Mog2, Reference, Scene
 
 Method = Literal["mog2", "knn", "reference"]
-THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}  # OpenCV's own for the first two, A's for the third
+# OpenCV's own; the last is that of the demo which `Reference` follows.
+THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}
 WIDTHS = {"mog2": 320, "knn": 320, "reference": 640}  # on the sample clip as good as 640, the whole 1.6 times as fast
 JUMP = 0.7  # more of the frame than this changed at once: the light or the scene did, not an object
 CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, not a part
