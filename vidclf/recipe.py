@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -176,9 +176,8 @@ def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def describe(parameters: Iterable[str] | types.MappingProxyType[str, inspect.Parameter]) -> str:
+def describe(parameters: Mapping[str, inspect.Parameter]) -> str:
     """The options a stage takes, as they would be written: `min_area=0.003, history=500`."""
-    assert isinstance(parameters, types.MappingProxyType)
     shown = (name if p.default is p.empty else f"{name}={p.default}" for name, p in parameters.items())
     return ", ".join(shown) or "none"
 
