@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,15 +140,10 @@ def import_openvino() -> Any:
     return openvino
 
 
+@cache
 def openvino_core() -> Any:
     """The process's one `openvino.Core`."""
-    global _core
-    if _core is None:
-        _core = import_openvino().Core()
-    return _core
-
-
-_core: Any = None
+    return import_openvino().Core()
 
 
 def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
