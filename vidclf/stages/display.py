@@ -57,22 +57,22 @@ class Display:
 
     def __call__(self, frames: Any) -> Iterator[Frame]:
         windows: dict[Source, Window] = {}
-        times: list[float] = [0, 0.0]  # objects classified, and seconds of inference
+        classified, seconds = 0, 0.0  # objects, and what their inference took
         try:
             for frame in self._awaited(frames, windows):
                 window = windows.get(frame.source)
                 if window is None:
                     window = windows[frame.source] = Window(frame.source, self)
                 named = [d.inference for d in frame.detections if d.inference]
-                times[0] += len(named)
-                times[1] += sum(named)
+                classified += len(named)
+                seconds += sum(named)
                 window.show(frame)
                 self._obey(cv2.waitKey(1), windows)
                 yield frame
         finally:
             cv2.destroyAllWindows()
             cv2.waitKey(1)  # the windows go when events are handled, and not before
-            print(summary(*times), file=sys.stderr)
+            print(summary(classified, seconds), file=sys.stderr)
 
     def _awaited(self, frames: Any, windows: dict[Source, Window]) -> Iterator[Frame]:
         """The frames; while none comes, as from a lost camera, windows and keys are looked after."""
@@ -159,11 +159,11 @@ def action_of(key: int) -> Action | None:
     return KEYS.get(chr(key & 0xFF).lower()) if key >= 0 else None
 
 
-def summary(count: float, seconds: float) -> str:
+def summary(count: int, seconds: float) -> str:
     """The mean time of one inference, in words."""
     if not count:
         return "no object was classified"
-    return f"{count:.0f} objects classified, {1000 * seconds / count:.2f} ms each on average"
+    return f"{count} objects classified, {1000 * seconds / count:.2f} ms each on average"
 
 
 def check_screen() -> None:
