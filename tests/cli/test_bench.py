@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from tests.clips import write_clip
 from vidclf.cli.bench import bench
+from vidclf.errors import UsageError
 
 
 def test_the_engine_is_measured() -> None:
@@ -18,6 +19,15 @@ def test_the_engine_is_measured() -> None:
     assert figures["us_per_frame"] == sorted(figures["us_per_frame"])
     assert 0 < figures["median_us_per_frame"] == figures["us_per_frame"][1]
     assert figures["machine"]["cores"] >= 1
+
+
+def test_figures_that_cannot_be_written_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.bench.engine.engine_cost", lambda *_: pytest.fail("it was measured"))
+    result = CliRunner().invoke(bench, ["engine", "--json", str(tmp_path)])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == f"{tmp_path} is a folder; name a file in it"
 
 
 def test_it_says_it_in_words() -> None:

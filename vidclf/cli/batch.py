@@ -19,9 +19,9 @@ from vidclf.batch.outdir import OutDir
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
-from vidclf.cli.execute import check_target, make_console, set_up_logging, stop_on_signals, write_json
+from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
-from vidclf.cli.options import pipeline_options, with_optional_value
+from vidclf.cli.options import json_option, pipeline_options, with_optional_value
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item
 from vidclf.threads import cores
@@ -54,7 +54,7 @@ ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 @click.option("--ray", metavar="[ADDRESS]", help="Work on a Ray cluster; without an address, on one of its own here.")
 @click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs a worker asks for.")
 @click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs a worker asks for.")
-@click.option("--json", "json_file", metavar="FILE.json", help="Write what was done; - is stdout.")
+@json_option("Write what was done; - is stdout.")
 @pipeline_options
 def batch(
     folder: Path, outdir: str, watch: bool, json_file: str | None, quiet: bool, debug: bool, **options: Any
@@ -74,8 +74,6 @@ def batch(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    if json_file:
-        check_target(json_file)
     names = RunOptions.__dataclass_fields__
     chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
     must_exist(folder)  # a mistyped name shall leave no folder of results

@@ -13,7 +13,7 @@ import click
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import make_console, set_up_logging, write_json
-from vidclf.cli.options import pipeline_options
+from vidclf.cli.options import json_option, pipeline_options
 from vidclf.errors import UsageError
 from vidclf.resources import shipped
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCALES = {"cores": (1, 2), "batch": (1, 2, 4, 8, 16, 32, 64), "cameras": (1, 2, 4, 8, 16)}
 SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080p", "4K")
 
-json_option = click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+figures_option = json_option("Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
     "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is told."
 )
@@ -31,7 +31,7 @@ SETTING_OPTIONS: list[Callable[..., Any]] = [
     click.argument("clip", required=False, type=click.Path(path_type=Path)),
     click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that all of them write with."),
     repeat_option,
-    json_option,
+    figures_option,
     pipeline_options,
 ]
 
@@ -95,7 +95,7 @@ def pipeline(
 @click.option("--frames", type=click.IntRange(min=100), default=20_000, show_default=True, help="Frames a round.")
 @click.option("--stages", type=click.IntRange(min=1, max=100), default=6, show_default=True, help="Empty stages.")
 @repeat_option
-@json_option
+@figures_option
 def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None:
     """The engine's own cost: a frame's way through so many stages that do nothing.
 
@@ -123,7 +123,7 @@ def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N.")
 @click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="A batch size; repeatable.")
 @repeat_option
-@json_option
+@figures_option
 def classifier(
     weights: str, backend: str, device: str, batches: tuple[int, ...], repeat: int, json_file: str | None
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.options import json_option
 from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY
 from vidclf.models import checkpoint
 
@@ -14,7 +15,7 @@ from vidclf.models import checkpoint
 @click.command("eval")
 @click.argument("weights")
 @DATA
-@click.option("--json", "json_path", metavar="FILE", help="Write the figures as JSON; - is stdout, without the table.")
+@json_option("Write the figures as JSON; - is stdout, without the table.")
 @click.option(
     "--html",
     "html_path",
@@ -29,7 +30,7 @@ from vidclf.models import checkpoint
 def evaluate(
     weights: str,
     data: Path | None,
-    json_path: str | None,
+    json_file: str | None,
     html_path: Path | None,
     batch: int,
     device: str,
@@ -61,7 +62,7 @@ def evaluate(
     }
     if html_path:
         page.write_report(html_path, header, logits, test.targets, test.images)
-    if json_path:
-        write_json(metrics, json_path)
-    if json_path != "-":
+    if json_file:
+        write_json(metrics, json_file)
+    if json_file != "-":
         click.echo(evaluation.table(metrics))

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.options import json_option
 from vidclf.cli.train import DEBUG
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
@@ -35,7 +36,7 @@ SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".to
     metavar="DIR",
     help="Compare on the test pictures of this data set too: Fashion-MNIST's files, or folders of pictures.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the comparison as JSON; - is stdout.")
+@json_option("Write the comparison as JSON; - is stdout.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @DEBUG
 def export(weights: str, kind: str, output: Path | None, data: Path | None, json_file: str | None, force: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.options import json_option
 from vidclf.cli.train import DEBUG
 from vidclf.models.checkpoint import read_header
 from vidclf.models.zoo import NETWORKS
@@ -17,7 +18,7 @@ BATCHES = (1, 64)
 
 
 @click.command()
-@click.option("--json", "json_file", metavar="FILE", help="Write it as JSON; - is stdout, without the table.")
+@json_option("Write it as JSON; - is stdout, without the table.")
 @click.option("--measure", is_flag=True, help="Measure the time a crop on this machine: some seconds.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to measure.")
 @DEBUG

@@ -1,4 +1,4 @@
-"""The options that every command which runs pipelines shares: what `RunOptions` holds, and how much is said."""
+"""Options that commands share: those of all that run pipelines (what `RunOptions` holds, how much is said), --json."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE
+from vidclf.cli.execute import check_target
 from vidclf.models.backends import Backend
 from vidclf.threads import set_threads
 
@@ -58,6 +59,17 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
             return super().parse_args(ctx, words)
 
     return Command
+
+
+def json_option(what: str) -> Callable[..., Any]:
+    """`--json FILE`: a path that cannot be written to is refused now, not after all the work."""
+
+    def checked(_: click.Context, __: click.Parameter, target: str | None) -> str | None:
+        if target:
+            check_target(target)
+        return target
+
+    return click.option("--json", "json_file", metavar="FILE", callback=checked, help=what)
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:

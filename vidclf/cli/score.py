@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vidclf.cli.execute import write_json
+from vidclf.cli.options import json_option
 from vidclf.scoring import Score, score_files
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ LINES = (
 @click.command()
 @click.argument("record", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path))
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - is stdout, without the table.")
+@json_option("Write the figures as JSON; - is stdout, without the table.")
 @click.option("--iou", type=float, default=0.5, show_default=True, help="Least overlap of a found box with a true one.")
 @click.option("--source", help="The source to score, of a record of several [default: the one TRUTH is named after].")
 def score(record: Path, truth: Path, json_file: str | None, iou: float, source: str | None) -> None:
