@@ -33,24 +33,30 @@ ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 @click.command(cls=with_optional_value("--ray", "local", ADDRESS))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
-@click.option("--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all of videos.")
+@click.option(
+    "--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all that videos have."
+)
 @click.option("--include", "--glob", multiple=True, metavar="PATTERN", help="Only clips that match; repeatable.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="No clips that match; repeatable.")
-@click.option("--order", type=click.Choice(get_args(Order)), default="name", show_default=True, help="Which first.")
-@click.option("--video/--no-video", default=True, help="Write an annotated video a clip (default: yes).")
-@click.option("--record/--no-record", default=True, help="Write a record a clip (default: yes).")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out clips that match; repeatable.")
+@click.option(
+    "--order", type=click.Choice(get_args(Order)), default="name", show_default=True, help="Which clips come first."
+)
+@click.option("--video/--no-video", default=True, help="Write an annotated video of each clip (default: yes).")
+@click.option("--record/--no-record", default=True, help="Write a record of each clip (default: yes).")
 @click.option(
     "--table", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True,
     help="All records in one file.",
 )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Clips at a time, a process each; default: half the cores.")
-@click.option("--retry", type=click.IntRange(min=0), default=2, show_default=True, help="More attempts if it may help.")
+@click.option(
+    "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Further attempts, where they may help."
+)
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, metavar="SECONDS",
-              help="Stop a clip that gives no frame for so long.")  # fmt: skip
+              help="Give up a clip that has given no frame for this long.")  # fmt: skip
 @click.option("--watch", is_flag=True, help="Go on as files arrive, until Ctrl-C.")
 @click.option("--settle", type=click.FloatRange(min=0), default=5, show_default=True, metavar="SECONDS",
-              help="With --watch: a file is complete when it has not changed for so long.")  # fmt: skip
+              help="With --watch: a file is complete when it has not changed for this long.")  # fmt: skip
 @click.option("--ray", metavar="[ADDRESS]", help="Work on a Ray cluster; without an address, on one of its own here.")
 @click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs a worker asks for.")
 @click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs a worker asks for.")

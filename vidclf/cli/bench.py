@@ -25,7 +25,7 @@ SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080
 
 figures_option = json_option("Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
-    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is told."
+    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is shown."
 )
 SETTING_OPTIONS: list[Callable[..., Any]] = [
     click.argument("clip", required=False, type=click.Path(path_type=Path)),
@@ -68,8 +68,10 @@ def bench() -> None:
 
 @bench.command()
 @setting_options
-@click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory too, in processes apart.")
-@click.option("--others/--no-others", default=True, show_default=True, help="Other libraries' loops too.")
+@click.option(
+    "--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, too, in separate processes."
+)
+@click.option("--others/--no-others", default=True, show_default=True, help="Measure other libraries' loops, too.")
 def pipeline(
     clip: Path | None, codec: str, repeat: int, json_file: str | None, memory: bool, others: bool, **options: Any
 ) -> None:
@@ -97,7 +99,7 @@ def pipeline(
 @repeat_option
 @figures_option
 def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None:
-    """The engine's own cost: a frame's way through so many stages that do nothing.
+    """The engine's own cost: what a frame's way through stages that do nothing takes.
 
     \b
     Example:

@@ -16,14 +16,24 @@ from vidclf.stages.record import STDOUT
 
 TABLE = "record.jsonl"  # where --record is a folder
 OPTIONS = [
-    click.option("--latency-target", metavar="TIME", help="Lag that live sources may have; more of it skips less."),
-    click.option("--give-up-after", metavar="TIME", help="End a live source that gave no picture for so long."),
+    click.option(
+        "--latency-target", metavar="TIME", help="Lag that live sources may have: with more, fewer frames are skipped."
+    ),
+    click.option(
+        "--give-up-after", metavar="TIME", help="Give up a live source that has sent no picture for this long."
+    ),
     click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
-    click.option("--keep", metavar="TIME", help="Delete a live source's files after so long: 7d."),
-    click.option("--keep-size", metavar="SIZE", help="Delete the oldest when all are larger: 50G; the newest stays."),
-    click.option("--only-when", metavar="KIND,...", help="Write only around these kinds or labels: a file each."),
-    click.option("--pre-roll", metavar="TIME", help="What to keep from before, 5s by default."),
-    click.option("--post-roll", metavar="TIME", help="And from after."),
+    click.option("--keep", metavar="TIME", help="Delete a live source's files when they are this old: 7d."),
+    click.option(
+        "--keep-size", metavar="SIZE", help="Delete the oldest when all together are larger: 50G; the newest stays."
+    ),
+    click.option(
+        "--only-when",
+        metavar="KIND,...",
+        help="Write only while these kinds or labels are seen: a file for each event.",
+    ),
+    click.option("--pre-roll", metavar="TIME", help="How much to write from before an event; default: 5s."),
+    click.option("--post-roll", metavar="TIME", help="How much to write from after it; default: 5s."),
 ]
 
 

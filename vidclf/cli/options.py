@@ -15,10 +15,14 @@ from vidclf.threads import set_threads
 
 OPTIONS = [
     click.option(
-        "-p", "--pipeline", default=DEFAULT_PIPELINE, show_default=True, help="A pipeline file, or shipped name."
+        "-p",
+        "--pipeline",
+        default=DEFAULT_PIPELINE,
+        show_default=True,
+        help="A pipeline file, or the name of a shipped one.",
     ),
     click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable."),
-    click.option("--record-frames", is_flag=True, help="Also a row a frame, with empty label columns."),
+    click.option("--record-frames", is_flag=True, help="Record a row for every frame, too, with empty label columns."),
     click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector."),
     click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
     click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
@@ -32,12 +36,14 @@ OPTIONS = [
         callback=lambda _, __, count: None if count is None else set_threads(count),
         help="CPU cores to share out among the parts of a run; default: all that there are.",
     ),
-    click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames of each source."),
+    click.option("--max-frames", type=click.IntRange(min=1), help="Stop after this many frames of each source."),
     click.option("--track", is_flag=True, help="Give every object a number that stays its own."),
     click.option("--smooth", is_flag=True, help="Name tracked objects by their average over time."),
-    click.option("--detect-every", metavar="N|auto", help="Search so many frames only, and follow objects between."),
-    click.option("--gate", is_flag=True, help="Search no frame that shows nothing new."),
-    click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]:// or redis[s]://"),
+    click.option(
+        "--detect-every", metavar="N|auto", help="Search only every N-th frame, and follow objects in between."
+    ),
+    click.option("--gate", is_flag=True, help="Do not search frames that show nothing new."),
+    click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]:// or redis[s]://."),
     click.option("--force", is_flag=True, help="Overwrite existing outputs."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),
