@@ -65,3 +65,12 @@ def test_a_stdout_that_takes_nothing_is_told_once(tmp_path: Path, gone: bool, sa
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("start", [["-m", "vidclf"], ["-c", "from vidclf.cli.main import main; main()"]])
+def test_ctrl_c_while_python_still_imports_is_no_traceback(tmp_path: Path, start: list[str]) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, *start, "--help"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

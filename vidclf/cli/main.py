@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from importlib import import_module
-from typing import Any
-
-import click
-
-from vidclf.errors import VidclfError, describe
 
 INTERRUPTED = 130
+try:
+    import traceback
+    from importlib import import_module
+    from typing import Any
+
+    import click
+
+    from vidclf.errors import VidclfError, describe
+except KeyboardInterrupt:  # most of the time before `main` begins is spent here
+    sys.exit(INTERRUPTED)
+
 # Name: (where the command lies, its line in `vidclf --help`). Kept here so that --help imports none of them.
 COMMANDS = {
     "run": ("vidclf.cli.run:run", "Turn a video into an annotated video and a table of detections."),
