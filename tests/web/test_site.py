@@ -185,6 +185,9 @@ def test_health_is_ok_degraded_or_down() -> None:
         until(lambda: health() == (200, "ok"))
         one.unplug()
         until(lambda: health() == (200, "degraded"))
+        one.reading.state = "given up"
+        sleep(0.6)  # the books are looked at anew
+        assert health() == (200, "degraded")
         two.unplug()
         until(lambda: health() == (503, "down"))
         one.plug_in()

@@ -177,7 +177,7 @@ class Site:
         """ok; degraded where a source is away (the others go on); down, and 503, where all are."""
         books, now = self._books.look()
         states = {camera["name"]: camera["state"] for camera in self._cameras(books, now)}
-        away = [name for name, state in states.items() if state in ("absent", "reconnecting")]
+        away = [name for name, state in states.items() if state in ("absent", "reconnecting", "given up")]
         status = "ok" if not away else "degraded" if len(away) < len(states) else "down"
         return JSONResponse({"status": status, "sources": states}, 503 if status == "down" else 200)
 
