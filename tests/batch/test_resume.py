@@ -183,6 +183,10 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
     [
         (["--no-video", "--no-record"], "--no-video and --no-record together leave nothing to write"),
         (["--set", "motion.min_aera=1"], "motion has no option 'min_aera'; did you mean min_area?"),
+        (
+            ["--set", "write.segment=10m"],
+            "a batch writes one video of each clip, and write.segment makes several; use vidclf run",
+        ),
         (["--gpus", "1"], "--cpus and --gpus are for --ray"),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
         (["-o", "clips"], "clips is the folder of the clips; name another for the results"),

@@ -130,6 +130,9 @@ def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> l
     if record:
         with_record = assemble(options, "clip", None, name.with_suffix(".jsonl"))
         items += [item for item in with_record if item.name == "record"]
+    for option in ("segment", "only_when"):
+        if any(item.options.get(option) for item in items if item.name == "write"):
+            raise UsageError(f"a batch writes one video of each clip, and write.{option} makes several; use vidclf run")
     return items
 
 
