@@ -29,7 +29,7 @@ COMMANDS = {
     "eval": ("vidclf.cli.evaluate:evaluate", "Measure a classifier's weights on test pictures."),
     "export": ("vidclf.cli.export:export", "Write a classifier for ONNX Runtime, OpenVINO or TorchScript."),
     "import": ("vidclf.cli.import_weights:import_weights", "Take over weights that a predecessor's trainer saved."),
-    "bench": ("vidclf.cli.bench:bench", "Measure what vidclf itself costs on this machine."),
+    "bench": ("vidclf.cli.bench:bench", "Measure vidclf on this machine, against the loops it replaces."),
     "models": ("vidclf.cli.models:models", "List the networks: what they cost, how good they are."),
     "doctor": ("vidclf.cli.doctor:doctor", "Show what vidclf finds on this machine, and what is wrong with it."),
 }
