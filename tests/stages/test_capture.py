@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
@@ -201,6 +202,10 @@ def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
     [
         ({"source": ""}, "capture needs a source"),
         ({"source": "-"}, r"source must be .*, a camera's number or a pattern of pictures, got - \(stdin\)"),
+        (
+            {"source": __file__, "live": True},
+            f"live is for what has no end, got the file {re.escape(__file__)}; realtime gives it at its own speed",
+        ),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"start": -1}, "start must be a time, like 90s, 10m or 1h30m, got -1"),
         ({"start": float("nan")}, "start must be a time, like 90s, 10m or 1h30m, got nan"),

@@ -70,6 +70,8 @@ class Capture:
             raise UsageError(f"size must be 1x1 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if rate is not None and not 0 < rate <= 1000:
             raise UsageError(f"rate must be above 0 and at most 1000 pictures a second, got {rate}")
+        if live and os.path.isfile(source):  # noqa: PTH113 - Path fails for long URLs. It would be opened again, for ever
+            raise UsageError(f"live is for what has no end, got the file {source}; realtime gives it at its own speed")
         if wrong := [option for option in options or () if "=" not in option]:
             raise UsageError(f"options must be NAME=VALUE, got {wrong[0]!r}")
         self.uri = str(source)
