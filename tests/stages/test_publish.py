@@ -265,6 +265,7 @@ def test_several_stages_share_a_spool_and_send_nothing_twice(redis_server: Redis
     ("options", "message"),
     [
         ({}, "publish needs a url"),
+        ({"url": "secret"}, "url must begin with mqtt://, mqtts://, redis://, rediss://, got a text without ://"),
         ({"url": "http://user:secret@host"}, "url must begin with mqtt://, mqtts://, redis://, rediss://, got http://"),
         ({"url": "mqtt://user:secret@host:port"}, "url is not a URL such as mqtt://"),
         ({"url": "mqtt://user:secret@"}, "url names no host"),

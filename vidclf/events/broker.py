@@ -73,7 +73,7 @@ def parse_url(url: str, ca: str | None = None) -> Address:
     except ValueError:
         raise UsageError("url is not a URL such as mqtt://user:password@host:1883") from None
     if scheme not in BROKERS:
-        raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'none'}")
+        raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'a text without ://'}")
     if not host:
         raise UsageError(f"url names no host: {scheme}://")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
