@@ -76,6 +76,13 @@ def test_an_encoder_may_be_named(tmp_path: Path) -> None:
         check_codec(tmp_path / "out.xyz", None)
 
 
+@pytest.mark.skipif("h264_nvenc" not in av.codecs_available or opens("h264_nvenc"), reason="it works, or is not there")
+def test_a_hardware_encoder_that_does_not_work_here_is_told_with_what_does(tmp_path: Path) -> None:
+    what = "the encoder h264_nvenc does not work on this machine, for pictures of 96x72"
+    with pytest.raises(VidclfError, match=f"^{what}; codec h264 takes one that does$"):
+        encode(tmp_path / "out.mkv", [picture(1)], "h264_nvenc")
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg"])
 def test_quality_makes_files_smaller(tmp_path: Path, codec: str) -> None:
     random = np.random.default_rng(1)

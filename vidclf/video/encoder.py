@@ -106,6 +106,10 @@ class Encoder:
         sound: Source | None = None,
     ):
         codec = _first_that_opens(tuple(encoders), _even(size))
+        if codec.endswith(HARDWARE) and not opens(codec, _even(size)):  # FFmpeg's own words: operation not permitted
+            usual, (width, height) = av.Codec(codec, "w").canonical_name, size
+            what = f"the encoder {codec} does not work on this machine, for pictures of {width}x{height}"
+            raise VidclfError(f"{what}; codec {usual} takes one that does")
         fragment = min(FRAGMENT_SECONDS, float(FRAGMENT_FRAMES / rate))
         options = {"flush_packets": "1", "max_interleave_delta": str(int(fragment * 1_000_000))}
         if container in ("mp4", "mov"):
