@@ -24,7 +24,8 @@ rounds=(--repeat "$repeat" --max-frames "$frames")
 bench person "$people" "${person[@]}" "${rounds[@]}"
 bench simple-cnn "$people" "${person[@]}" "${rounds[@]}" --no-others --backend torch \
     --weights "$scratch/simple-cnn.safetensors"
-bench detect-every "$people" "${person[@]}" "${rounds[@]}" --no-others --detect-every auto
+bench detect-every "$people" "${person[@]}" --repeat "$repeat" --max-frames $((frames * 4)) --no-others \
+    --detect-every auto # a stretch long enough to have calm and busy parts
 bench motion "$room" --device "$device" --repeat "$repeat" --max-frames "${ROOM_FRAMES:-300}"  # until something moves
 bench classifier classifier --device "$device" --repeat "$repeat"
 bench engine engine
