@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import torch
 from click.testing import CliRunner
 
 from tests.models.originals import make
-from vidclf.cli.import_weights import MODELS, import_weights, read_labels
+from vidclf.cli.import_weights import MODELS, import_weights
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint, load
 from vidclf.models.importers import ORIGINS
@@ -52,23 +51,3 @@ def test_the_checkpoint_is_not_called_as_exported_ones_are(params: Path, tmp_pat
 
 def test_the_models_are_those_that_can_be_imported() -> None:
     assert list(ORIGINS) == list(MODELS)  # spelled out there, so that --help needs no torch
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "found"),
-    [
-        ("names.txt", "cat\n\n dog \n", ["cat", "dog"]),
-        ("names.json", '["cat", "dog"]', ["cat", "dog"]),
-        ("classes.json", '{"1": "dog", "0": "cat"}', ["cat", "dog"]),  # as A has them
-    ],
-)
-def test_class_names(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
-    (tmp_path / name).write_text(text)
-    assert read_labels(tmp_path / name) == found
-
-
-@pytest.mark.parametrize("content", [[], ["cat"], ["cat", "cat"], ["cat", 2], {"0": "cat", "2": "dog"}, 5, "cat"])
-def test_what_is_no_list_of_names_is_refused(tmp_path: Path, content: object) -> None:
-    (tmp_path / "names.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match=r"names\.json: "):
-        read_labels(tmp_path / "names.json")

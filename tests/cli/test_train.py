@@ -48,6 +48,22 @@ def test_train_writes_weights_and_keeps_stdout_clean(trained: tuple[Path, Result
     ]
 
 
+def test_idx_files_of_other_classes_are_called_as_a_file_says(pictures: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"row {i}" for i in range(10)))
+    run = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run")]
+    words = [*run, "--labels", str(names)]
+    assert CliRunner().invoke(train, words, catch_exceptions=False).exit_code == 0
+    header = read_header(tmp_path / "run" / "lean.safetensors")
+    assert header["labels"] == [f"row {i}" for i in range(10)]
+    assert "--labels FILE" in header["command"]
+    with pytest.raises(UsageError, match="labels="):  # another name is another run
+        CliRunner().invoke(train, [*run, "--resume"], catch_exceptions=False, standalone_mode=False)
+    names.write_text("one\ntwo")
+    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9"):
+        CliRunner().invoke(train, [*words, "--force"], catch_exceptions=False, standalone_mode=False)
+
+
 def test_eval_gives_the_figures_training_ended_with(trained: tuple[Path, Result], pictures: Path) -> None:
     weights = trained[0] / "mine.safetensors"
     words = [str(weights), "--data", str(pictures), "--no-verify", "--device", "cpu"]

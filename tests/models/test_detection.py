@@ -104,14 +104,15 @@ def test_what_cannot_be_is_told(shared: Path) -> None:
     assert isinstance(open_detector(exported, "cpu", "auto", "auto", 640), ReadyDetector)
 
 
-def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path) -> None:
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path, backend: str) -> None:
     """PETS09-S2L1 at 960x720, every 100th frame: at most one box of a hundred may differ."""
     import cv2
     from supervision import box_iou_batch
 
     video = cv2.VideoCapture(str(shared / "clips/pets09_s2l1_480x360.mp4"))
     exact = open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "torch", "f32", 640)
-    fast = open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "openvino", "auto", 640)
+    fast = open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", backend, "auto", 640)
     same = total = 0
     for index in range(0, 795, 100):
         video.set(cv2.CAP_PROP_POS_FRAMES, index)
@@ -121,6 +122,19 @@ def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path) -> None:
         same += int((box_iou_batch(one, other).max(axis=1, initial=0) >= 0.9).sum())
     assert total > 25
     assert same >= total - 1
+
+
+def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> None:
+    """With all of it in bfloat16 the corners are up to pixels off, as numbers beyond 256 are even ones only."""
+    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
+    images = pictures(2, 640, 480)
+    exact, fast = (open_detector(weights, "cpu", "torch", precision, 640) for precision in ("f32", "bf16"))
+    assert (exact.name, fast.name) == ("torch f32 on cpu", "torch bf16 on cpu")
+    outputs = [network(np.stack(images))[0] for network in (exact._torch[0], fast._torch[0])]
+    outputs = [(output[0] if isinstance(output, tuple) else output)[:, :4] for output in outputs]
+    assert outputs[1].dtype == outputs[0].dtype
+    assert float((outputs[0] - outputs[1]).abs().max()) < 0.5
+    assert all(len(result) for result in fast(images, **options))
 
 
 def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def test_targets_follow_the_labels_of_the_weights_by_name(tmp_path: Path) -> Non
     assert loaded.targets.tolist() == [1, 1, 2, 2, 0, 0]  # T-shirt_top, green, red
     with pytest.raises(UsageError) as raised:
         load(tmp_path, "test", ("red", "green", "purple"))
-    problem = "the classes are not the weights' (only in folder: T-shirt_top; only in weights: purple)"
+    problem = "the classes are not those wanted (only in folder: T-shirt_top; only in wanted: purple)"
     assert str(raised.value) == f"{tmp_path / 'test'}: {problem}"
 
 

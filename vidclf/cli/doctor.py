@@ -179,9 +179,12 @@ CHECKS: dict[str, Callable[[], str]] = {
     "trackers": _installed("trackers", "track"),
     "openvino": _installed("openvino", "networks on the CPU", optional=True),
     "onnxruntime": _installed("onnxruntime", "backend onnx; extra: vidclf[onnx]", optional=True),
-    "cache": _cache,
     "paho-mqtt": _installed("paho-mqtt", "publish to MQTT; extra: vidclf[mqtt]", optional=True),
     "redis": _installed("redis", "publish to Redis; extra: vidclf[redis]", optional=True),
+    "starlette": _installed("starlette", "run --serve; extra: vidclf[web]", optional=True),
+    "ray": _installed("ray", "batch on a cluster; extra: vidclf[ray]", optional=True),
+    "tensorboard": _installed("tensorboard", "curves of a training; extra: vidclf[tensorboard]", optional=True),
     "CPU": _cpu,
     "memory": _memory,
+    "cache": _cache,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from vidclf.cli.train import DEBUG
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
+from vidclf.models.labels import read_labels
 
 MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 
@@ -60,25 +60,3 @@ def import_weights(
         err=True,
     )
     click.echo(f"wrote {output}", err=True)
-
-
-def read_labels(path: Path) -> list[str]:
-    """Class names from a text file, one a line, or from JSON: a list, or an object of numbers and names.
-
-    Raises UsageError on anything else, on names that are empty or come twice, and on fewer than two.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            found = json.loads(text)
-            if isinstance(found, dict):
-                found = [found[str(i)] for i in range(len(found))]
-        else:
-            found = [line.strip() for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: no list of class names: {type(error).__name__}: {error}") from error
-    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
-        raise UsageError(f"{path}: no list of class names")
-    if len(found) < 2 or len(set(found)) < len(found):
-        raise UsageError(f"{path}: two class names at least, and each once; got {', '.join(found)}")
-    return found

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from vidclf.errors import UsageError
 from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
+from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import ADAMW_LR, Config
 from vidclf.training.recipes import RECIPES
@@ -28,6 +29,16 @@ DATA = click.option(
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+
+
+class LabelsFile(click.ParamType):
+    """A file that lists the classes, as their names."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names in order; raises UsageError on a file that lists none."""
+        return value if isinstance(value, tuple) else tuple(read_labels(Path(value)))
 
 
 class Duration(click.ParamType):
@@ -52,7 +63,9 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
         flag, limits, default = "--" + setting.name.replace("_", "-"), setting.metadata, setting.default
         about = limits["about"][0].upper() + limits["about"][1:] + "."
         settings: dict[str, Any] = {"default": default, "show_default": True, "help": about}
-        if isinstance(default, bool):
+        if setting.name == "labels":
+            settings |= {"type": LabelsFile(), "metavar": "FILE", "show_default": False}
+        elif isinstance(default, bool):
             flag += "/--no-" + setting.name.replace("_", "-")
         elif isinstance(default, tuple):
             settings |= {"multiple": True, "type": int if "int" in str(setting.type) else str}
@@ -203,6 +216,8 @@ def _spelled(ctx: click.Context) -> str:
         value = ctx.params[name]
         if name == "data":
             words += ["--data", "FOLDER"]
+        elif name == "labels":
+            words += ["--labels", "FILE"]
         elif isinstance(value, tuple):
             words += [word for item in value for word in (option.opts[0], Path(str(item)).name)]
         elif isinstance(value, bool):

@@ -78,7 +78,7 @@ def _able(weights: Path) -> list[str]:
 
 
 def choose_precision(precision: str, backend: str, device: str, exported: bool) -> str:
-    """f32, f16 or bf16. For auto: 16 bits where the hardware computes with them and the file is a checkpoint.
+    """f32, f16 or bf16. For auto: 16 bits where the backend gains by them and the file is a checkpoint.
 
     An exported file is run as it was exported, in 32 bits: whoever made one has checked its figures.
     """

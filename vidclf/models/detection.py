@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.models.backends import is_installed
 from vidclf.models.cache import cached, forget
-from vidclf.models.detector import export, find_weights, load_detector, to_openvino
-from vidclf.models.device import choose_devices
+from vidclf.models.detector import export, find_weights, keep_boxes_exact, load_detector, to_openvino
+from vidclf.models.device import choose_devices, cpu_has_bf16
 from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
 from vidclf.threads import threads
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 LAYOUT = 2  # of what is kept in the cache; another number makes it anew
 # Most that a score may differ from torch's in 32 bits. Measured with YOLO11n on PETS09: 4e-6 in f32, 0.08 in bf16.
 TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
-MOST_AT_ONCE = 4  # pictures that OpenVINO works on at the same time; each takes memory
+MOST_AT_ONCE = 4  # pictures that are worked on at the same time on a CPU; each takes memory
 
 # Takes (N, height, width, 3) uint8 BGR and gives what the network gives, an array or tensor for each of its outputs.
 Network = Callable[[np.ndarray], list[Any]]
@@ -93,10 +94,13 @@ class Detector:
         first = self._models[0]
         self.names: dict[int, str] = first.names
         self._predictor = first.predictor
+        # In 32 bits where OpenVINO is held to its answers.
+        bits = "f32" if backend == "openvino" else precision
         self._torch = [
-            TorchNetwork(model.predictor.model, device, devices[0] != "cpu" and precision in ("auto", "f16"))
+            TorchNetwork(model.predictor.model, device, bits)
             for model, device in zip(self._models, devices, strict=True)
         ]
+        self._pool = _pool_for_torch() if self._torch[0].is_on_cpu else None
         self._openvino: OpenVinoNetwork | None = None
         self._is_checked = False
         self._weights = weights
@@ -115,7 +119,7 @@ class Detector:
     @property
     def most(self) -> int:
         """Pictures in one forward pass: with more than a few, what passes between layers outgrows a CPU's caches."""
-        return 4 if self._openvino is None and self._torch[0].is_on_cpu else 1024
+        return MOST_AT_ONCE if self._openvino is None and self._pool else 1024
 
     @property
     def name(self) -> str:
@@ -138,9 +142,11 @@ class Detector:
                 except Exception as error:
                     _warn(self._weights, "openvino", error)
                     self._openvino = None
-            shares = np.array_split(np.arange(len(batch)), min(len(self._torch), len(batch)))
-            # All GPUs are at work before the first is waited for.
-            started = [network(batch[share]) for network, share in zip(self._torch, shares, strict=False)]
+            networks = self._torch * _at_once() if self._pool else self._torch
+            shares = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
+            run = self._pool.map if self._pool and len(shares) > 1 else map
+            # All are at work before the first is waited for: a GPU goes on by itself, a CPU has a thread a share.
+            started = list(run(lambda network, share: network(batch[share]), networks, shares))
             return [
                 result
                 for outputs, share in zip(started, shares, strict=True)
@@ -172,27 +178,37 @@ class Detector:
 
 
 class TorchNetwork:
-    """The network in torch, as ultralytics has set it up.
+    """The network in torch, as ultralytics has set it up (its `AutoBackend`, the module in its `model`).
 
-    On a GPU: in 16-bit floats if `half`; on a stream of its own, so that it does not wait for the classifier's work;
-    pictures travel from pinned memory, as bytes, while the CPU goes on.
+    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that computes with it. Boxes stay in 32 bits.
+    On a GPU: on a stream of its own, so that it does not wait for the classifier's work; pictures travel from pinned
+    memory, as bytes, while the CPU goes on.
     """
 
-    def __init__(self, network: Any, device: str, half: bool):
+    def __init__(self, network: Any, device: str, precision: str):
         import torch
 
-        self._network, self._device, self._half = network, device, half
+        self._network, self._device = network, device
         self.is_on_cpu = not device.startswith("cuda")
+        if precision == "auto":
+            precision = ("bf16" if cpu_has_bf16() else "f32") if self.is_on_cpu else "f16"
+        if precision != "f32" and not keep_boxes_exact(network.model):
+            precision = "f32"
+        self._autocast: dict[str, Any] = {
+            "device_type": "cpu" if self.is_on_cpu else "cuda",
+            "dtype": torch.float16 if precision == "f16" else torch.bfloat16,
+            "enabled": precision != "f32",
+        }
         self._stream = None if self.is_on_cpu else torch.cuda.Stream(device)
         if self._stream is not None:
-            network.to(memory_format=torch.channels_last)
-        self.name = f"torch {'f16' if half else 'f32'} on {device}"
+            network.model.to(memory_format=torch.channels_last)
+        self.name = f"torch {precision} on {device}"
 
     def __call__(self, batch: np.ndarray) -> list[Any]:
         import torch
 
         # A stream of None changes nothing.
-        with torch.cuda.stream(self._stream), torch.autocast("cuda", torch.float16, enabled=self._half):
+        with torch.inference_mode(), torch.cuda.stream(self._stream), torch.autocast(**self._autocast):
             pictures = torch.from_numpy(batch)
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
@@ -230,8 +246,8 @@ class OpenVinoNetwork:
         import torch
 
         if self._compiled is None:
-            at_once = min(threads("detector"), MOST_AT_ONCE, len(batch))
-            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": at_once}
+            streams = min(_at_once(), len(batch))
+            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": streams}
             self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
         while len(self._requests) < len(batch):
             self._requests.append(self._compiled.create_infer_request())
@@ -247,3 +263,22 @@ class OpenVinoNetwork:
 def _warn(weights: str, backend: str, error: Exception) -> None:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     log.warning("%s does not run on %s, torch takes over: %s", weights, backend, reason)
+
+
+def _at_once() -> int:
+    """Pictures on a CPU at the same time, on a share of the detector's threads each."""
+    return min(threads("detector"), MOST_AT_ONCE)
+
+
+def _pool_for_torch() -> ThreadPoolExecutor:
+    """Threads to run torch in, on pictures of their own.
+
+    As with OpenVINO: none then waits, at every layer, for the slowest of those that work on the same picture.
+    """
+    import torch
+
+    def begin() -> None:
+        torch.get_num_threads()  # see `torch_threads`
+        torch.set_num_threads(threads("detector") // _at_once())
+
+    return ThreadPoolExecutor(_at_once(), "torch", begin)

@@ -99,6 +99,25 @@ def expected_distance(dfl: Any, x: Any) -> Any:
     return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
 
 
+def keep_boxes_exact(network: Any) -> bool:
+    """Have the head that measures boxes compute in 32 bits, whatever `torch.autocast` asks of the rest.
+
+    In bfloat16 alone, boxes of YOLO11n on PETS09 are 0.83 pixels off on average; so, 0.05.
+    False, and nothing done, where there is no such head.
+    """
+    import torch
+    from ultralytics.nn.modules import Detect
+
+    def exactly(forward: Any, features: Any, *more: Any) -> Any:
+        with torch.autocast(features[0].device.type, enabled=False):
+            return forward([feature.float() for feature in features], *more)
+
+    heads = [module for module in network.modules() if isinstance(module, Detect)]
+    for head in heads:
+        head.forward = partial(exactly, head.forward)
+    return bool(heads)
+
+
 def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
     """Have ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND."""
     import shutil

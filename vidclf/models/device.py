@@ -69,3 +69,10 @@ def _has_driver() -> bool:
         return True
     except OSError:
         return False
+
+
+def cpu_has_bf16() -> bool:
+    """Whether torch computes natively with bfloat16 on this CPU."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

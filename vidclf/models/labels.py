@@ -1,9 +1,13 @@
-"""What a class is called in a file system: the crops of a class lie in a folder of its name."""
+"""What classes are called: in a file that lists them, and in a file system, in a folder of crops each."""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from pathlib import Path
+
+from vidclf.errors import UsageError
 
 UNSORTED = "unsorted"  # the folder of crops without a label; it is never a class
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # device names on Windows
@@ -19,3 +23,25 @@ def folder_name(label: str) -> str:
     if name.startswith(".") or _RESERVED.fullmatch(name):
         name = f"_{name}"
     return name or UNSORTED
+
+
+def read_labels(path: Path) -> list[str]:
+    """Class names from a text file, one a line, or from JSON: a list, or an object of numbers and names.
+
+    Raises UsageError on anything else, on names that are empty or come twice, and on fewer than two.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            found = json.loads(text)
+            if isinstance(found, dict):
+                found = [found[str(i)] for i in range(len(found))]
+        else:
+            found = [line.strip() for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: no list of class names: {type(error).__name__}: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise UsageError(f"{path}: no list of class names")
+    if len(found) < 2 or len(set(found)) < len(found):
+        raise UsageError(f"{path}: two class names at least, and each once; got {', '.join(found)}")
+    return found

@@ -31,7 +31,7 @@ class Classify:
     top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
     backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
     hold: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
-    precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them and the weights are a checkpoint.
+    precision: f32, f16, bf16; auto is 16 bits for a checkpoint on a GPU, or in OpenVINO on a CPU made for them.
     Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
     """
 

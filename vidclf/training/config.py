@@ -32,6 +32,9 @@ class Config:
     size: int = _number(28, 8, 1024, "pixels a side of a crop")
     channels: int = _number(1, 1, 3, "of a crop: 1 is grey, 3 is colour")
     normalise: str = _choice("data", "data mnist none", "pixels by the data's mean and deviation, MNIST's, or not")
+    labels: tuple[str, ...] = _other(
+        (), "file of class names, one a line or JSON; default: Fashion-MNIST's or folders'"
+    )
     init: str = _choice("own", "own xavier-uniform b", "how fresh weights are drawn; own: as the network's authors did")
     pretrained: bool = _other(False, "begin with ImageNet's weights (resnet18)")
 

@@ -89,7 +89,7 @@ def open_pictures(
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
     """(what to learn from, what to validate with): FOLDER/valid where there is one, else `share` of every class."""
     if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):
-        return train, load(folder, "valid", policy)
+        return train, load(folder, "valid", policy, labels=train.labels)
     return split(train, share)
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
+from vidclf.models.device import cpu_has_bf16
 from vidclf.models.zoo import create
 from vidclf.training import data, evaluation, page
 from vidclf.training.augment import augment_all, mix
@@ -52,8 +53,8 @@ def train(
     compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
     """
     progress = progress or Progress()
-    everything = data.load(data_folder, "train", config.policy, verify)
-    test = data.load(data_folder, "test", config.policy, verify).to(device)
+    everything = data.load(data_folder, "train", config.policy, verify, config.labels or None)
+    test = data.load(data_folder, "test", config.policy, verify, everything.labels).to(device)
     parts = data.set_aside(everything, config.validation, data_folder, config.policy)
     learning, validation = (part.to(device) for part in parts)
     labels, classes = everything.labels, len(everything.labels)
@@ -217,8 +218,5 @@ def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:
 def mixed_precision(device: str) -> AbstractContextManager[Any]:
     """bfloat16 convolutions where the hardware has them; elsewhere everything stays float32."""
     kind = torch.device(device).type
-    if kind == "cuda":
-        able = torch.cuda.is_bf16_supported()
-    else:
-        able = kind == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_has_bf16()
     return torch.autocast(kind, torch.bfloat16, enabled=able)

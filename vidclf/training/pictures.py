@@ -36,7 +36,7 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
 
     Without FOLDER/test, "test" is a fifth of every class (`TEST_SHARE`, at least one picture) and "train" the rest:
     those whose file names have the smallest SHA-256, so the same ones every time, and new pictures hardly move any.
-    labels: those of a classifier, in whose order the targets then are; by default the folders' names, sorted.
+    labels: those wanted, say a classifier's, in whose order the targets then are; by default the folders', sorted.
     Pictures lie at any depth below their class. Hidden files do not count, nor does a class folder `unsorted`.
     Raises UsageError on fewer than two classes, on a class without pictures, and where the classes are not the same
     in every part, or not those of `labels`.
@@ -56,7 +56,7 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
 
     labels = tuple(classes) if labels is None else tuple(labels)
     number = {folder_name(label): index for index, label in enumerate(labels)}
-    _same(f"{place}: the classes are not the weights'", "folder", set(map(folder_name, classes)), "weights", number)
+    _same(f"{place}: the classes are not those wanted", "folder", set(map(folder_name, classes)), "wanted", number)
     listed = [(number[folder_name(name)], file) for name, found in files.items() for file in found]
     return Pictures(labels, np.array([target for target, _ in listed]), lambda i: read_picture(listed[i][1]))
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.video.planes import even
 
 FOURCC = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 # Suffix: the usual encoder; all of these know -crf, which other encoders ignore.
@@ -25,7 +26,7 @@ class OpenCvWriter:
 
     def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, _: int | None):
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # else a full disk is a warning a frame
-        self.size = _even(size)
+        self.size = even(size)
         self._part, self._written = part, 0
         fourcc = codec or FOURCC[part.suffix.lower()]
         code = cv2.VideoWriter.fourcc(*fourcc)
@@ -61,7 +62,7 @@ class SkVideoWriter:
     """skvideo.io.FFmpegWriter: pipes into the program `ffmpeg`, which must be on the PATH."""
 
     def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, quality: int | None):
-        self.size = _even(size)
+        self.size = even(size)
         self._part = part
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the writer
         matrix = "bt709" if size[1] >= 720 else "smpte170m"  # as untagged video is understood
@@ -149,7 +150,3 @@ def _frames_in(path: Path) -> int:
             return sum(packet.size > 0 for packet in container.demux(video=0))
     except (av.error.FFmpegError, IndexError):
         return 0
-
-
-def _even(size: tuple[int, int]) -> tuple[int, int]:
-    return size[0] + size[0] % 2, size[1] + size[1] % 2

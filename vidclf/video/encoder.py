@@ -21,7 +21,7 @@ from vidclf.frame import Source
 from vidclf.threads import threads
 from vidclf.video.audio import Audio
 from vidclf.video.opening import reason
-from vidclf.video.planes import BT601, BT709, to_yuv420p
+from vidclf.video.planes import BT601, BT709, even, to_yuv420p
 
 # Suffix: (container, usual codec).
 CONTAINERS = {
@@ -50,6 +50,7 @@ HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
 DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
 # What a killed process may lose: to the container, the shorter of these two; to the encoder, a frame a thread.
 FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
+H273_BT709, H273_BT601 = 1, 6  # what colorspace is called in H.273; 6: SMPTE 170M, what ITU601 means
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -105,8 +106,8 @@ class Encoder:
         quality: int | None = None,
         sound: Source | None = None,
     ):
-        codec = _first_that_opens(tuple(encoders), _even(size))
-        if codec.endswith(HARDWARE) and not opens(codec, _even(size)):  # FFmpeg's own words: operation not permitted
+        codec = _first_that_opens(tuple(encoders), even(size))
+        if codec.endswith(HARDWARE) and not opens(codec, even(size)):  # FFmpeg's own words: operation not permitted
             usual, (width, height) = av.Codec(codec, "w").canonical_name, size
             what = f"the encoder {codec} does not work on this machine, for pictures of {width}x{height}"
             raise VidclfError(f"{what}; codec {usual} takes one that does")
@@ -134,7 +135,7 @@ class Encoder:
         formats = [f.name for f in stream.codec.video_formats or ()]
         stream.pix_fmt = "yuv420p" if not formats or "yuv420p" in formats else formats[0]
         halves_colour = stream.pix_fmt in ("yuv420p", "yuvj420p", "nv12")
-        stream.width, stream.height = _even(size) if halves_colour else size
+        stream.width, stream.height = even(size) if halves_colour else size
         if codec == "mpeg4" and time_base.denominator > MPEG4_CLOCK:
             time_base = Fraction(1, 60_000)
         if stream.codec.canonical_name == "hevc" and self._output.format.name in ("mp4", "mov"):
@@ -148,9 +149,8 @@ class Encoder:
         # BT.709 from 720 lines up, BT.601 below, as everybody guesses where a file does not say; JPEG knows one only.
         is_jpeg = codec == "mjpeg"
         is_709 = stream.height >= 720 and not is_jpeg
-        context.colorspace = 1 if is_709 else 6  # in H.273: BT.709, SMPTE 170M (what ITU601 means)
+        context.colorspace = H273_BT709 if is_709 else H273_BT601
         context.color_range = ColorRange.JPEG if is_jpeg or "yuvj" in stream.pix_fmt else ColorRange.MPEG
-        self._is_709 = is_709
         self._reformatter = VideoReformatter()
 
     def write(self, image: np.ndarray, pts: int) -> None:
@@ -167,8 +167,9 @@ class Encoder:
     def _converted(self, image: np.ndarray) -> av.VideoFrame:
         """A picture in the encoder's colours and pixel format."""
         context = self._stream.codec_context
+        is_709 = context.colorspace == H273_BT709
         if self._stream.pix_fmt == "yuv420p":
-            shares, full_range = BT709 if self._is_709 else BT601, context.color_range == ColorRange.JPEG
+            shares, full_range = BT709 if is_709 else BT601, context.color_range == ColorRange.JPEG
             picture = to_yuv420p(image, shares, full_range)
             picture.colorspace, picture.color_range = context.colorspace, context.color_range
             return picture
@@ -176,7 +177,7 @@ class Encoder:
             av.VideoFrame.from_numpy_buffer(image, format="bgr24"),
             format=self._stream.pix_fmt,
             src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709 if self._is_709 else Colorspace.ITU601,
+            dst_colorspace=Colorspace.ITU709 if is_709 else Colorspace.ITU601,
             dst_color_range=context.color_range,
             # Without the second, everything is a level or two too dark.
             interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
@@ -201,10 +202,6 @@ class Encoder:
             yield
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise VidclfError(f"cannot write {self._what}: {reason(error)}") from None
-
-
-def _even(size: tuple[int, int]) -> tuple[int, int]:
-    return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
 def encoder_options(codec: str, quality: int | None) -> dict[str, str]:

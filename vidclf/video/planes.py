@@ -11,6 +11,11 @@ BT601 = 0.299, 0.114
 BT709 = 0.2126, 0.0722
 
 
+def even(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) with an odd side made one pixel longer: colour at half the size wants even sides."""
+    return size[0] + size[0] % 2, size[1] + size[1] % 2
+
+
 def to_yuv420p(image: np.ndarray, shares: tuple[float, float], full_range: bool) -> av.VideoFrame:
     """(height, width, 3) uint8 BGR, sides even -> the same picture in yuv420p.
 
