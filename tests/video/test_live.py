@@ -14,7 +14,7 @@ from tests.servers import RtspServer, free_port, mjpeg_server, udp_sender
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
-from vidclf.video.live import BACKWARDS, TICKS, Clock
+from vidclf.video.live import BACKWARDS, FORWARDS, TICKS, Clock
 
 Stream = Iterator[Frame | None]
 
@@ -228,6 +228,13 @@ class TestClock:
         clock = Clock()
         assert [clock.taken(t, 100 + t / 50, True, paced=True) for t in (0, 0.5, 1)] == [100, 100.5, 101]
         assert clock.taken(2, 105, True, paced=True) == 105  # the next piece was late
+
+    def test_pieces_whose_clock_jumps_ahead_are_not_waited_for(self) -> None:
+        clock = Clock()
+        assert [clock.taken(t, 100 + t, True, paced=True) for t in (0, 1)] == [100, 101]
+        assert clock.taken(2 + FORWARDS / 2, 101.5, True, paced=True) == 102 + FORWARDS / 2  # long pieces
+        assert clock.taken(3600, 102, False, paced=True) == 102  # another programme, or the encoder restarted
+        assert clock.taken(3601, 102.1, False, paced=True) == 103
 
     def test_ticks_always_increase_and_count_from_the_first_picture(self) -> None:
         clock = Clock()

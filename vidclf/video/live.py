@@ -37,6 +37,7 @@ BEHIND = 0.05  # seconds behind the source's edge from which pictures are skippe
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
 FAR_BEHIND = 0.5  # seconds behind from which all but key frames are not even decoded
 BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
+FORWARDS = 60.0  # seconds that a picture may be early, as HLS comes in pieces; a clock so far ahead was set anew
 BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
 
 
@@ -66,6 +67,7 @@ class Clock:
             self._distance is None
             or time < self._before - BACKWARDS
             or (fresh and not (paced and arrived < time + self._distance))
+            or (paced and time + self._distance - arrived > FORWARDS)
         ):
             self._distance = arrived - time
         self._before = time
