@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -152,6 +153,73 @@ def test_what_is_kept_before_an_event_is_bounded(tmp_path: Path, monkeypatch: py
     (indices,) = shown(tmp_path).values()
     assert 80 < indices[0] < 90
     assert indices == list(range(indices[0], 100))
+
+
+@contextmanager
+def counted(plan: _recording.Plan) -> Iterator[tuple[_recording.Recording, list[Fraction]]]:
+    """A recording of a camera, and the times of the pictures that reached its files so far."""
+    times: list[Fraction] = []
+
+    class File:
+        is_complete = False
+
+        def show(self, _: np.ndarray, at: Fraction) -> None:
+            times.append(at)
+
+    @contextmanager
+    def opener(*_: object) -> Iterator[File]:
+        yield File()
+
+    with _recording.Recording(Path("a.mp4"), camera(), plan, opener, set()) as recording:
+        yield recording, times
+
+
+EVENT = _recording.Plan(only_when=frozenset({"any"}), pre_roll=Fraction(3), post_roll=Fraction(60))
+
+
+def test_what_is_kept_is_written_over_the_frames_that_follow() -> None:
+    """All of it at once takes seconds, in which a live source's frames would be forgotten."""
+    most = 0
+    with counted(EVENT) as (recording, times):
+        for frame in frames(100, seen=lambda n: n in (50, 60)):
+            before = len(times)
+            recording.write(frame)
+            most = max(most, len(times) - before)
+        assert times == [Fraction(n, RATE) for n in range(80)]  # from 3 s before frame 50: it has caught up
+    assert most == _recording.CATCH_UP + 1
+
+
+def test_what_waits_to_be_written_is_bounded_and_none_of_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recording, "PRE_ROLL_BYTES", 100_000)
+    noise = np.random.default_rng(1).integers(0, 256, (288, 384, 3), np.uint8)  # a JPEG of more than that
+    with counted(EVENT) as (recording, times):
+        for frame in frames(60, seen=lambda n: n == 50):
+            if frame.index > 55:
+                frame.image = noise
+            recording.write(frame)
+            if frame.index in (55, 59):
+                assert len(times) == {55: 12, 59: 40}[frame.index]
+    assert len(times) == 40
+
+
+@pytest.mark.parametrize("ends", ["event", "source", "closed", "failed"])
+def test_an_event_that_ends_soon_is_whole(tmp_path: Path, ends: str) -> None:
+    def stream() -> Iterator[Frame]:
+        yield from frames(60 if ends == "event" else 52, seen=lambda n: n == 50)
+        if ends == "failed":
+            raise Aborted
+
+    written = Write(str(tmp_path / "a.mp4"), only_when=["any"], pre_roll=3, post_roll="100ms")(stream())
+    if ends == "closed":
+        for _ in range(52):
+            next(written)
+        written.close()  # type: ignore[attr-defined]
+    elif ends == "failed":
+        with pytest.raises(Aborted):
+            list(written)
+    else:
+        list(written)
+    assert shown(tmp_path) == {f"a-000002.mp4{'.part' * (ends == 'failed')}": list(range(20, 52))}
 
 
 def test_old_segments_are_deleted_while_new_ones_are_written(tmp_path: Path) -> None:

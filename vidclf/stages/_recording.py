@@ -20,6 +20,7 @@ from vidclf.video.naming import stamped
 
 PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; what is more is forgotten, the oldest first
 JPEG_QUALITY = 95
+CATCH_UP = 2  # kept pictures that are written with each that arrives: all at once, a live source's would be late
 LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, of a live source
 
 
@@ -83,9 +84,16 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file:
-            self._file.is_complete = kind is None and self._source.ended
-        self._stack.__exit__(kind, error, trace)
+        try:
+            self._flush()
+        except BaseException as failure:
+            self._stack.__exit__(type(failure), failure, failure.__traceback__)
+            if error is None:  # else the first error is the one to tell
+                raise
+        else:
+            if self._file:
+                self._file.is_complete = kind is None and self._source.ended
+            self._stack.__exit__(kind, error, trace)
 
     def write(self, frame: Frame) -> bool:
         """Write a frame, or keep it for later, or forget it, as the plan says; True if that finished a file."""
@@ -94,15 +102,34 @@ class Recording:
         if plan.wants(frame):
             self._until = shot.at + plan.post_roll
         if plan.only_when and shot.at > self._until:
+            self._flush()
             self._finish()
             self._keep(shot)
         else:
-            while self._before:
-                kept = self._forget()
-                if kept.at >= self._until - plan.post_roll - plan.pre_roll:
-                    self._write(replace(kept, image=_decoded(kept.image)))
-            self._write(shot)
+            self._write_in_turn(shot)
         return before is not None and self._file is not before
+
+    def _write_in_turn(self, shot: _Shot) -> None:
+        """Write a picture of an event after those from before it, a few of which are written now."""
+        while not self._file and self._before and shot.at - self._before[0].at > self._plan.pre_roll:
+            self._forget()
+        for _ in range(min(CATCH_UP, len(self._before))):
+            self._write_kept()
+        if not self._before:
+            self._write(shot)
+            return
+        self._append(shot)
+        while self._before_bytes > PRE_ROLL_BYTES:
+            self._write_kept()
+
+    def _flush(self) -> None:
+        """Write what is kept of an event; what is kept without one may still become pre-roll."""
+        while self._file and self._before:
+            self._write_kept()
+
+    def _write_kept(self) -> None:
+        kept = self._forget()
+        self._write(replace(kept, image=_decoded(kept.image)))
 
     def _write(self, shot: _Shot) -> None:
         if self._file and self._must_cut(shot):
@@ -135,13 +162,16 @@ class Recording:
         self._stack.close()
 
     def _keep(self, shot: _Shot) -> None:
-        """Keep a picture, small, for an event that may come."""
+        """Keep a picture for an event that may come."""
         if self._plan.pre_roll:
-            shot.image = cv2.imencode(".jpg", shot.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-            self._before.append(shot)
-            self._before_bytes += shot.image.nbytes
+            self._append(shot)
             while shot.at - self._before[0].at > self._plan.pre_roll or self._before_bytes > PRE_ROLL_BYTES:
                 self._forget()
+
+    def _append(self, shot: _Shot) -> None:
+        shot.image = cv2.imencode(".jpg", shot.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+        self._before.append(shot)
+        self._before_bytes += shot.image.nbytes
 
     def _forget(self) -> _Shot:
         shot = self._before.popleft()
