@@ -128,6 +128,32 @@ def test_a_constant_rate_does_not_fill_the_hours_a_camera_was_away(tmp_path: Pat
     assert sorted(len(look(path).indices) for path in tmp_path.iterdir()) == [10, 10]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "avi"])
+@pytest.mark.parametrize(("hole", "live"), [(599, True), (601, False)])
+def test_a_hole_stays_in_the_file(tmp_path: Path, suffix: str, hole: int, live: bool) -> None:
+    source = camera()
+    source.live = live
+    both = list(frames(20, source))
+    for frame in both[10:]:
+        frame.pts += hole * 1000
+    list(Write(str(tmp_path / f"a.{suffix}"))(both))
+    seen = look(tmp_path / f"a.{suffix}")
+    assert seen.indices == list(range(20))
+    assert seen.times == pytest.approx([frame.time for frame in both], abs=0.001)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "avi"])
+def test_a_camera_that_was_away_for_long_gets_a_new_file(tmp_path: Path, suffix: str) -> None:
+    """No container can hold any hole."""
+    both = list(frames(20, camera()))
+    for frame in both[10:]:
+        frame.pts += 9 * 3_600_000
+    list(Write(str(tmp_path / f"a.{suffix}"))(both))
+    second, first = (look(path) for path in sorted(tmp_path.iterdir()))
+    assert (first.indices, second.indices) == (list(range(10)), list(range(10, 20)))
+    assert first.times == second.times == pytest.approx([n / RATE for n in range(10)], abs=0.001)
+
+
 def test_events_are_written_from_before_the_first_sight_to_after_the_last(tmp_path: Path) -> None:
     write = Write(str(tmp_path / "a.mp4"), only_when=["Person"], pre_roll="500ms", post_roll=1.0)
     passed = list(write(frames(100, seen=lambda n: n in (20, 25) or n == 70)))

@@ -22,6 +22,9 @@ PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; what is more 
 JPEG_QUALITY = 95
 CATCH_UP = 2  # kept pictures that are written with each that arrives: all at once, a live source's would be late
 LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, of a live source
+# Seconds without a picture in one file of a live source: 6.6 h are too many ticks for mp4 and mov, and put each later
+# picture a tick after the one before; AVI holds each missing picture, 60,000 in a row at most.
+LONGEST_HOLE = 600
 
 
 @dataclass(frozen=True, slots=True)

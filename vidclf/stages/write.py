@@ -18,7 +18,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
-from vidclf.stages._recording import LONGEST_GAP, Plan, Recording
+from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
 from vidclf.video.clock import SourceClock, SteadyClock
@@ -97,7 +97,7 @@ class Write:
             only_when=frozenset(name.lower() for name in only_when or ()),
             pre_roll=_exact(to_seconds(pre_roll, "pre_roll", zero=True)),
             post_roll=_exact(to_seconds(post_roll, "post_roll", zero=True)),
-            max_gap=None if fps is None and backend == "pyav" else Fraction(LONGEST_GAP),
+            max_gap=Fraction(LONGEST_HOLE if fps is None and backend == "pyav" else LONGEST_GAP),
             any_size=size is not None,
         )
         self.codec, self.quality, self.size, self.audio = codec, quality, size, audio
