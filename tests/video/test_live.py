@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -7,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
+import av
+import av.error
 import pytest
 
 from tests.clips import index_of, write_clip
@@ -14,7 +17,7 @@ from tests.servers import RtspServer, free_port, mjpeg_server, udp_sender
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
-from vidclf.video.live import BACKWARDS, FORWARDS, TICKS, Clock
+from vidclf.video.live import BACKWARDS, FORWARDS, POLL, TICKS, Clock
 
 Stream = Iterator[Frame | None]
 
@@ -200,6 +203,54 @@ def test_a_page_without_video_is_told_as_such(web: tuple[Path, str]) -> None:
     capture = Capture(f"{address}/page", give_up_after="1s")
     assert not any(capture())
     assert capture.reading and capture.reading.problem == "it gave no video"
+
+
+class Polled:
+    """A container of a device that answers at once: its frame, or that it has none (avfoundation's EAGAIN)."""
+
+    def __init__(self, path: Path, empty: int) -> None:
+        self._inner = av.open(str(path))
+        self.format, self.streams = self._inner.format, self._inner.streams
+        self._empty, self.asked = empty, 0  # how often it has nothing before each frame; how often it was asked
+
+    def __enter__(self) -> Polled:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inner.close()
+
+    def demux(self, stream: object) -> Iterator[object]:
+        while True:
+            self.asked += 1
+            if self.asked % (self._empty + 1):
+                raise av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            packet = next(self._inner.demux(stream), None)
+            if packet is None:
+                return
+            yield packet
+
+
+def polled(monkeypatch: pytest.MonkeyPatch, path: Path, empty: int) -> Capture:
+    monkeypatch.setattr("vidclf.video.live.open_live", lambda *_: Polled(path, empty))
+    return Capture("0")
+
+
+def test_a_camera_that_has_nothing_yet_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = polled(monkeypatch, write_clip(tmp_path / "clip.mp4", 8), empty=3)
+    stream = capture()
+    assert next(stream) is None  # it can be stopped while it waits
+    assert [index_of(frame.image) for frame in enough(stream, 8)] == list(range(8))
+    assert capture.reading and capture.reading.state == "connected" and capture.reading.reconnects == 0
+    assert capture.reading.corrupt == 0
+    assert capture.reading.waited > 8 * 3 * POLL / 2
+
+
+def test_a_camera_that_has_nothing_for_too_long_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.video.live.LIVE_PATIENCE", (5.0, 1.0))
+    capture = polled(monkeypatch, write_clip(tmp_path / "clip.mp4", 1), empty=1_000_000)
+    stream = capture()
+    watch(stream, lambda: capture.reading is not None and capture.reading.problem != "")
+    assert capture.reading and capture.reading.problem == "it said nothing for 1 s"
 
 
 def test_a_local_camera_that_is_not_there_is_told_at_once() -> None:

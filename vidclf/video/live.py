@@ -6,6 +6,7 @@ import errno
 import logging
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ Shot = tuple["VideoFrame", int, float]  # a picture, its timestamp, when it was 
 TICKS = 90_000  # units a second of a live source's timestamps, whatever its own are
 FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
 BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
+POLL = 0.005  # seconds between two questions to a device that answers at once when it has nothing (a Mac's camera)
 FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
 BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
@@ -138,11 +140,8 @@ class Live:
             yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras shall not knock at once
 
     def _open(self) -> InputContainer:
-        asked = perf_counter()
-        try:
+        with self._waiting():
             return open_live(self.uri, self.options, self.transport, self.hardware)
-        finally:
-            self.source.waited += perf_counter() - asked
 
     def pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[Shot | None]:
         """The pictures of one connection, each with its timestamp and when it was taken; None for one skipped.
@@ -153,7 +152,11 @@ class Live:
         paced = container.format.name == "hls"
         by_arrival = container.format.name in BY_ARRIVAL
         late = shown = 0.0
-        for packet, fresh, arrived in self._packets(container, stream):
+        for read in self._packets(container, stream):
+            if read is None:
+                yield None
+                continue
+            packet, fresh, arrived = read
             context: Any = stream.codec_context
             if late > FAR_BEHIND or packet.is_keyframe or context.skip_frame != "NONKEY":
                 context.skip_frame = "NONKEY" if late > FAR_BEHIND else "NONREF" if late > BEHIND else "DEFAULT"
@@ -182,15 +185,27 @@ class Live:
                     shown = now
                     yield picture, clock.ticks(taken), taken
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[Any], bool, float]]:
-        """Packets, whether each had to be waited for, and when it came."""
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[tuple[Packet[Any], bool, float] | None]:
+        """Packets, whether each had to be waited for, and when it came; None while a device has nothing yet."""
         broken = 0
+        empty_since: float | None = None  # since when a device has been saying that it has nothing yet
         patience = (HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE)[1]
         packets = container.demux(stream)
         while broken < BROKEN_READS:
             asked = perf_counter()
             try:
-                packet = next(packets, None)
+                with self._waiting():
+                    packet = next(packets, None)
+            except BlockingIOError:
+                empty_since = asked if empty_since is None else empty_since
+                if asked - empty_since > patience:
+                    self._ended_by = f"it said nothing for {patience:.0f} s"
+                    return
+                packets = container.demux(stream)  # a generator that raised is over
+                yield from self._pause(POLL)
+                continue
             except (OSError, av.error.ExitError) as error:
                 if not self._is_over(error):
                     self._ended_by = reason(error, patience)
@@ -200,13 +215,12 @@ class Live:
                 broken += 1
                 packets = container.demux(stream)  # a generator that raised is over
                 continue
-            finally:
-                arrived = perf_counter()
-                self.source.waited += arrived - asked
+            arrived = perf_counter()
             if packet is None:
                 return
             broken = 0
-            yield packet, arrived - asked > FRESH, arrived
+            yield packet, empty_since is not None or arrived - asked > FRESH, arrived
+            empty_since = None
             if arrived - asked > patience:  # that packet was all that FFmpeg still had, and it would try again
                 self._ended_by = f"it said nothing for {patience:.0f} s"
                 return
@@ -236,9 +250,18 @@ class Live:
     def _pause(self, seconds: float) -> Iterator[None]:
         until = perf_counter() + seconds
         while (left := until - perf_counter()) > 0:
-            sleep(min(left, BLINK))
-            self.source.waited += min(left, BLINK)
+            with self._waiting():
+                sleep(min(left, BLINK))
             yield None
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Time in which there is nothing to do but wait for the source."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.source.waited += perf_counter() - began
 
 
 def _seconds(at: int | None, time_base: Fraction | None) -> float | None:
