@@ -40,3 +40,17 @@ def test_other_weights_under_the_same_name_are_a_change(tmp_path: Path) -> None:
     assert fingerprints(items) == before
     weights.write_bytes(b"other")
     assert fingerprints(items) != before
+
+
+def test_a_published_name_whose_file_lies_here_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "cache"))
+    items = [Item("capture"), Item("yolo", {"weights": "yolo11n"}), Item("write")]
+    published = fingerprints(items)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "yolo11n.pt").write_bytes(b"downloaded")
+    assert fingerprints(items) == published
+    (tmp_path / "yolo11n.pt").write_bytes(b"one")
+    mine = fingerprints(items)
+    (tmp_path / "yolo11n.pt").write_bytes(b"other")
+    assert published != mine != fingerprints(items)

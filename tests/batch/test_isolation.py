@@ -125,6 +125,17 @@ def test_a_configuration_that_cannot_work_ends_the_batch_at_the_first_clip(batch
     assert set(states()) == {"pending"}
 
 
+def test_a_worker_that_was_silent_costs_no_results(batch: Run) -> None:
+    assert batch()[0] == 0
+    Path("trouble.yaml").write_text(
+        Path("quick.yaml").read_text().replace("- motion", "- trouble:Trouble: {pause: 9}\n- motion")
+    )
+    code, _, err = batch("--timeout", 1, "--retry", 0, "--include", "a.mp4", pipeline="trouble.yaml")
+    assert code == 3
+    assert "failed: a.mp4: its worker process gave no sign of life for 2 s" in err  # twice as long while models load
+    assert {"a.mp4", "a.jsonl"} <= files()
+
+
 def test_a_clip_that_says_nothing_is_given_up(batch: Run) -> None:
     Path("sleeps.py").write_text(
         "import time\n"

@@ -187,7 +187,9 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
             ["--set", "write.segment=10m"],
             "a batch writes one video of each clip, and write.segment makes several; use vidclf run",
         ),
+        (["--set", "write.quality=100"], "quick.yaml, item 4: write: quality must be 0 to "),
         (["--gpus", "1"], "--cpus and --gpus are for --ray"),
+        (["--ray", "--timeout", "5"], "--timeout is not for --ray"),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
         (["-o", "clips"], "clips is the folder of the clips; name another for the results"),
         (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as folder for results: it is a file"),
@@ -202,6 +204,16 @@ def test_a_mistake_is_one_line(batch: Run, arguments: list[str], message: str) -
     assert message in err
     assert err.count("\n") == 1
     assert files("out") <= set() if Path("out").exists() else True
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_is_not_wanted_is_not_made_whatever_the_pipeline_says_and_may_be_set(batch: Run) -> None:
+    Path("both.yaml").write_text("- capture\n- write: {path: mine.mp4}\n- record: {path: mine.jsonl}\n")
+    options = ["--set", "record.frames=true", "--table", "none"]
+    assert batch("--no-video", *options, pipeline="both.yaml")[0] == 0
+    assert files() == {"a.jsonl", "b.jsonl", "sub/c.jsonl", "summary.html"}
+    Path("twice.yaml").write_text("- capture\n- record: {path: a.csv}\n- record: {path: b.csv}\n")
+    assert "a batch writes one record of each clip, and twice.yaml has several" in batch(pipeline="twice.yaml")[2]
 
 
 def test_a_folder_that_is_not_there(batch: Run) -> None:

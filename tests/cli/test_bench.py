@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.clips import write_clip
+from vidclf.bench.setting import _short
 from vidclf.cli.bench import bench
 from vidclf.errors import UsageError
 
@@ -33,6 +34,16 @@ def test_figures_that_cannot_be_written_are_refused_before_anything_is_measured(
 def test_it_says_it_in_words() -> None:
     result = CliRunner().invoke(bench, ["engine", "--frames", "200", "--stages", "2", "--repeat", "1"])
     assert "us a frame over 2 empty stages (median of 1" in result.stdout
+
+
+def test_a_broker_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDCLF_PUBLISH", "mqtt://user:secret@127.0.0.1:1")
+    clip, figures = write_clip(tmp_path / "in.mp4", frames=2, size=(64, 48)), tmp_path / "figures.json"
+    words = [str(clip), "--repeat", "1", "--no-memory", "--no-others", "--codec", "mpeg4", "--json", str(figures)]
+    result = CliRunner().invoke(bench, words, auto_envvar_prefix="VIDCLF")
+    assert result.exit_code == 0, result.output
+    assert "publish" not in figures.read_text()
+    assert "secret" not in _short("mqtt://user:secret@127.0.0.1:1")
 
 
 def test_a_clip_is_compared_with_the_serial_loop(tmp_path: Path) -> None:

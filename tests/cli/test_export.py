@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.idx import write_bars
 from vidclf.cli import export as command
 from vidclf.cli.main import cli
 from vidclf.errors import UsageError, VidclfError
@@ -37,6 +38,15 @@ def test_openvino_is_two_files_that_run_as_weights(tmp_path: Path) -> None:
         assert words in result.output
     assert Crop(like=str(path)).policy == checkpoint.read_preprocess("lean")
     assert Classify(str(path)).weights == str(path)
+
+
+def test_other_pictures_in_fashion_mnists_files_are_compared_on_unverified(tmp_path: Path) -> None:
+    pictures = write_bars(tmp_path / "bars")
+    words = ("lean", "--format", "openvino", "-o", tmp_path / "mine.xml", "--data", pictures)
+    assert "--no-verify" in str(run(*words).exception)
+    result = run(*words, "--no-verify")
+    assert result.exception is None, result.output
+    assert "50 of 50 test pictures" in result.output
 
 
 def test_nothing_is_overwritten_unasked_not_even_the_other_half(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from time import sleep
 import pytest
 
 from vidclf.cli.main import main
+from vidclf.cli.run import _file_for
 from vidclf.resources import shipped
 
 SAMPLE = str(shipped("samples") / "wardrobe.mp4")
@@ -85,6 +86,26 @@ def test_a_path_that_ends_in_a_slash_is_a_folder_to_make(vidclf: Run) -> None:
     code, _, err = vidclf("run", SAMPLE, "-o", "new.d/", "--record", "new.d/", "--max-frames", 5)
     assert code == 0, err
     assert names("new.d") == {"wardrobe.mp4", "wardrobe.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("walk/frames/*.jpg", "frames.mp4"),
+        ("walk/%04d.png", "walk.mp4"),
+        ("https://host/v.mp4?token=eyJh.bGci.SIG", "v.mp4"),
+        ("rtsp://host/cam1/", "cam1.mp4"),
+        ("clips/100%.mov", "100%.mp4"),
+        ("0", "0.mp4"),
+    ],
+)
+def test_what_an_output_in_a_folder_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    Path("clips/100%.mov").touch()
+    assert _file_for(source, "out/", ".mp4", several=False) == Path("out") / name
 
 
 def test_an_event_that_never_came_is_told(vidclf: Run) -> None:

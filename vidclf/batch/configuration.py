@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.files import hash_file
+from vidclf.models.cache import cache_folder
+from vidclf.models.detector import find_weights
 from vidclf.recipe import Item, check_options, find_stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
@@ -39,6 +41,10 @@ def _describe(item: Item) -> dict[str, Any]:
     given = check_options(constructor, item.options, f"{item.where}: {item.name}")
     parameters = inspect.signature(constructor).parameters
     options = {name: p.default for name, p in parameters.items() if p.default is not p.empty} | given
+    if item.name == "yolo":
+        weights = find_weights(str(options["weights"]))
+        if weights.parent != cache_folder():  # a published name whose file lies here, and may have been trained anew
+            options["weights"] = weights
     neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
     described = {
         name: repr(value) if name in written else _content(value)

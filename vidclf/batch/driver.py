@@ -239,8 +239,9 @@ class Batch:
         """Write down what became of a clip, and remove results that are none any more."""
         before: dict[str, str] = json.loads(self._rows[clip.path]["outputs"])
         made = {} if outcome.fault else self._wanted(clip.path)
-        same = outcome.sha256 and outcome.sha256 == self._rows[clip.path]["sha256"]
-        kept = {name: config for name, config in before.items() if same and not outcome.fault} | made
+        # Results go when the clip is another one now: not for a wrong option, nor for a worker that died.
+        same = outcome.sha256 == self._rows[clip.path]["sha256"] if outcome.sha256 else bool(outcome.fault)
+        kept = (before if same else {}) | made
         self._storage.remove(before.keys() - kept.keys())
         self._manifest.finish(outcome, kept)
         report = self.report

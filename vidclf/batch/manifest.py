@@ -119,7 +119,6 @@ class Manifest:
             "status": "failed" if outcome.error else "done",
             "error": outcome.error or None,
             "outputs": json.dumps(outputs, ensure_ascii=False),
-            "sha256": outcome.sha256 or None,
             "frames": stats.get("ledger", {}).get("finished", 0),
             "seconds": round(outcome.seconds, 3),
             "ledger": json.dumps(stats.get("ledger", {})),
@@ -131,6 +130,8 @@ class Manifest:
             "ended": now(),
             "thumbnail": outcome.thumbnail,
         }
+        if outcome.sha256:
+            values["sha256"] = outcome.sha256
         if outcome.size:
             values |= {"size": outcome.size, "mtime_ns": outcome.mtime_ns}
         columns = ", ".join(f"{name} = :{name}" for name in values)

@@ -86,8 +86,9 @@ class Processes:
             return
         worker.heard = monotonic()
         if message == READY:
-            worker.ready, self._stillborn = True, None
+            self._stillborn = None
             return
+        worker.ready = True  # with a frame, or the end of a clip: its models are loaded
         if isinstance(message, Outcome):
             worker.job = None
         yield message

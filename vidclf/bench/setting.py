@@ -12,6 +12,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
+from vidclf.video.opening import is_url, redact
 
 FRAME_BYTES = 400 << 20  # pictures that a stage which is measured alone may be given at once
 
@@ -82,7 +83,9 @@ class Setting:
 
 
 def _short(value: Any) -> Any:
-    return Path(value).name if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return redact(value) if is_url(value) else Path(value).name
 
 
 class PlainWriter:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from vidclf.batch.clips import SUFFIXES, Order, find_clips, must_exist
 from vidclf.batch.configuration import fingerprints
 from vidclf.batch.driver import Batch, Settings, Workers
 from vidclf.batch.events import as_json
+from vidclf.batch.job import PER_CLIP, WRITERS
 from vidclf.batch.outdir import OutDir
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
@@ -53,7 +56,7 @@ ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 )
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, metavar="SECONDS",
-              help="Give up a clip that has given no frame for this long.")  # fmt: skip
+              help="Give up a clip that has given no frame for this long; not with --ray.")  # fmt: skip
 @click.option("--watch", is_flag=True, help="Go on as files arrive, until Ctrl-C.")
 @click.option("--settle", type=click.FloatRange(min=0), default=5, show_default=True, metavar="SECONDS",
               help="With --watch: a file is complete when it has not changed for this long.")  # fmt: skip
@@ -126,13 +129,18 @@ def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> l
     if not (video or record):
         raise UsageError("--no-video and --no-record together leave nothing to write")
     name = results.root / "clip"
-    items = assemble(options, "clip", name.with_suffix(".mp4") if video else None, None)
-    if record:
-        with_record = assemble(options, "clip", None, name.with_suffix(".jsonl"))
-        items += [item for item in with_record if item.name == "record"]
+    unwanted = {kind for kind, wanted in (("write", video), ("record", record)) if not wanted}
+    items = assemble(options, "clip", name.with_suffix(".mp4"), name.with_suffix(".jsonl"))
+    items = [item for item in items if item.name not in unwanted]
+    for kind in WRITERS:
+        if sum(item.name == kind for item in items) > 1:
+            raise UsageError(f"a batch writes one {kind} of each clip, and {options.pipeline} has several")
     for option in ("segment", "only_when"):
         if any(item.options.get(option) for item in items if item.name == "write"):
             raise UsageError(f"a batch writes one video of each clip, and write.{option} makes several; use vidclf run")
+    for item in items:  # made anew for each clip: a mistake in them is none of the clips'
+        if item.name in PER_CLIP:
+            replace(item, options=item.options | ({"force": True} if item.name in WRITERS else {})).create()
     return items
 
 
@@ -145,6 +153,8 @@ def _workers(items: list[Item], results: OutDir, options: dict[str, Any]) -> Ite
     """Processes of this machine, or Ray's; ended in any case."""
     workers: Workers
     if options["ray"]:
+        if click.get_current_context().get_parameter_source("timeout") is ParameterSource.COMMANDLINE:
+            raise UsageError("--timeout is not for --ray")
         from vidclf.batch.cluster import RayWorkers
 
         wish = {name: options[name] for name in ("jobs", "cpus", "gpus", "retry")}

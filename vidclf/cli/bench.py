@@ -212,6 +212,7 @@ def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator
     clip = clip or shipped("samples") / "wardrobe.mp4"
     if not clip.is_file():
         raise UsageError(f"no such file: {clip}")
+    options["publish"] = None  # the environment may hold it for other runs: nobody is told of these frames
     spoken = {name: options.pop(name) for name in ("quiet", "debug")}
     with tempfile.TemporaryDirectory(prefix="vidclf-bench-", ignore_cleanup_errors=True) as folder:
         set_up_logging(make_console(spoken["quiet"]), spoken["debug"])

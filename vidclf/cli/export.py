@@ -11,7 +11,7 @@ import numpy as np
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.options import json_option
-from vidclf.cli.train import DEBUG
+from vidclf.cli.train import DEBUG, VERIFY
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 
@@ -38,8 +38,11 @@ SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".to
 )
 @json_option("Write the comparison as JSON; - is stdout.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@VERIFY
 @DEBUG
-def export(weights: str, kind: str, output: Path | None, data: Path | None, json_file: str | None, force: bool) -> None:
+def export(
+    weights: str, kind: str, output: Path | None, data: Path | None, json_file: str | None, force: bool, verify: bool
+) -> None:
     """Write WEIGHTS (a path or a shipped name) for ONNX Runtime, OpenVINO or TorchScript.
 
     The exported network takes (N, channels, size, size) uint8 crops and gives (N, classes) logits; labels,
@@ -73,7 +76,7 @@ def export(weights: str, kind: str, output: Path | None, data: Path | None, json
         ):
             made = Path(folder) / output.name
             write(model, checkpoint.read_header(path), kind, made)
-            figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data)}
+            figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data, verify)}
             # Of two files, the one that is opened by name is the last to appear.
             for target in reversed(targets):
                 made.with_name(target.name).replace(target)
@@ -86,10 +89,11 @@ def export(weights: str, kind: str, output: Path | None, data: Path | None, json
     click.echo(f"wrote {' and '.join(map(str, targets))}", err=True)
 
 
-def compare(original: Path, exported: Path, data: Path | None) -> dict[str, Any]:
+def compare(original: Path, exported: Path, data: Path | None, verify: bool = True) -> dict[str, Any]:
     """How far the exported network's probabilities are from the original's in torch, and how fast both are.
 
-    On random crops, and on the test pictures in `data`. Raises VidclfError where they do not agree.
+    On random crops, and on the test pictures in `data` (verify: see `training.data.load`).
+    Raises VidclfError where they do not agree.
     """
     from vidclf.models.predictor import Predictor, patterns
 
@@ -103,7 +107,7 @@ def compare(original: Path, exported: Path, data: Path | None) -> dict[str, Any]
     if data is not None:
         from vidclf.training.data import load
 
-        sets["test"] = load(data, "test", policy, labels=predictors["torch"].labels).images.numpy()
+        sets["test"] = load(data, "test", policy, verify, predictors["torch"].labels).images.numpy()
     for name, crops in sets.items():
         wanted, found = (np.concatenate([p.run(part) for part in _parts(crops, 256)]) for p in predictors.values())
         difference = float(np.abs(wanted - found).max())

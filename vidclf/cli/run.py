@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
+from vidclf.video.opening import is_url
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
@@ -114,8 +116,16 @@ def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Pa
         raise UsageError("several sources cannot share stdout; name a folder")
     if path.suffix and not is_folder:
         raise UsageError(f"several sources need a folder for their outputs, got {path}")
-    stem = Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
-    return path / f"{stem}{suffix}"
+    return path / f"{_stem_of(source)}{suffix}"
+
+
+def _stem_of(source: str) -> str:
+    """What a source's outputs are called: its own name, of a URL without its query, of a pattern its folder's."""
+    if is_url(source):
+        source = re.split(r"[?#]", source, maxsplit=1)[0]
+    elif re.search(r"[*?%\[]", source) and not Path(source).exists():
+        return Path(source).absolute().parent.name or "pictures"
+    return Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
 
 
 def _captures(jobs: list[list[Item]]) -> list[Item]:
