@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -106,6 +107,33 @@ def test_endless_broken_reads_end(tmp_path: Path) -> None:
     with pytest.raises(VidclfError, match="100 reads failed one after the other"):
         list(decoder._decode(Broken(), container.streams.video[0], source))
     assert source.corrupt == 100
+
+
+def test_a_device_that_has_nothing_yet_is_asked_again_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = av.open(str(write_clip(tmp_path / "clip.mp4", 3)))
+    source = Capture("x")._describe(container, container.streams.video[0])
+
+    class Polled:
+        """Answers at once, every other time that it has nothing, and after three packets always that."""
+
+        format, asked, left = container.format, 0, 3
+
+        def demux(self, stream: object) -> object:
+            while True:
+                self.asked += 1
+                if self.asked % 2 or not self.left:
+                    raise av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+                self.left -= 1
+                yield next(container.demux(stream))
+
+    monkeypatch.setattr(decoder, "PATIENCE", (1.0, 1.0))
+    polled = Polled()
+    with pytest.raises(VidclfError, match=r"^x said nothing for 1 s$"):
+        list(decoder._decode(polled, container.streams.video[0], source))
+    assert polled.left == 0
+    assert source.corrupt == 0
 
 
 def test_a_change_of_size_in_mid_stream_is_letterboxed_to_the_first(tmp_path: Path) -> None:

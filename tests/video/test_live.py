@@ -17,7 +17,8 @@ from tests.servers import RtspServer, free_port, mjpeg_server, udp_sender
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
-from vidclf.video.live import BACKWARDS, FORWARDS, POLL, TICKS, Clock
+from vidclf.video.decoder import POLL
+from vidclf.video.live import BACKWARDS, FORWARDS, TICKS, Clock
 
 Stream = Iterator[Frame | None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import av.error
@@ -13,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidclf.errors import VidclfError
 from vidclf.threads import threads
-from vidclf.video.opening import reason, redact
+from vidclf.video.opening import PATIENCE, reason, redact
 from vidclf.video.timestamps import Timestamps
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream: nothing to find a place by
 FRAME_THREADS_FROM = 4_000_000  # pixels a picture
 BROKEN_READS = 100  # reads that fail one after the other before there is no point in going on
+POLL = 0.005  # seconds between two questions to a device that answers at once when it has nothing (a Mac's camera)
 SEEK_BACK = 10  # seconds; where a seek lands too late, the next goes so much further back
 
 
@@ -111,10 +113,18 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
     """Decode packet by packet, so that a corrupt one costs itself and not the rest of the file."""
     set_times = _AviTimes() if container.format.name == "avi" else None
     broken = 0
+    empty_since: float | None = None  # since when a device has been saying that it has nothing yet
     packets = container.demux(stream)
     while broken < BROKEN_READS:
         try:
             packet = next(packets, None)
+        except BlockingIOError:  # only a camera that is read as if it had an end (`live: false`)
+            empty_since = perf_counter() if empty_since is None else empty_since
+            if perf_counter() - empty_since > PATIENCE[1]:
+                raise VidclfError(f"{source.name} said nothing for {PATIENCE[1]:.0f} s") from None
+            sleep(POLL)
+            packets = container.demux(stream)
+            continue
         except (OSError, av.error.ExitError) as error:  # a failed read is not the end of the file
             raise VidclfError(f"{source.name} cannot be read any further: {reason(error)}") from None
         except av.error.FFmpegError:
@@ -125,6 +135,7 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
         if packet is None:
             return
         broken = 0
+        empty_since = None
         try:
             made = packet.decode()
         except av.error.FFmpegError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av.error
 
 from vidclf.errors import VidclfError
-from vidclf.video.decoder import BROKEN_READS, video_stream
+from vidclf.video.decoder import BROKEN_READS, POLL, video_stream
 from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, is_url, open_live, reason
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ Shot = tuple["VideoFrame", int, float]  # a picture, its timestamp, when it was 
 TICKS = 90_000  # units a second of a live source's timestamps, whatever its own are
 FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
 BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
-POLL = 0.005  # seconds between two questions to a device that answers at once when it has nothing (a Mac's camera)
 FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
 BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
