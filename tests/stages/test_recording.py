@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -256,6 +257,23 @@ def test_old_segments_are_deleted_while_new_ones_are_written(tmp_path: Path) -> 
     names = {path.name for path in tmp_path.iterdir()}
     assert "a-20200101T000000Z.mp4" not in names and "a-holiday.mp4" in names
     assert len(names) == 1 + 3
+
+
+def test_what_a_killed_run_left_is_deleted_but_not_what_this_one_writes(tmp_path: Path) -> None:
+    left = tmp_path / "host-two-20200101T000000Z.mp4.part"
+    left.touch()
+    away = frames(5, camera("rtsp://host/one"))
+    both = [*away, *frames(25, camera("rtsp://host/two"))]
+    stream = Write(f"{tmp_path}/", segment=1, keep="1h")(both)
+    for _ in range(5):
+        next(stream)
+    (writing,) = tmp_path.glob("host-one-*.part")
+    for path in (left, writing):
+        os.utime(path, (1, 1))
+    for _ in range(20):  # a segment ends
+        next(stream)
+    assert (left.exists(), writing.exists()) == (False, True)
+    stream.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,27 @@ def test_what_cannot_be_looked_at_or_deleted_ends_no_run(tmp_path: Path) -> None
     assert sweep([tmp_path / "cam.mp4"], keep=50, keep_size=None) == files[2:]
 
 
+def test_parts_that_a_killed_process_left_go_with_the_others(tmp_path: Path) -> None:
+    files = [tmp_path / f"cam-2026010{n}T000000Z{suffix}" for n, suffix in enumerate((".mp4.part", ".part.mp4"), 1)]
+    ours = [tmp_path / f"cam-2026010{n}T000000Z{suffix}" for n, suffix in enumerate((".mp4.part", ".part.mp4"), 3)]
+    taken = {tmp_path / f"cam-2026010{n}T000000Z.mp4" for n in (3, 4)}
+    another = tmp_path / "cam-20260105T000000Z.mp4.part"
+    for file, age in [*((file, 1000) for file in files + ours), (another, 500)]:
+        file.write_bytes(b"x" * 100)
+        stat = file.stat()
+        os.utime(file, (stat.st_atime, stat.st_mtime - age))
+    assert set(sweep([tmp_path / "cam.mp4"], 100, None, taken)) == set(files)
+    assert set(tmp_path.iterdir()) == {*ours, another}  # of this run, and of one that may still go on
+
+
+def test_parts_that_a_killed_process_left_are_counted(tmp_path: Path) -> None:
+    files = recordings(tmp_path)
+    part = tmp_path / "cam-20251231T000000Z.mp4.part"
+    part.write_bytes(b"x" * 100)
+    os.utime(part, (1, 1))
+    assert sweep([tmp_path / "cam.mp4"], keep=None, keep_size=450) == [part, files[0]]
+
+
 def test_recordings_of_several_sources_share_the_room(tmp_path: Path) -> None:
     files = recordings(tmp_path)
     gone = sweep([tmp_path / "cam.mp4", tmp_path / "other.mp4"], keep=None, keep_size=500)

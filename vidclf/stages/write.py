@@ -130,10 +130,10 @@ class Write:
                     recording = Recording(paths[-1], source, self.plan, self._file, taken, always)
                     recordings[source] = stack.enter_context(recording)
                 if recordings[source].write(frame) or monotonic() - swept > SWEEP_SECONDS:
-                    self._sweep(paths)
+                    self._sweep(paths, taken)
                     swept = monotonic()
                 yield frame
-        self._sweep(paths)
+        self._sweep(paths, taken)
 
     def _path_of(self, source: Source, others: list[Path]) -> Path:
         if not self.is_folder:
@@ -144,9 +144,9 @@ class Write:
             name, number = f"{stem}-{number}", number + 1
         return path
 
-    def _sweep(self, paths: list[Path]) -> None:
+    def _sweep(self, paths: list[Path], taken: set[Path]) -> None:
         if self.keep is not None or self.keep_size is not None:
-            for path in sweep(paths, self.keep, self.keep_size):
+            for path in sweep(paths, self.keep, self.keep_size, taken):
                 log.debug("deleted %s", path)
 
     @contextmanager

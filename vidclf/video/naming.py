@@ -13,6 +13,7 @@ from vidclf.frame import Source
 
 STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: in order, and without the hour that comes twice in autumn
 STAMPED = r"-\d{8}T\d{6}Z(-\d+)?"
+BUSY = 600  # seconds: a part that was changed so lately may be another process's, who is writing it
 
 
 def stem_of(source: Source) -> str:
@@ -43,24 +44,33 @@ def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path])
     return name
 
 
-def sweep(paths: Collection[Path], keep: float | None, keep_size: int | None) -> list[Path]:
-    """Delete the oldest finished recordings of live sources; returns what was deleted.
+def sweep(
+    paths: Collection[Path], keep: float | None, keep_size: int | None, taken: Collection[Path] = ()
+) -> list[Path]:
+    """Delete the oldest recordings of live sources, parts that were left behind included; returns what was deleted.
 
     paths: as they would be called without a time; nothing else in their folders is touched. keep: seconds since
     they were finished. keep_size: bytes of all together; the newest recording stays, however large it is.
+    taken: recordings of this run, whose parts stay: they are still being written.
     What somebody else deletes meanwhile, or may not be deleted, ends no run.
     """
     found = []
     for folder in {path.parent for path in paths}:
-        wanted = "|".join(re.escape(p.stem) + STAMPED + re.escape(p.suffix) for p in paths if p.parent == folder)
+        wanted = "|".join(
+            re.escape(p.stem) + STAMPED + rf"(\.part)?{re.escape(p.suffix)}(\.part)?"
+            for p in paths
+            if p.parent == folder
+        )
         found += [file for file in folder.glob("*") if re.fullmatch(wanted, file.name)]
-    entries = []
+    entries, now, gone = [], time(), []
     for file in found:
         with suppress(OSError):
             about = file.stat()
-            entries.append((about.st_mtime, about.st_size, file))
+            whole = _whole(file)
+            if file == whole or (whole not in taken and now - about.st_mtime > BUSY):
+                entries.append((about.st_mtime, about.st_size, file))
     entries.sort()
-    total, now, gone = sum(size for _, size, _ in entries), time(), []
+    total = sum(size for _, size, _ in entries)
     for modified, size, file in entries:
         too_old = keep is not None and now - modified > keep
         too_much = keep_size is not None and total > keep_size and file is not entries[-1][2]
@@ -70,3 +80,9 @@ def sweep(paths: Collection[Path], keep: float | None, keep_size: int | None) ->
                 total -= size
                 gone.append(file)
     return gone
+
+
+def _whole(file: Path) -> Path:
+    """What a part is called when it is complete; see `files.part_of`."""
+    file = file.with_name(file.name.removesuffix(".part"))
+    return file.with_stem(file.stem.removesuffix(".part"))
