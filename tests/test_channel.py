@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import runpy
+import sys
 from threading import Thread
 from time import sleep
 
 import pytest
 
+import vidclf.channel
 from tests.frames import make_frames, make_source
 from vidclf.channel import PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Source
@@ -166,6 +169,29 @@ def test_one_can_wait_for_a_frame_for_a_while() -> None:
     channel.close()
     assert channel.wait(10)  # that nothing will come is an answer too
     assert channel.take() == []
+
+
+def test_where_ctrl_c_cannot_end_a_wait_the_consumer_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = vidclf.channel.__file__
+    for platform, seconds in (("win32", 0.5), ("linux", None)):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert runpy.run_path(file)["LOOK_UP"] == seconds
+    monkeypatch.undo()
+
+    monkeypatch.setattr("vidclf.channel.LOOK_UP", 0.02)
+    channel, looks = Channel(size=1), []
+
+    def look_up(seconds: float | None = None) -> None:
+        wait(seconds)
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    wait = channel._for_frames.wait
+    monkeypatch.setattr(channel._for_frames, "wait", look_up)
+    with pytest.raises(KeyboardInterrupt):
+        channel.take()
+    assert looks == [0.02] * 3
 
 
 def test_a_wait_counts_while_it_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, Lock
@@ -12,6 +13,9 @@ from vidclf.frame import Frame, Source
 QUEUE_BYTES = 24 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
 PATIENCE = 0.03  # seconds: frames that the network delivers in a bunch may wait for each other so long
 LATER_PATIENCE = 0.15  # and frames on which work has been done already
+# Seconds after which a stage that waits looks up: on Windows, before Python 3.14, Ctrl-C cannot end a wait for a lock,
+# and the last stage waits in the main thread.
+LOOK_UP = 0.5 if sys.platform == "win32" else None
 
 
 class Aborted(Exception):
@@ -137,7 +141,7 @@ class Channel:
                     raise Aborted
                 if not self._open_producers or self._cancelled:
                     return []
-                self._for_frames.wait()
+                self._for_frames.wait(LOOK_UP)
             group: list[Frame] = []
             while waiting and len(group) < limit:
                 frame = waiting.popleft()

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.clips import write_clip
 from vidclf.errors import UsageError, VidclfError
-from vidclf.video.opening import is_camera, is_live, open_source, redact
+from vidclf.video.opening import _windows_camera, is_camera, is_live, open_source, reason, redact
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,10 @@ def test_what_cannot_be_opened_is_one_clear_line(
     assert type(raised.value) is error
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_windows_camera_that_is_unplugged_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "enumerate_input_devices", lambda _: [])
+    with pytest.raises(FileNotFoundError) as raised:
+        _windows_camera(0)
+    assert reason(raised.value) == "no such camera"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import re
@@ -196,5 +197,5 @@ def _windows_camera(number: int) -> str:
     """DirectShow knows cameras by their names alone."""
     names = [device.name for device in av.enumerate_input_devices("dshow") if "video" in device.media_types]
     if number >= len(names):
-        raise FileNotFoundError
+        raise FileNotFoundError(errno.ENOENT, "no such camera")
     return names[number]
