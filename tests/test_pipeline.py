@@ -11,6 +11,7 @@ from tests.frames import Frames, make_frames, make_source
 from vidclf.channel import Aborted, Channel
 from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline, name_of
+from vidclf.stats import Meter
 
 
 class Pass:
@@ -270,6 +271,44 @@ def test_the_bottleneck_is_named() -> None:
         pass
 
     assert Pipeline([Frames(30), Pass(), Slow(pause=0.002), Pass()]).run()["bottleneck"] == "slow"
+
+
+def test_a_source_that_waits_for_its_silent_camera_is_not_busy() -> None:
+    class Silent(Camera):
+        """Gives a frame, and then waits for the next one, as `video.live.Live` does."""
+
+        def __call__(self, _: object) -> Iterator[Frame | None]:
+            yield from super().__call__(_)
+            assert self.reading
+            for _ in range(2):
+                self.reading.waits_since = began = perf_counter()
+                sleep(0.5)
+                self.reading.waited += perf_counter() - began
+                self.reading.waits_since = None
+                yield None
+
+    pipeline = Pipeline([Silent(1), Pass()])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    rows = []
+    while thread.is_alive():
+        sleep(0.05)
+        rows += pipeline.stats()["stages"][:1]
+    assert len(rows) > 5
+    assert max(row["busy_s"] for row in rows) < 0.35
+    assert 0.8 < rows[-1]["wait_in_s"] < 5
+
+
+def test_the_time_at_work_never_falls() -> None:
+    """Prometheus takes a counter that falls for one that began anew."""
+    meter = Meter("camera", None, None)
+    frame = next(make_frames(1))
+    meter.began_frame(frame, 0)
+    sleep(0.05)
+    before = meter.busy
+    assert before > 0.04
+    frame.source.waited += 0.05  # a wait that is known only once it is over, as that of a file in real time
+    assert meter.busy >= before
 
 
 def test_a_pipeline_can_run_again() -> None:

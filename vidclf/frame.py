@@ -38,7 +38,8 @@ class Source:
     state: str = "connected"  # absent (never seen yet), connected, reconnecting, given up
     reconnects: int = 0  # how often it came back
     problem: str = ""  # why it is not connected, without its password
-    waited: float = 0.0  # seconds that its capture had nothing to do but wait for it
+    waited: float = 0.0  # seconds that its capture had nothing to do but wait for it, the wait of now not included
+    waits_since: float | None = None  # `time.perf_counter`: its capture has been waiting for it since then
 
 
 @dataclass(slots=True, eq=False)

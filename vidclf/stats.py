@@ -14,7 +14,7 @@ RECENT = 1024  # latencies kept a stage: percentiles are over the latest so many
 
 
 class Meter:
-    """What one stage did; written by the stage's own thread alone, readable from any."""
+    """What one stage did; written by the stage's own thread alone (but for `busy`), readable from any."""
 
     def __init__(self, name: str, inbox: Channel | None, outbox: Channel | None):
         self.name, self.inbox, self.outbox = name, inbox, outbox
@@ -27,6 +27,7 @@ class Meter:
         self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet given: (frame index, when)
         self.began = perf_counter()
         self.ended: float | None = None
+        self._busy = 0.0  # what `busy` was when somebody looked
 
     # The stage's view of its inbox: what a Channel offers a consumer, noted down.
 
@@ -91,7 +92,11 @@ class Meter:
     def wait_in(self) -> float:
         if self.inbox:
             return self.inbox.take_wait
-        return self.at.source.waited if self.at else (self.ended or perf_counter()) - self.began  # of a source
+        if not self.at:  # a source without a frame
+            return (self.ended or perf_counter()) - self.began
+        source = self.at.source
+        since = source.waits_since  # once, and before the other: the capture may come back from waiting meanwhile
+        return source.waited + (0.0 if since is None else perf_counter() - since)
 
     @property
     def wait_out(self) -> float:
@@ -99,8 +104,10 @@ class Meter:
 
     @property
     def busy(self) -> float:
-        """Seconds of its life spent neither waiting for frames nor for room."""
-        return max(0.0, (self.ended or perf_counter()) - self.began - self.wait_in - self.wait_out)
+        """Seconds of its life spent neither waiting for frames nor for room; it never falls, as counters must not."""
+        busy = (self.ended or perf_counter()) - self.began - self.wait_in - self.wait_out
+        self._busy = max(self._busy, busy)
+        return self._busy
 
     def row(self) -> dict[str, Any]:
         recent = sorted(self.latencies.copy())

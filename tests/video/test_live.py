@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 import av
 import av.error
@@ -244,6 +244,27 @@ def test_a_camera_that_has_nothing_yet_is_asked_again(tmp_path: Path, monkeypatc
     assert capture.reading and capture.reading.state == "connected" and capture.reading.reconnects == 0
     assert capture.reading.corrupt == 0
     assert capture.reading.waited > 8 * 3 * POLL / 2
+
+
+def test_a_capture_that_waits_for_its_camera_says_since_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a stage whose camera is silent would look busy."""
+    since: list[float | None] = []
+
+    class Slow(Polled):
+        def demux(self, stream: object) -> Iterator[object]:
+            sleep(0.02)
+            assert capture.reading
+            since.append(capture.reading.waits_since)
+            yield from super().demux(stream)
+
+    path = write_clip(tmp_path / "clip.mp4", 3)
+    began = perf_counter()
+    monkeypatch.setattr("vidclf.video.live.open_live", lambda *_: Slow(path, 1))
+    capture = Capture("0")
+    frames = enough(capture(), 3)
+    assert all(at is not None and began < at < perf_counter() for at in since) and len(since) >= 3
+    assert frames[0].source.waits_since is None
+    assert frames[0].source.waited > 3 * 0.02
 
 
 def test_a_camera_that_has_nothing_for_too_long_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

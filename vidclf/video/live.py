@@ -255,12 +255,14 @@ class Live:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Time in which there is nothing to do but wait for the source."""
-        began = perf_counter()
+        """Time in which there is nothing to do but wait for the source; it counts while it goes on."""
+        source = self.source
+        source.waits_since = began = perf_counter()
         try:
             yield
         finally:
-            self.source.waited += perf_counter() - began
+            source.waited += perf_counter() - began  # first: who looks in between shall not take the wait for work
+            source.waits_since = None
 
 
 def _seconds(at: int | None, time_base: Fraction | None) -> float | None:
