@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from hashlib import file_digest
 from pathlib import Path
@@ -9,6 +10,8 @@ from tempfile import TemporaryFile
 from types import TracebackType
 
 from vidclf.errors import UsageError, VidclfError
+
+log = logging.getLogger(__name__)
 
 
 class PartFile:
@@ -63,6 +66,20 @@ class PartFile:
 def part_of(path: Path, keep_suffix: bool = False) -> Path:
     """What a file is called while `PartFile` writes it."""
     return path.with_name(f"{path.stem}.part{path.suffix}" if keep_suffix else f"{path.name}.part")
+
+
+def put_aside(part: Path) -> None:
+    """Rename what a live source's run left that did not end, if there is anything: it cannot be made again.
+
+    OSError where it cannot be renamed.
+    """
+    if not part.exists() or not part.stat().st_size:
+        return
+    number = 1
+    while (kept := part.with_name(f"{part.name}-{number}")).exists():
+        number += 1
+    part.rename(kept)
+    log.warning("%s was left by a run that did not end; it is kept as %s", part, kept.name)
 
 
 def check_folder(folder: Path) -> None:

@@ -136,6 +136,23 @@ class TestEveryFormat:
         stream.close()
         assert len(rows(tmp_path / f"out{suffix}")) == sum(len(frame.detections) for frame in taken)
 
+    def test_what_a_live_run_left_is_kept(self, tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+        part, camera = tmp_path / f"out{suffix}.part", make_source("camera")
+        camera.live = True
+        for content, count in (("first", 1), ("second", 0), ("", 1)):
+            part.write_text(content)
+            record(make_frames(count, camera), tmp_path / f"out{suffix}", force=True)
+        assert names(tmp_path) == [f"out{suffix}", f"out{suffix}.part-1", f"out{suffix}.part-2"]
+        assert [part.with_name(f"{part.name}-{n}").read_text() for n in (1, 2)] == ["first", "second"]
+        assert caplog.messages == [
+            f"{part} was left by a run that did not end; it is kept as {part.name}-{n}" for n in (1, 2)
+        ]
+
+    def test_what_a_run_on_a_file_left_is_made_again(self, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / f"out{suffix}.part").write_text("rows")
+        record(make_frames(1), tmp_path / f"out{suffix}")
+        assert names(tmp_path) == [f"out{suffix}"]
+
     def test_a_full_disk_is_one_line(
         self, tmp_path: Path, suffix: str, small_disk: AbstractContextManager[None]
     ) -> None:

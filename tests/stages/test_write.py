@@ -140,6 +140,22 @@ class TestEveryBackend:
         assert len(look(tmp_path / "out.mp4").times) == 5
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("live", [True, False])
+def test_what_a_live_run_left_is_kept(
+    tmp_path: Path, backend: str, live: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_source(size=(96, 72))
+    source.live = live
+    part = tmp_path / ("out.mp4.part" if backend == "pyav" else "out.part.mp4")
+    part.write_text("pictures")
+    write(numbered(3, source=source), tmp_path / "out.mp4", backend=backend)
+    assert look(tmp_path / "out.mp4").indices == [0, 1, 2]
+    assert names(tmp_path) == sorted(["out.mp4", *[f"{part.name}-1"] * live])
+    told = f"{part} was left by a run that did not end; it is kept as {part.name}-1"
+    assert caplog.messages == [told] * live
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "ts"])
 def test_times_are_the_sources_own(tmp_path: Path, suffix: str) -> None:
     times = [0, 0.1, 0.15, 0.5, 0.51, 2, 2.033]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile
+from vidclf.files import PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
 
@@ -25,6 +25,7 @@ class Record:
 
     frames: also a row for every frame, with no box and empty labels, so that frames without detections show.
     force: overwrite an existing file. The file gets its name when it is complete; `path`.part until then.
+    What a live source's run left that did not end is kept as `path`.part-1, -2, ...
     """
 
     def __init__(self, path: str = "", frames: bool = False, force: bool = False):
@@ -42,7 +43,8 @@ class Record:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
-        with self._table() as table:
+        # Where no frame came, the source may be a camera that was never there.
+        with self._table(live=all(frame.source.live for frame in first)) as table:
             for frame in chain(first, frames):
                 if self.frames:
                     table.write(to_row(frame, None))
@@ -51,13 +53,16 @@ class Record:
                 yield frame
 
     @contextmanager
-    def _table(self) -> Iterator[JsonLines | Csv | Parquet]:
+    def _table(self, live: bool) -> Iterator[JsonLines | Csv | Parquet]:
         if str(self.path) == STDOUT:
             with stdout(), JsonLines(None) as table:
                 yield table
             return
-        with PartFile(self.path, self.force) as part, TABLES[self.path.suffix.lower()](part) as table:
-            yield table
+        with PartFile(self.path, self.force) as part:
+            if live:
+                put_aside(part)
+            with TABLES[self.path.suffix.lower()](part) as table:
+                yield table
 
 
 @contextmanager

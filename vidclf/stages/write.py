@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile
+from vidclf.files import PartFile, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
@@ -54,6 +54,7 @@ class Write:
     Such files have a time in their names: the date, UTC, of live sources, else the place in the source, hhmmss.
     force: overwrite an existing file.
     The file is PATH.part while it is written, playable at any time, and gets its name when it is complete.
+    What a live source's run left that did not end is kept as PATH.part-1, -2, ...
     """
 
     def __init__(
@@ -153,6 +154,8 @@ class Write:
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
         """One file from its first picture to its end; an error leaves it without its final name."""
         with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
+            if source.live:
+                put_aside(part)
             file = _File(*self._open(part, first, source), rate_of(source), self._fit)
             try:
                 yield file
