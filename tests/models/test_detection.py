@@ -95,6 +95,35 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
     assert warning_of(detector, caplog).endswith("torch takes over: no such operation")
 
 
+def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    monkeypatch.setattr(detection, "export", fails)
+    for precision in ("f32", "bf16"):
+        assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {precision} on cpu"
+    assert len(caplog.records) == 2
+
+
+def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RT-DETR's boxes were shifted, as it was given a letterbox."""
+    monkeypatch.setattr("ultralytics.engine.predictor.BasePredictor.scale_fill", True)
+    assert open_detector(weights, "cpu", "torch", "f32", 160)._letterbox(image=pictures(1)[0]).shape == (160, 160, 3)
+
+
+def test_a_detector_without_yolos_head_stays_in_32_bits_and_says_so(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(detection, "keep_boxes_exact", lambda _: False)
+    assert open_detector(weights, "cpu", "torch", "auto", 160).name == "torch f32 on cpu"
+    assert caplog.records == []
+    assert open_detector(weights, "cpu", "torch", "bf16", 160).name == "torch f32 on cpu"
+    assert "runs in f32" in caplog.text
+
+
 def test_what_cannot_be_is_told(shared: Path) -> None:
     exported = str(shared / "detectors/yolo11n_int8_openvino_model")
     with pytest.raises(UsageError, match=r"is exported already, and runs as what it is; --backend is for \.pt files"):

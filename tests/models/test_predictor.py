@@ -95,6 +95,15 @@ def test_every_runtime_gives_what_torch_gives_for_any_batch(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("precision", ["f16", "bf16"])
+def test_torch_in_16_bits(precision: str) -> None:
+    """What a GPU does by itself: every crop raised, as the network had 16 bits and its input 32."""
+    runner, exact = (Predictor("lean", "torch", "cpu", name) for name in (precision, "f32"))
+    assert runner.name == f"torch {precision} on cpu"
+    crops = patterns(exact.preprocess, 64)
+    assert 0 < np.abs(runner.run(crops) - exact.run(crops)).max() < 0.1
+
+
 def test_a_network_is_converted_once_and_not_with_other_content(folder: Path, empty_cache: Path) -> None:
     weights = str(folder / "pets.safetensors")
     Predictor(weights, "openvino", "cpu")

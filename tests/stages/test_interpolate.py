@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
 from vidclf.frame import Detection, Frame, Skip, Source
-from vidclf.stages import Gate, Interpolate, Track
+from vidclf.stages import Gate, Interpolate, Track, interpolate
 
 
 def marked(marks: str, source: Source | None = None) -> list[Frame]:
@@ -103,3 +105,20 @@ def test_a_walker_is_found_on_every_frame_though_few_are_searched(every: int) ->
     late = slice(every, None)  # from the second sight on there is a track
     assert np.abs(boxes[late, 0] - (20 + 6 * np.arange(61))[late]).max() <= 1
     assert {d.track for frame in done[2 * every :] for d in frame.detections} == {0}
+
+
+def test_pictures_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = marked("s" + "b" * 20 + "s")
+    monkeypatch.setattr(interpolate, "MOST_BYTES", 3 * frames[0].image.nbytes)
+    taken = most = 0
+
+    def source() -> Iterator[Frame]:
+        nonlocal taken
+        for frame in frames:
+            taken += 1
+            yield frame
+
+    for given, _ in enumerate(Interpolate()(source())):
+        most = max(most, taken - given)
+    assert given == 21
+    assert most == 4

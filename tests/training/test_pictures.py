@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.pictures import COLOURS, paint, write_classes, write_picture
 from vidclf.errors import UsageError
@@ -141,6 +142,20 @@ def test_a_damaged_picture_is_named_and_nothing_else_is_said(tmp_path: Path, cap
     with pytest.raises(UsageError, match=r"broken\.png: not a picture, or damaged"):
         read_picture(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_is_transparent_where_it_should_be(tmp_path: Path, suffix: str, orientation: int) -> None:
+    pixels = np.zeros((20, 30, 4), np.uint8)
+    pixels[2:9, 3:12] = 255  # white and opaque; the rest is black and transparent
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", exif=exif, lossless=True)
+    image, mask = read_picture(tmp_path / f"a.{suffix}")
+    assert image.shape[:2] == ((20, 30) if orientation < 5 else (30, 20))
+    assert mask is not None
+    assert np.array_equal(mask, image[..., 0] == 255)
 
 
 def test_a_transparent_background_is_outside_the_object(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ are the same boxes whatever runs the network.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -44,13 +45,13 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
     if backend == "auto":
         backend = "openvino" if devices == ["cpu"] and is_installed("openvino") else "torch"
     if backend in ("onnx", "tensorrt"):
-        return _exported(weights, devices[0], backend, image_size)
+        return _exported(weights, devices[0], backend, precision, image_size)
     if backend == "openvino" and devices != ["cpu"]:
         raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
     return Detector(weights, devices, backend, precision, image_size)
 
 
-def _exported(weights: str, device: str, backend: str, image_size: int) -> Detector | ReadyDetector:
+def _exported(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
     """A .pt model as ultralytics exports it, from the cache; on torch, with a warning, where that fails."""
     if backend == "tensorrt" and device == "cpu":
         raise UsageError("backend tensorrt needs a CUDA device, and the CPU is none")
@@ -58,11 +59,19 @@ def _exported(weights: str, device: str, backend: str, image_size: int) -> Detec
     kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
     try:
         made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
+        if backend == "tensorrt":  # made for one kind of GPU
+            import torch
+
+            made_by += "-" + re.sub(r"\W+", "-", torch.cuda.get_device_name(device))
         folder = cached(Path(model.ckpt_path), made_by, lambda folder: export(model, kind, image_size, folder))
-        return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
+        try:
+            return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
+        except Exception:
+            forget(folder)  # damaged, it seems: the next run makes it anew
+            raise
     except Exception as error:
         _warn(weights, backend, error)
-        return Detector(weights, [device], "torch", "auto", image_size)
+        return Detector(weights, [device], "torch", precision, image_size)
 
 
 class ReadyDetector:
@@ -114,7 +123,9 @@ class Detector:
 
         stride = int(self._predictor.model.stride)
         size = check_imgsz(image_size, stride=stride, min_dim=2)
-        self._letterbox = LetterBox(size, auto=True, stride=stride)
+        # RT-DETR's boxes are those of a picture that was stretched to a square.
+        stretches = getattr(self._predictor, "scale_fill", False)
+        self._letterbox = LetterBox(size, auto=not stretches, scale_fill=stretches, stride=stride)
 
     @property
     def most(self) -> int:
@@ -190,9 +201,12 @@ class TorchNetwork:
 
         self._network, self._device = network, device
         self.is_on_cpu = not device.startswith("cuda")
+        asked = precision
         if precision == "auto":
             precision = ("bf16" if cpu_has_bf16() else "f32") if self.is_on_cpu else "f16"
         if precision != "f32" and not keep_boxes_exact(network.model):
+            if asked != "auto":
+                log.warning("this kind of detector runs in f32: its boxes would be too coarse in %s", asked)
             precision = "f32"
         self._autocast: dict[str, Any] = {
             "device_type": "cpu" if self.is_on_cpu else "cuda",
@@ -202,6 +216,7 @@ class TorchNetwork:
         self._stream = None if self.is_on_cpu else torch.cuda.Stream(device)
         if self._stream is not None:
             network.model.to(memory_format=torch.channels_last)
+            self._stream.wait_stream(torch.cuda.current_stream(device))
         self.name = f"torch {precision} on {device}"
 
     def __call__(self, batch: np.ndarray) -> list[Any]:

@@ -41,7 +41,9 @@ class TorchRunner:
             self._network: Any = checkpoint.load(weights, device)
             kinds = {"f16": torch.float16, "bf16": torch.bfloat16}
             if precision in kinds:
-                self._network.network.to(kinds[precision])
+                kind = kinds[precision]
+                self._network.network.to(kind)
+                self._network.network.register_forward_pre_hook(lambda _, inputs: tuple(x.to(kind) for x in inputs))
         else:
             precision = "f32"
             try:

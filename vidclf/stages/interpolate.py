@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vidclf.frame import Box, Detection, Frame, Source
 
 MOST_HELD = 256  # frames that may wait for the next that was searched, should one get lost on the way
+MOST_BYTES = 512 << 20  # of them, of one source: 20 pictures in 4K
 
 
 @dataclass(slots=True)
@@ -32,7 +33,8 @@ class Interpolate:
         gaps: dict[Source, Gap] = {}
         for frame in frames:
             gap = gaps.setdefault(frame.source, Gap(frame.time))
-            if frame.skip == "between" and len(gap.held) < MOST_HELD:
+            most = min(MOST_HELD, MOST_BYTES // frame.image.nbytes)
+            if frame.skip == "between" and len(gap.held) < most:
                 gap.held.append(frame)
                 continue
             if frame.skip:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from vidclf.errors import UsageError
 
@@ -17,6 +19,12 @@ OPAQUE = frozenset((".bmp", ".dib", ".exr", ".hdr", ".jp2", ".jpe", ".jpeg", ".j
 OPAQUE |= {".pbm", ".pgm", ".pnm", ".ppm"}
 TRANSPARENT = frozenset((".avif", ".gif", ".png", ".tif", ".tiff", ".webp"))
 SUFFIXES = OPAQUE | TRANSPARENT
+# Of these OpenCV turns the colours upright, as their EXIF data say, but not what is transparent.
+TURNED = frozenset((".png", ".webp"))
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda mask: mask, 2: np.fliplr, 3: lambda mask: np.rot90(mask, 2), 4: np.flipud, 5: np.transpose,
+    6: lambda mask: np.rot90(mask, -1), 7: lambda mask: np.rot90(mask, 2).T, 8: np.rot90,
+}  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Picture = tuple[np.ndarray, np.ndarray | None]  # (height, width[, 3]) uint8, (height, width) bool or None: everywhere
@@ -40,6 +48,8 @@ def read_picture(path: Path) -> Picture:
                 image = cv2.imdecode(content, cv2.IMREAD_COLOR)
                 if image is not None and path.suffix.lower() in TRANSPARENT:
                     mask = _opaque(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))
+                if mask is not None and path.suffix.lower() in TURNED:
+                    mask = np.ascontiguousarray(TURNS[_orientation(packed)](mask))
             except cv2.error:  # more pixels than OpenCV allows, for one
                 image = None
     if image is None:
@@ -54,6 +64,13 @@ def _opaque(whole: np.ndarray | None) -> np.ndarray | None:
     full = np.iinfo(whole.dtype).max if whole.dtype.kind == "u" else 1
     mask = whole[..., 3] > full / 2
     return None if mask.all() else mask
+
+
+def _orientation(packed: bytes) -> int:
+    """How a picture is to be turned, by its EXIF data: a key of `TURNS`."""
+    with Image.open(BytesIO(packed)) as opened:
+        orientation = opened.getexif().get(0x0112, 1)
+    return orientation if orientation in TURNS else 1
 
 
 def _is_whole_png(packed: bytes) -> bool:
