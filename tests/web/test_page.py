@@ -140,6 +140,21 @@ def test_an_unplugged_camera_shows_as_such_and_comes_back(opened: Any, cameras: 
     changes(lambda: opened.execute_script(LOOK, f"{card('yard')} img"))
 
 
+def test_a_camera_that_was_given_up_is_away(opened: Any, cameras: list[Camera]) -> None:
+    cameras[1].unplug()
+    cameras[1].reading.state = "given up"
+    try:
+        until(lambda: "given up" in text(opened, card("yard")))
+        assert "1 of 3 cameras away" in text(opened, "#state")
+        assert "no such device" in text(opened, card("yard"))
+        look = "return document.querySelector(arguments[0]).className"
+        assert opened.execute_script(look, f"{card('yard')} .badge") == "badge bad"
+        assert "away" in opened.execute_script(look, card("yard")).split()
+    finally:
+        cameras[1].plug_in()
+        until(lambda: "connected" in text(opened, card("yard")))
+
+
 def test_the_console_is_silent_and_nothing_is_asked_of_anybody_else(opened: Any, serve: Serve) -> None:
     changes(lambda: text(opened, "#figures"))
     assert opened.get_log("browser") == []
@@ -190,12 +205,13 @@ def test_the_page_says_so_when_the_run_ends_and_goes_on_with_the_next(browser: A
         browser.get(serve.url)
         changes(lambda: browser.execute_script(LOOK, ".camera img"))
     until(lambda: "does not answer" in text(browser, "#state"))
-    pipeline = Pipeline([Camera(), Serve(f"127.0.0.1:{serve.port}")])
+    pipeline = Pipeline([Camera("another"), Serve(f"127.0.0.1:{serve.port}")])
     thread = Thread(target=pipeline.run)
     thread.start()
     try:
         until(lambda: "running" in text(browser, "#state"))
-        changes(lambda: browser.execute_script(LOOK, ".camera img"))
+        changes(lambda: browser.execute_script(LOOK, f"{card('another')} img"))
+        assert not browser.find_elements("css selector", card("camera"))  # it has no part in this run
     finally:
         pipeline.stop()
         thread.join(20)

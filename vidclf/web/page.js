@@ -4,6 +4,7 @@ const EVERY = 1000; // ms between two questions
 const MOVING = 4; // cameras whose picture moves: a browser has six connections to a host, and each takes one
 const SPAN = 300; // seconds of the chart, at most
 const SHOWN = 24; // latest detections on the page
+const AWAY = ["absent", "reconnecting", "given up"]; // states of a camera, as in /healthz
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
@@ -36,6 +37,7 @@ function duration(seconds) {
 const ago = (seconds) => (seconds < 1.5 ? "now" : `${duration(seconds)} ago`);
 const decimal = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const milliseconds = (value) => (value === null || value === undefined ? "–" : `${decimal(value)} ms`);
+const isAway = (camera) => AWAY.includes(camera.state);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 function pairs(node, rows) {
@@ -81,9 +83,9 @@ function showPicture(image, camera, place) {
 function showCamera(camera, place) {
   const { node, image, view, notice, badge: sign, facts } = card(camera.name);
   const silent = camera.last_frame_s !== null && camera.last_frame_s > 5;
-  const away = camera.state === "absent" || camera.state === "reconnecting";
-  const moods = { connected: silent ? "warn" : "good", absent: "bad", reconnecting: "bad", ended: "" };
-  badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, moods[camera.state] ?? "");
+  const away = isAway(camera);
+  const moods = { connected: silent ? "warn" : "good", ended: "" };
+  badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, away ? "bad" : moods[camera.state] ?? "");
   node.classList.toggle("away", away || silent || !camera.picture);
   const since = camera.last_frame_s === null ? "no picture yet" : `no frame for ${duration(camera.last_frame_s)}`;
   set(notice, camera.problem && away ? `${since}: ${camera.problem}` : since);
@@ -96,6 +98,16 @@ function showCamera(camera, place) {
   if (camera.corrupt) rows.push(["corrupt", number.format(camera.corrupt)]);
   rows.push(["dropped", dropped.length ? dropped.map(([why, n]) => `${number.format(n)} ${why}`).join(", ") : "0"]);
   facts.replaceChildren(...rows.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: value }))));
+}
+
+function removeOthers(cameras) {
+  const names = new Set(cameras.map((camera) => camera.name));
+  for (const [name, { node, image }] of cards) {
+    if (names.has(name)) continue;
+    image.removeAttribute("src"); // it ends the stream
+    node.remove();
+    cards.delete(name);
+  }
 }
 
 function showStages(books) {
@@ -194,7 +206,7 @@ function showDetections(detections, now, several) {
 }
 
 function showState(books) {
-  const away = books.cameras.filter((camera) => camera.state === "absent" || camera.state === "reconnecting").length;
+  const away = books.cameras.filter(isAway).length;
   if (!away) badge($("state"), "running", "good");
   else badge($("state"), `${away} of ${books.cameras.length} cameras away`, away < books.cameras.length ? "warn" : "bad");
   const figures = [["frames/s", decimal(books.now.fps)]];
@@ -217,6 +229,7 @@ async function look() {
     if (lost) round += 1; // another run: its pictures come on other connections
     lost = false;
     showState(books);
+    removeOthers(books.cameras);
     books.cameras.forEach(showCamera);
     showStages(books);
     showLedger(books.ledger);
