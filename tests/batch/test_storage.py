@@ -76,6 +76,22 @@ def test_a_batch_into_a_url_resumes_there(
     assert "1 clip to do, 3 finished before" in batch("-o", url)[2]
 
 
+def test_machines_that_take_turns_go_on_where_the_other_ended(
+    batch: Run, folder: Path, inline: None, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The books of the machine that came back were old, and replaced the other's."""
+    pytest.importorskip("fsspec")
+    url = f"local://{folder}/bucket"
+    done = []
+    for turn, machine in enumerate(("one", "two", "one", "two")):
+        monkeypatch.setattr("vidclf.batch.outdir.cache_folder", lambda machine=machine: folder / machine)
+        add(clip, f"{turn}.mp4")
+        code, out, err = batch("-o", url, "--json", "-")
+        assert code == 0, err
+        done.append((json.loads(out)["done"], json.loads(out)["skipped"]))
+    assert done == [(4, 0), (1, 4), (1, 5), (1, 6)]
+
+
 def test_a_file_url_is_a_folder(batch: Run, folder: Path, inline: None) -> None:
     assert batch("-o", (folder / "out").as_uri())[0] == 0
     assert files() >= {"a.mp4", "a.jsonl", "table.parquet"}

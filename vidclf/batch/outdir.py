@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
+from uuid import uuid4
 
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Folder, Remote, Storage, local_path
@@ -19,12 +20,14 @@ from vidclf.models.cache import cache_folder
 log = logging.getLogger(__name__)
 
 MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
+EDITION = "manifest.edition"  # beside a manifest that lies behind a URL: which of all that lay there it is
 
 
 class OutDir:
     """The results of a batch over `folder`; one process at a time has them, and when it ends, however, they are free.
 
     Of a URL, the manifest is kept on this machine, and what is there is a copy, made whenever results are concluded.
+    Where another machine has made one since, that is taken over here.
     Raises UsageError for a place that cannot be used, or is in use.
     """
 
@@ -54,8 +57,8 @@ class OutDir:
             raise UsageError(f"cannot write to {self.place}: {error.strerror}") from None
         try:
             path = self.root / MANIFEST
-            if isinstance(self.storage, Remote) and not path.exists():
-                self.storage.download(MANIFEST, path)
+            if isinstance(self.storage, Remote):
+                self._take_over(self.storage, path)
             self.manifest = Manifest(path)
             self._note_folder()
         except BaseException:
@@ -66,6 +69,18 @@ class OutDir:
     def __exit__(self, *_: object) -> None:
         self.manifest.close()
         self._lock.release()
+
+    def _take_over(self, storage: Remote, path: Path) -> None:
+        ours = self.root / EDITION
+        with TemporaryDirectory() as folder:
+            theirs = Path(folder) / EDITION
+            storage.download(EDITION, theirs)
+            if path.exists() and not (theirs.exists() and _text(theirs) != _text(ours)):
+                return
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            storage.download(MANIFEST, path)
+            ours.write_text(_text(theirs), encoding="ascii")
 
     def _note_folder(self) -> None:
         """Note whose results these are, and warn where they were another folder's; not of one that was moved."""
@@ -90,6 +105,12 @@ class OutDir:
         write_summary(files[0], self.manifest, str(self.folder), problems)
         if isinstance(self.storage, Remote):
             with TemporaryDirectory() as folder:
-                self.manifest.copy(Path(folder) / MANIFEST)
-                self.storage.upload({path.name: path for path in [*files, Path(folder) / MANIFEST]})
+                manifest, edition = Path(folder) / MANIFEST, self.root / EDITION
+                self.manifest.copy(manifest)
+                edition.write_text(uuid4().hex, encoding="ascii")
+                self.storage.upload({path.name: path for path in [*files, manifest, edition]})
         self.manifest.note("concluded", state)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii") if path.exists() else ""
