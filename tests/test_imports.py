@@ -54,7 +54,7 @@ ENGINE = {
     "trace": set(),
     "recipe": {"yaml"},
 }
-THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py"}
+THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py", "parallel.py"}
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 

@@ -19,7 +19,6 @@ from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
-from vidclf.video.opening import is_url
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
@@ -121,7 +120,7 @@ def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Pa
 
 def _stem_of(source: str) -> str:
     """What a source's outputs are called: its own name, of a URL without its query, of a pattern its folder's."""
-    if is_url(source):
+    if "://" in source:
         source = re.split(r"[?#]", source, maxsplit=1)[0]
     elif re.search(r"[*?%\[]", source) and not Path(source).exists():
         return Path(source).absolute().parent.name or "pictures"

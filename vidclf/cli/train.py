@@ -31,16 +31,6 @@ DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tra
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
 
-class LabelsFile(click.ParamType):
-    """A file that lists the classes, as their names."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names in order; raises UsageError on a file that lists none."""
-        return value if isinstance(value, tuple) else tuple(read_labels(Path(value)))
-
-
 class Duration(click.ParamType):
     """A time like 90s, 20m or 1h30m, as seconds."""
 
@@ -64,7 +54,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
         about = limits["about"][0].upper() + limits["about"][1:] + "."
         settings: dict[str, Any] = {"default": default, "show_default": True, "help": about}
         if setting.name == "labels":
-            settings |= {"type": LabelsFile(), "metavar": "FILE", "show_default": False}
+            settings |= {"type": click.Path(path_type=Path), "metavar": "FILE", "default": None}
         elif isinstance(default, bool):
             flag += "/--no-" + setting.name.replace("_", "-")
         elif isinstance(default, tuple):
@@ -155,6 +145,7 @@ def train(
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
+    settings["labels"] = tuple(read_labels(settings["labels"])) if settings["labels"] else ()
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     config = Config(**_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"

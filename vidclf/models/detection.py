@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,14 @@ from vidclf.models.backends import is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.detector import export, find_weights, keep_boxes_exact, load_detector, to_openvino
 from vidclf.models.device import choose_devices, cpu_has_bf16
+from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once, pool_for_torch
 from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
-from vidclf.threads import threads
 
 log = logging.getLogger(__name__)
 
 LAYOUT = 2  # of what is kept in the cache; another number makes it anew
 # Most that a score may differ from torch's in 32 bits. Measured with YOLO11n on PETS09: 4e-6 in f32, 0.08 in bf16.
 TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
-MOST_AT_ONCE = 4  # pictures that are worked on at the same time on a CPU; each takes memory
 
 # Takes (N, height, width, 3) uint8 BGR and gives what the network gives, an array or tensor for each of its outputs.
 Network = Callable[[np.ndarray], list[Any]]
@@ -109,7 +107,7 @@ class Detector:
             TorchNetwork(model.predictor.model, device, bits)
             for model, device in zip(self._models, devices, strict=True)
         ]
-        self._pool = _pool_for_torch() if self._torch[0].is_on_cpu else None
+        self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
         self._openvino: OpenVinoNetwork | None = None
         self._is_checked = False
         self._weights = weights
@@ -153,7 +151,7 @@ class Detector:
                 except Exception as error:
                     _warn(self._weights, "openvino", error)
                     self._openvino = None
-            networks = self._torch * _at_once() if self._pool else self._torch
+            networks = self._torch * pictures_at_once() if self._pool else self._torch
             shares = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
             run = self._pool.map if self._pool and len(shares) > 1 else map
             # All are at work before the first is waited for: a GPU goes on by itself, a CPU has a thread a share.
@@ -261,7 +259,7 @@ class OpenVinoNetwork:
         import torch
 
         if self._compiled is None:
-            streams = min(_at_once(), len(batch))
+            streams = min(pictures_at_once(), len(batch))
             settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": streams}
             self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
         while len(self._requests) < len(batch):
@@ -278,22 +276,3 @@ class OpenVinoNetwork:
 def _warn(weights: str, backend: str, error: Exception) -> None:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     log.warning("%s does not run on %s, torch takes over: %s", weights, backend, reason)
-
-
-def _at_once() -> int:
-    """Pictures on a CPU at the same time, on a share of the detector's threads each."""
-    return min(threads("detector"), MOST_AT_ONCE)
-
-
-def _pool_for_torch() -> ThreadPoolExecutor:
-    """Threads to run torch in, on pictures of their own.
-
-    As with OpenVINO: none then waits, at every layer, for the slowest of those that work on the same picture.
-    """
-    import torch
-
-    def begin() -> None:
-        torch.get_num_threads()  # see `torch_threads`
-        torch.set_num_threads(threads("detector") // _at_once())
-
-    return ThreadPoolExecutor(_at_once(), "torch", begin)

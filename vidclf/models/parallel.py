@@ -1,0 +1,28 @@
+"""Several pictures at once on a CPU, each on a share of the detector's threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from vidclf.threads import threads
+
+MOST_AT_ONCE = 4  # each takes memory
+
+
+def pictures_at_once() -> int:
+    """How many pictures the detector works on at the same time, at most."""
+    return min(threads("detector"), MOST_AT_ONCE)
+
+
+def pool_for_torch() -> ThreadPoolExecutor:
+    """Threads to run torch in, on pictures of their own.
+
+    None then waits, at every layer, for the slowest of those that work on the same picture.
+    """
+    import torch
+
+    def begin() -> None:
+        torch.get_num_threads()  # see `torch_threads`
+        torch.set_num_threads(threads("detector") // pictures_at_once())
+
+    return ThreadPoolExecutor(pictures_at_once(), "torch", begin)
