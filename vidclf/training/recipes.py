@@ -27,7 +27,8 @@ _OURS_BIG = _OURS | {"epochs": 16, "batch": 256, "lr": 0.08}
 
 # Ours; see the cards in weights/. The defaults are those of `lean`.
 _LEAN_SMALL: dict[str, Any] = {
-    "epochs": 75, "lr": 0.2, "warp": 0.1, "light": 0.1, "distill": ("lean", "lean-large"), "views": 8,
+    "epochs": 100, "lr": 0.2, "warp": 0.1, "light": 0.1, "distill": ("lean", "lean-large"), "views": 20,
+    "validation": 0.02,
 }  # fmt: skip
 _LEAN_LARGE: dict[str, Any] = {"epochs": 28, "batch": 128, "lr": 0.1, "warp": 0.15, "light": 0.1, "erase": 0.5}
 
