@@ -63,6 +63,10 @@ def test_the_boxes_are_those_of_ultralytics_whatever_runs_the_network(
     assert caplog.records == []
 
 
+def fails(*_: object) -> None:
+    raise RuntimeError("no such\noperation")
+
+
 def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture) -> str:
     with caplog.at_level(logging.WARNING, "vidclf"):
         for _ in range(2):
@@ -86,9 +90,6 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
 def test_a_model_that_cannot_be_converted_runs_on_torch(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(*_: object) -> None:
-        raise RuntimeError("no such\noperation")
-
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(detection, "to_openvino", fails)
     detector = open_detector(weights, "cpu", "auto", "auto", 160)
@@ -98,9 +99,6 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
 def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(*_: object) -> None:
-        raise RuntimeError("no such operation")
-
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(detection, "export", fails)
     for precision in ("f32", "bf16"):
