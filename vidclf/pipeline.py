@@ -84,14 +84,12 @@ class Pipeline:
             thread.start()
         try:
             self._work(*jobs[-1])
-            for thread in threads:
-                thread.join()
+            wait_for(threads)
         except BaseException as error:  # a second Ctrl-C, while this thread waited for the others
             self._error = self._error or error
             for channel in channels:
                 channel.cancel()
-            for thread in threads:
-                thread.join()
+            wait_for(threads)
         self._ended = perf_counter()
         if self._error:
             raise self._error
@@ -215,6 +213,13 @@ class Pipeline:
             **({"lag_ms": lag(self._tally, live)} if live else {}),
             **({"sources": each} if len(each) > 1 or live else {}),
         }
+
+
+def wait_for(threads: list[Thread]) -> None:
+    """Until all have ended; Windows hears Ctrl-C only between two waits."""
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(timeout=1.0)
 
 
 def name_of(stage: Stage) -> str:

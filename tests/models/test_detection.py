@@ -67,11 +67,11 @@ def fails(*_: object) -> None:
     raise RuntimeError("no such\noperation")
 
 
-def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture) -> str:
+def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: str = "f32") -> str:
     with caplog.at_level(logging.WARNING, "vidclf"):
         for _ in range(2):
             detector(pictures(2), **OPTIONS)
-    assert detector.name == "torch f32 on cpu"
+    assert detector.name == f"torch {precision} on cpu"
     (record,) = caplog.records
     return record.getMessage()
 
@@ -87,13 +87,14 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     )
 
 
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_a_model_that_cannot_be_converted_runs_on_torch(
-    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    precision: str, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(detection, "to_openvino", fails)
-    detector = open_detector(weights, "cpu", "auto", "auto", 160)
-    assert warning_of(detector, caplog).endswith("torch takes over: no such operation")
+    detector = open_detector(weights, "cpu", "auto", precision, 160)
+    assert warning_of(detector, caplog, precision).endswith("torch takes over: no such operation")
 
 
 def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(

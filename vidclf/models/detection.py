@@ -101,12 +101,9 @@ class Detector:
         first = self._models[0]
         self.names: dict[int, str] = first.names
         self._predictor = first.predictor
+        self._devices, self._precision = devices, precision
         # In 32 bits where OpenVINO is held to its answers.
-        bits = "f32" if backend == "openvino" else precision
-        self._torch = [
-            TorchNetwork(model.predictor.model, device, bits)
-            for model, device in zip(self._models, devices, strict=True)
-        ]
+        self._torch = self._torch_networks("f32" if backend == "openvino" else precision)
         self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
         self._openvino: OpenVinoNetwork | None = None
         self._is_checked = False
@@ -115,7 +112,7 @@ class Detector:
             try:
                 self._openvino = OpenVinoNetwork(first, precision)
             except Exception as error:
-                _warn(weights, backend, error)
+                self._fall_back(error)
         from ultralytics.data.augment import LetterBox
         from ultralytics.utils.checks import check_imgsz
 
@@ -149,8 +146,7 @@ class Detector:
                 try:
                     return self._results(self._run_openvino(batch), batch, images, options)
                 except Exception as error:
-                    _warn(self._weights, "openvino", error)
-                    self._openvino = None
+                    self._fall_back(error)
             networks = self._torch * pictures_at_once() if self._pool else self._torch
             shares = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
             run = self._pool.map if self._pool and len(shares) > 1 else map
@@ -161,6 +157,14 @@ class Detector:
                 for outputs, share in zip(started, shares, strict=True)
                 for result in self._results(outputs, batch[share], [images[i] for i in share], options)
             ]
+
+    def _torch_networks(self, precision: str) -> list[TorchNetwork]:
+        pairs = zip(self._models, self._devices, strict=True)
+        return [TorchNetwork(model.predictor.model, device, precision) for model, device in pairs]
+
+    def _fall_back(self, error: Exception) -> None:
+        _warn(self._weights, "openvino", error)
+        self._openvino, self._torch = None, self._torch_networks(self._precision)
 
     def _run_openvino(self, batch: np.ndarray) -> list[Any]:
         assert self._openvino is not None
