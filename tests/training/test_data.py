@@ -27,6 +27,13 @@ def test_every_picture_is_made_by_preprocess(tmp_path: Path) -> None:
         assert loaded.targets.tolist() == targets.tolist()
 
 
+def test_reading_tells_how_far_it_is(tmp_path: Path) -> None:
+    told: list[str] = []
+    data.load(write_bars(tmp_path), "test", Preprocess(), verify=False, tell=told.append)
+    assert len(told) == 50
+    assert told[24] == "reading the test pictures, 25 of 50"
+
+
 @pytest.mark.parametrize("below", ["", "raw", "FashionMNIST/raw"])
 def test_the_files_may_lie_where_torchvision_puts_them(tmp_path: Path, below: str) -> None:
     write_bars(tmp_path / below)

@@ -6,7 +6,7 @@ Every picture goes through `preprocess.crop_picture`, exactly as a detection's c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +46,17 @@ class Dataset:
 
 
 def load(
-    folder: Path | None, part: str, policy: Preprocess, verify: bool = True, labels: Sequence[str] | None = None
+    folder: Path | None,
+    part: str,
+    policy: Preprocess,
+    verify: bool = True,
+    labels: Sequence[str] | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Dataset:
     """One part of the pictures in `folder`, "train", "test" or "valid", every picture preprocessed by `policy`.
 
     labels: a classifier's, which the targets then point into; by default the folders' names or Fashion-MNIST's.
+    tell: hears how far it is, in words.
     The rest, and what is raised: see `open_pictures`; also UsageError on a damaged picture, which it names.
     """
     found = open_pictures(folder, part, verify, labels)
@@ -58,6 +64,7 @@ def load(
     for i in range(len(crops)):
         image, mask = found.read(i)
         crops[i] = to_tensor([crop_picture(image, policy, mask=mask)])[0]
+        tell(f"reading the {part} pictures, {i + 1:,} of {len(crops):,}")
     return Dataset(crops, torch.from_numpy(found.targets), found.labels)
 
 

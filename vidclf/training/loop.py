@@ -53,8 +53,8 @@ def train(
     compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
     """
     progress = progress or Progress()
-    everything = data.load(data_folder, "train", config.policy, verify, config.labels or None)
-    test = data.load(data_folder, "test", config.policy, verify, everything.labels).to(device)
+    everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
+    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live).to(device)
     parts = data.set_aside(everything, config.validation, data_folder, config.policy)
     learning, validation = (part.to(device) for part in parts)
     labels, classes = everything.labels, len(everything.labels)
