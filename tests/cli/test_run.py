@@ -111,7 +111,27 @@ def test_what_an_output_in_a_folder_is_called(
 def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
     code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "elephant", "--max-frames", 5)
     assert (code, names()) == (0, set())
-    assert err.endswith("nothing was written to out.mp4\n")
+    assert err.endswith("nothing was written to out.mp4: elephant never came; there was nothing with a label\n")
+
+
+def test_who_keeps_nothing_is_told_how(vidclf: Run) -> None:
+    told = "nothing was kept: -o OUT.mp4 writes a video"
+    code, _, err = vidclf("run", SAMPLE, "--max-frames", 2)
+    assert code == 0 and told in err
+    assert told not in vidclf("run", SAMPLE, "--max-frames", 2, "--record", "out.jsonl")[2]
+
+
+def test_collecting_tells_how_much_and_where(vidclf: Run) -> None:
+    _, _, err = vidclf("run", SAMPLE, "-p", "collect", "--max-frames", 60)
+    count = len(list(Path("crops").rglob("*.png")))
+    assert count and f"save-crops: saved {count}\n" in err
+    assert err.endswith("wrote crops\n")
+
+
+def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run) -> None:
+    code, _, err = vidclf("run", SAMPLE, "nosuch.mp4", "-o", "out/")
+    assert (code, names()) == (2, set())
+    assert err.endswith("no such file: nosuch.mp4\n")
 
 
 def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:

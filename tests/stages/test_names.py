@@ -54,6 +54,15 @@ def test_what_has_no_track_is_always_looked_at_and_tracks_do_not_mix() -> None:
     assert stage.counts == {"looked at": 7, "known": 8}
 
 
+def test_hold_without_tracks_says_that_it_did_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    list(Classify(device="cpu", backend="torch", hold=10.0)(Channel.of(sights(3))))
+    assert caplog.records == []
+    list(Classify(device="cpu", backend="torch", hold=10.0)(Channel.of(sights(3, track=None))))
+    assert [record.getMessage() for record in caplog.records] == [
+        "hold did nothing: no detection has a track; put track behind the detector (--track)"
+    ]
+
+
 def test_hold_is_checked() -> None:
     with pytest.raises(UsageError, match="hold must be"):
         Classify(hold=-1.0)

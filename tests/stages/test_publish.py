@@ -176,6 +176,17 @@ def test_only_changes_of_tracks(redis_server: RedisServer, tmp_path: Path) -> No
     assert told == [("appeared", 0, "Coat"), ("label", 20, "Shirt"), ("label", 40, "Coat"), ("gone", 59, "Coat")]
 
 
+def test_changes_of_tracks_without_tracks_are_none_and_it_says_so(
+    redis_server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list(publisher(redis_server, tmp_path, on="track")(sights(3)))
+    assert caplog.records == []
+    list(publisher(redis_server, tmp_path, on="track")(sights(3, track=None)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "publish has no events: no detection has a track; put track behind the detector (--track)"
+    ]
+
+
 def test_a_file_gives_the_same_keys_again_and_a_camera_does_not(redis_server: RedisServer, tmp_path: Path) -> None:
     camera = Source("camera", (640, 480), live=True)
     for name, source in (("clip", make_source()), ("camera", camera)):

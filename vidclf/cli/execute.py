@@ -24,6 +24,8 @@ from vidclf.stages.record import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 
+# Stages that leave something behind, or show it; one of somebody's own may.
+KEEPERS = {"write", "record", "save-crops", "publish", "serve", "display"}
 ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice as fast, but `timeout -s INT` signals the child, and then its group
 
 
@@ -90,13 +92,25 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
     console.print(closing_table(stats, console.width), soft_wrap=False)
     for line in closing_lines(stats):
         console.print(line)
-    for path in outputs(items):
+    crops = (Path(item.options.get("folder", "crops")) for item in items if item.name == "save-crops")
+    for path in [*outputs(items), *crops]:
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             console.print(f"wrote {path}")
         elif found := sorted(path.parent.glob(f"{escape(path.stem)}-*{escape(path.suffix)}")):
             console.print(f"wrote {path.with_stem(path.stem + '-*')}, the latest is {found[-1].name}")
         else:
-            console.print(f"nothing was written to {path}")
+            console.print(f"nothing was written to {path}{never_seen(items, stats)}")
+    if not any(":" in item.name or item.name in KEEPERS for item in items):
+        console.print("nothing was kept: -o OUT.mp4 writes a video, --record OUT.jsonl a table")
+
+
+def never_seen(items: list[Item], stats: dict[str, Any]) -> str:
+    """Why an event's recording may be missing: what it waited for, and which labels there were instead."""
+    wanted = next((wish for item in items if item.name == "write" and (wish := item.options.get("only_when"))), None)
+    if wanted is None:
+        return ""
+    seen = ", ".join(label for label in stats["labels"] if label) or "nothing with a label"
+    return f": {wanted if isinstance(wanted, str) else ','.join(wanted)} never came; there was {seen}"
 
 
 def outputs(items: list[Item]) -> list[Path]:

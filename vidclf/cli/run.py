@@ -85,6 +85,8 @@ def run(
             video = _file_for(source, output, ".mp4", several)
             table = _file_for(source, record, ".jsonl", several)
             jobs.append(assemble(RunOptions(**options), source, video, table))
+        if several:
+            _must_be_there(sources)
     books_files = [Path(path) for path in (stats_file, trace) if path and path != STDOUT]
     _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
@@ -103,6 +105,15 @@ def run(
 
 def _path(target: str | None) -> Path | None:
     return None if target is None else Path(target)
+
+
+def _must_be_there(sources: tuple[str, ...]) -> None:
+    """Of several files, a mistyped one is told now rather than when its turn comes."""
+    from vidclf.video.opening import is_url
+
+    for source in sources:
+        if not (is_url(source) or re.search(r"[*?%\[]", source) or Path(source).exists()):
+            raise UsageError(f"no such file: {source}")
 
 
 def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Path | None:

@@ -73,12 +73,13 @@ class Classify:
             yield from self._classify(frames, self._model)
 
     def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
-        warned = False
+        warned = is_tracked = False
         names = Names(self.hold)
         self.counts = {"looked at": 0, "known": 0} if self.hold else {}
         while group := frames.take(self.batch):
             crops_of = ((frame, d) for frame in group for d in frame.detections if d.crop is not None)
             detections = [d for frame, d in crops_of if names.wants(frame, d)]
+            is_tracked = is_tracked or any(d.track is not None for d in detections)
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
@@ -99,6 +100,8 @@ class Classify:
                     "known": self.counts["known"] + known,
                 }
             yield from group
+        if self.hold and self.counts["looked at"] and not is_tracked:
+            log.warning("hold did nothing: no detection has a track; put track behind the detector (--track)")
 
     def _check(self, chunk: list[Detection], model: Predictor, warned: bool) -> bool:
         """Crops made for another network would be named confidently and wrongly."""

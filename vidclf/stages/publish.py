@@ -76,18 +76,25 @@ class Publish:
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         changes: dict[Source, Changes] = {}
+        is_tracked = has_objects = False
         self.counts |= dict.fromkeys(self.counts, 0)
         broker = connect(self._address, status=self.status, length=self.length)
         with Spool(self.spool, *self.bounds) as spool:
             try:
                 with Courier(broker, self.spool, str(self._address), self.linger) as courier:
                     for frame in frames:
+                        is_tracked = is_tracked or any(d.track is not None for d in frame.detections)
+                        has_objects = has_objects or bool(frame.detections)
                         self._put(spool, frame.source, self._events(frame, changes))
                         self.counts["delivered"] = courier.delivered
                         yield frame
                     for source, seen in changes.items():
                         self._put(spool, source, seen.end())
             finally:
+                if self.on == "track" and has_objects and not is_tracked:
+                    log.warning(
+                        "publish has no events: no detection has a track; put track behind the detector (--track)"
+                    )
                 self.counts |= {"delivered": courier.delivered, "waiting": len(spool)}
                 self._tell()
 

@@ -52,12 +52,13 @@ class SaveCrops:
             raise UsageError(f"min_confidence must be a probability, 0 to 1, got {min_confidence}")
         self.folder, self.every, self.limit = Path(folder), every, limit
         self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
+        self.counts = {"saved": 0}  # in the last run, or in this one
         check_folder(self.folder)  # complain now rather than at the first crop
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         names: dict[Source, str] = {}
         recent: dict[Source, dict[int | None, float]] = {}  # by track: when its last crop was saved
-        saved = 0
+        self.counts["saved"] = saved = 0
         for frame in frames:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
@@ -66,7 +67,7 @@ class SaveCrops:
             for n, detection in due if self.limit is None else due[: self.limit - saved]:
                 folder = self.folder / self._label(detection)
                 _write(folder, f"{name}-{frame.index:06d}-{n}", self._picture(frame, detection))
-                saved += 1
+                self.counts["saved"] = saved = saved + 1
                 if saved == self.limit:
                     log.warning("save-crops: %d crops saved, which is its limit; no more follow", saved)
             recent[source] = last | {detection.track: now for _, detection in due}
