@@ -42,7 +42,7 @@ def evaluate(
 
     \b
     Examples:
-      vidclf eval lean --data FashionMNIST
+      vidclf eval lean --data FOLDER
       vidclf eval mine.safetensors --data pictures --html mine.html
       vidclf eval mine.safetensors --json - | jq .top1
     """

@@ -52,7 +52,7 @@ def export(
     \b
     Examples:
       vidclf export lean --format onnx -o lean.onnx
-      vidclf export mine.safetensors --format openvino --data FashionMNIST
+      vidclf export mine.safetensors --format openvino --data FOLDER
     """
     from vidclf.models import checkpoint
 

@@ -39,7 +39,7 @@ def import_weights(
     Examples:
       vidclf import model_best.pth.tar -o simple-cnn.safetensors
       vidclf import v3_params.pkl -o v3.safetensors --model v3
-      vidclf eval v3.safetensors --data FashionMNIST
+      vidclf eval v3.safetensors --data FOLDER
     """
     if output.exists() and not force:
         raise UsageError(f"{output} exists already: --force replaces it")

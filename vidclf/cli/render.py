@@ -62,7 +62,7 @@ def render(
 
     \b
     Examples:
-      vidclf render -o clips --data FashionMNIST --level street --clips 3
+      vidclf render -o clips --data FOLDER --level street --clips 3
       vidclf run clips/clip-000.mp4 --record found.jsonl
       vidclf score found.jsonl clips/clip-000.truth.jsonl
     """

@@ -141,7 +141,7 @@ def train(
 
     \b
     Examples:
-      vidclf train --model lean --data FashionMNIST --time-limit 20m -o mine.safetensors
+      vidclf train --model lean --data FOLDER --time-limit 20m -o mine.safetensors
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
