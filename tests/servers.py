@@ -20,6 +20,7 @@ import pytest
 from tests.clips import picture
 
 SYSTEM_PYTHON = "/usr/bin/python3"
+BROKEN = b"\xff\xd8" + bytes(400) + b"\xff\xd9"  # a JPEG that holds no picture
 BINDINGS = "import gi; gi.require_version('GstRtspServer', '1.0')"
 
 
@@ -78,8 +79,11 @@ class RtspServer:
 
 
 @contextmanager
-def mjpeg_server(rate: float = 25.0, frames: int = 10_000, status: int = 200) -> Iterator[str]:
-    """A camera that shows numbered pictures as MJPEG over HTTP, from 0 at every connection; gives its host and port."""
+def mjpeg_server(rate: float = 25.0, frames: int = 10_000, status: int = 200, good: int = 10_000) -> Iterator[str]:
+    """A camera that shows numbered pictures as MJPEG over HTTP, from 0 at every connection; gives its host and port.
+
+    good: pictures of a connection before all are broken.
+    """
     gone = Event()
 
     class Camera(BaseHTTPRequestHandler):
@@ -89,7 +93,7 @@ def mjpeg_server(rate: float = 25.0, frames: int = 10_000, status: int = 200) ->
             self.end_headers()
             with suppress(OSError):
                 for number in range(frames if status == 200 else 0):
-                    jpeg = cv2.imencode(".jpg", picture(number % 256))[1].tobytes()
+                    jpeg = cv2.imencode(".jpg", picture(number % 256))[1].tobytes() if number < good else BROKEN
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                     self.wfile.write(head.encode() + jpeg + b"\r\n")
                     if gone.wait(1 / rate):

@@ -120,6 +120,30 @@ def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again(
         assert sum(distances) / len(distances) == pytest.approx(0.1, abs=0.05)
 
 
+def test_a_stream_of_broken_pictures_is_left_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.video.live.BARREN", 0.5)
+    with mjpeg_server(rate=50, frames=200, good=30) as host:
+        stream = Capture(f"http://{host}/video")()
+        frames = enough(stream, 3)
+        source = frames[0].source
+        frames += watch(stream, lambda: source.state == "reconnecting")
+        assert source.problem == "it gave no picture for 0.5 s"
+        assert source.corrupt > 5
+        frames += enough(stream, 3)
+        assert source.reconnects == 1
+        check_order(frames)
+
+
+def test_while_pictures_are_broken_it_can_be_stopped_and_is_given_up_if_told_so() -> None:
+    with mjpeg_server(rate=50, frames=200, good=30) as host:
+        capture = Capture(f"http://{host}/video", give_up_after="1s")
+        given = list(capture())
+        source = capture.reading
+        assert source and (source.state, source.problem) == ("given up", "it gave no picture for 1 s")
+        assert any(given) and source.corrupt > 5
+        assert given[-source.corrupt :] == [None] * source.corrupt  # after each it can be stopped
+
+
 def test_mpegts_over_udp() -> None:
     port = free_port(socket.SOCK_DGRAM)
     capture = Capture(f"udp://127.0.0.1:{port}")

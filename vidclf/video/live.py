@@ -37,6 +37,7 @@ FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there 
 BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
 FAR_BEHIND = 0.5  # seconds behind from which all but key frames are not even decoded
+BARREN = 20.0  # seconds of packets without a picture: some cameras send a key frame every 10 s only
 BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
 FORWARDS = 60.0  # seconds that a picture may be early, as HLS comes in pieces; a clock so far ahead was set anew
 BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
@@ -86,6 +87,7 @@ class Clock:
 class Live:
     """A live source's pictures, whatever happens to it.
 
+    A connection ends when it says nothing, and when no picture can be made of what it says.
     Keeps `source`'s state, problem, reconnects, corrupt packets, skipped frames (for "behind") and waiting time.
     options, transport, hardware: see `open_live`. give_up_after: seconds without a picture; None goes on for ever.
     """
@@ -143,13 +145,15 @@ class Live:
             return open_live(self.uri, self.options, self.transport, self.hardware)
 
     def pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[Shot | None]:
-        """The pictures of one connection, each with its timestamp and when it was taken; None for one skipped.
+        """The pictures of one connection, each with its timestamp and when it was taken; None where there is none.
 
         Ends when the connection does.
         """
         source, clock = self.source, self._clock
         paced = container.format.name == "hls"
         by_arrival = container.format.name in BY_ARRIVAL
+        patience = min(BARREN, self.give_up_after or BARREN)
+        barren: float | None = None  # since when packets have been giving no picture
         late = shown = 0.0
         for read in self._packets(container, stream):
             if read is None:
@@ -159,17 +163,22 @@ class Live:
             context: Any = stream.codec_context
             if late > FAR_BEHIND or packet.is_keyframe or context.skip_frame != "NONKEY":
                 context.skip_frame = "NONKEY" if late > FAR_BEHIND else "NONREF" if late > BEHIND else "DEFAULT"
-            try:
-                made = packet.decode()
-            except av.error.FFmpegError:
+            made = _decoded(packet)
+            if made is None:
                 source.corrupt += 1
-                continue
-            if not made and packet.size and context.skip_frame != "DEFAULT":
+            elif not made and packet.size and context.skip_frame != "DEFAULT":
                 source.dropped["behind"] += 1
                 time = _seconds(packet.pts if packet.dts is None else packet.dts, packet.time_base)
                 late = perf_counter() - clock.taken(time, arrived, fresh, paced)
+            if made:
+                barren = None
+            else:
                 yield None
-            for picture in made:
+                barren = arrived if barren is None else barren
+                if arrived - barren > patience:
+                    self._ended_by = f"it gave no picture for {patience:g} s"
+                    return
+            for picture in made or ():
                 time = None if by_arrival else _seconds(picture.pts, picture.time_base)
                 taken = clock.taken(time, arrived, fresh, paced)
                 if paced:
@@ -187,7 +196,7 @@ class Live:
     def _packets(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[tuple[Packet[Any], bool, float] | None]:
-        """Packets, whether each had to be waited for, and when it came; None while a device has nothing yet."""
+        """Packets, whether each had to be waited for, and when it came; None while there is none."""
         broken = 0
         empty_since: float | None = None  # since when a device has been saying that it has nothing yet
         patience = (HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE)[1]
@@ -213,6 +222,7 @@ class Live:
                 self.source.corrupt += 1
                 broken += 1
                 packets = container.demux(stream)  # a generator that raised is over
+                yield None
                 continue
             arrived = perf_counter()
             if packet is None:
@@ -263,6 +273,14 @@ class Live:
         finally:
             source.waited += perf_counter() - began  # first: who looks in between shall not take the wait for work
             source.waits_since = None
+
+
+def _decoded(packet: Packet[Any]) -> list[VideoFrame] | None:
+    """A packet's pictures; None where it is broken."""
+    try:
+        return packet.decode()
+    except av.error.FFmpegError:
+        return None
 
 
 def _seconds(at: int | None, time_base: Fraction | None) -> float | None:
