@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,18 @@ def test_several_cameras_run_together_and_one_that_never_comes_does_not_matter(
     rows = Path("rows.csv").read_text()
     assert {row.split(",")[0] for row in rows.splitlines()[1:]} == set(names[:2])
     assert "secret" not in err + rows + Path("s.json").read_text() + "".join(map(str, files))
+
+
+def test_in_a_folder_a_run_leaves_the_record_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    with mjpeg_server() as host:
+        for _ in range(2):
+            code, _, err = vidclf(
+                capsys, "run", f"http://{host}/a", "-p", "plain.yaml", "--record", "out", "--max-frames", 2
+            )
+            assert code == 0, err
+    records = sorted(Path("out").iterdir())
+    assert len(records) == 2
+    assert all(re.fullmatch(r"record-\d{8}T\d{6}Z(-2)?\.jsonl", record.name) for record in records)
 
 
 def test_a_camera_that_never_came_leaves_nothing_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:

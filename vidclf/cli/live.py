@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import time
 from typing import Any
 
 import click
 
 from vidclf.errors import UsageError
+from vidclf.frame import Source
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 
-TABLE = "record.jsonl"  # where --record is a folder
+TABLE = "record.jsonl"  # where --record is a folder; the name gets a time
 OPTIONS = [
     click.option(
         "--latency-target", metavar="TIME", help="Lag that live sources may have: with more, fewer frames are skipped."
@@ -59,7 +61,12 @@ def together(sources: Sequence[str]) -> bool:
 
 
 def live_outputs(sources: Sequence[str], output: Path | None, record: Path | None) -> tuple[str | None, Path | None]:
-    """Where the videos and the table of live sources go: several sources need a folder, but have one table."""
+    """Where the videos and the table of live sources go: several sources need a folder, but have one table.
+
+    In a folder the table has a time in its name, as the videos do: what the run before wrote stays.
+    """
+    from vidclf.video.naming import stamped
+
     several = len(sources) > 1
     video = None if output is None else str(output)
     if output is not None and (output.is_dir() or not output.suffix):
@@ -67,7 +74,9 @@ def live_outputs(sources: Sequence[str], output: Path | None, record: Path | Non
     elif output is not None and several:
         raise UsageError(f"several sources need a folder for their videos, got {output}")
     is_folder = record is not None and str(record) != STDOUT and (record.is_dir() or not record.suffix)
-    return video, record / TABLE if record is not None and is_folder else record
+    if record is not None and is_folder:
+        record = stamped(record / TABLE, Source("", (0, 0), live=True), time(), ())
+    return video, record
 
 
 def side_by_side(items: list[Item], sources: Sequence[str]) -> list[Item]:
