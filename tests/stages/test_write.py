@@ -207,7 +207,7 @@ def test_two_sources_do_not_fit_into_one_file(tmp_path: Path) -> None:
     [
         ({"path": ""}, "write needs a path"),
         ({"path": "out.xyz"}, r"cannot write \.xyz \(out\.xyz\); one of \.mp4, "),
-        ({"path": "out"}, r"cannot write a file without suffix \(out\); one of \.mp4, "),
+        ({"path": "out"}, r"cannot write a file without suffix \(out\); one of \.mp4, .*; a folder is out/$"),
         ({"codec": "nosuch"}, "unknown codec 'nosuch'; one of h264, "),
         ({"path": "out.webm", "codec": "h264"}, r"a \.webm file cannot hold h264; it can hold av1, vp9$"),
         ({"quality": 64}, "quality must be 0 to 63, got 64"),

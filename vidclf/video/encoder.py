@@ -57,8 +57,8 @@ MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[str, list[str]]:
     """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
     if path.suffix.lower() not in CONTAINERS:
-        choices = ", ".join(CONTAINERS)
-        raise UsageError(f"cannot write {path.suffix or 'a file without suffix'} ({path.name}); one of {choices}")
+        what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", f"; a folder is {path.name}/")
+        raise UsageError(f"cannot write {what} ({path.name}); one of {', '.join(CONTAINERS)}{hint}")
     container, usual = CONTAINERS[path.suffix.lower()]
     encoders = ENCODERS.get(codec or usual, [codec or usual])
     available = [name for name in encoders if name in av.codecs_available and _is_video_encoder(name)]
