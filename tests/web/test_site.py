@@ -147,6 +147,19 @@ def test_what_a_slow_viewer_misses_is_never_sent(serve: Serve, camera: Camera) -
     viewer.close()
 
 
+def test_a_picture_is_sent_again_while_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a proxy ends the stream of a camera that is away, and a browser shows that to nobody."""
+    monkeypatch.setattr("vidclf.web.app.RESEND", 0.2)
+    camera = Camera()
+    with page([camera]) as serve:
+        until(lambda: ask(f"{serve.url}api/detections"))
+        camera.unplug()
+        viewer = Viewer(serve.url)
+        shown = [index_of(viewer.picture()) for _ in range(5)]
+        viewer.close()
+    assert shown[-1] == shown[-2]
+
+
 def test_many_viewers_and_some_who_never_read_do_not_keep_anybody_waiting(serve: Serve) -> None:
     dead = [Viewer(serve.url, reads=False) for _ in range(3)]
     before = ask(f"{serve.url}api/stats")["ledger"]["finished"]

@@ -20,6 +20,7 @@ from vidclf.web.books import Books, Stats
 from vidclf.web.metrics import exposition
 
 TICK = 0.03  # seconds between two looks at whether there is a new picture
+RESEND = 10.0  # seconds after which the same picture is sent again: a proxy ends what says nothing, often after 60 s
 # Between two pictures. The next one's header follows a picture at once: Chromium shows none before it sees that.
 NEXT = b"\r\n--vidclf-picture\r\nContent-Type: image/jpeg\r\n\r\n"
 STREAM = "multipart/x-mixed-replace; boundary=vidclf-picture"
@@ -70,13 +71,14 @@ class Site:
 
     async def _pictures(self, camera: Camera) -> AsyncIterator[bytes]:
         """The latest picture whenever there is a new one; what a slow viewer misses is never sent."""
-        shown = 0
+        shown, due = 0, 0.0
         yield NEXT
         while not self._board.closed:
-            camera.wanted = time.monotonic() + WANTED
+            now = time.monotonic()
+            camera.wanted = now + WANTED
             picture = camera.picture
-            if picture and picture.number != shown:
-                shown = picture.number
+            if picture and (picture.number != shown or now >= due):
+                shown, due = picture.number, now + RESEND
                 yield picture.jpeg + NEXT
             await asyncio.sleep(TICK)
 

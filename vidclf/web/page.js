@@ -55,7 +55,7 @@ function card(name) {
     const image = make("img", { alt: `Picture of ${name}` });
     image.addEventListener("error", () => { image.dataset.shown = ""; }); // asked for again at the next look
     const parts = {
-      image, notice: make("p"), badge: make("span", { className: "badge" }), facts: make("p", { className: "facts" }),
+      image, returns: 0, notice: make("p"), badge: make("span", { className: "badge" }), facts: make("p", { className: "facts" }),
     };
     parts.view = make("div", { className: "view" }, image, parts.notice);
     parts.node = make("article", { className: "camera" },
@@ -73,7 +73,7 @@ function show(image, address) {
   image.src = address;
 }
 
-function showPicture(image, camera, place) {
+function showPicture(image, camera, place, round) {
   if (!camera.picture) return;
   if (document.hidden) show(image, `${camera.picture}?hidden`); // one still picture: it also ends the stream
   else if (place < MOVING) show(image, `${camera.stream}?round=${round}`);
@@ -81,16 +81,19 @@ function showPicture(image, camera, place) {
 }
 
 function showCamera(camera, place) {
-  const { node, image, view, notice, badge: sign, facts } = card(camera.name);
+  const parts = card(camera.name);
+  const { node, image, view, notice, badge: sign, facts } = parts;
   const silent = camera.last_frame_s !== null && camera.last_frame_s > 5;
   const away = isAway(camera);
   const moods = { connected: silent ? "warn" : "good", ended: "" };
   badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, away ? "bad" : moods[camera.state] ?? "");
-  node.classList.toggle("away", away || silent || !camera.picture);
+  const wasDim = node.classList.contains("away");
+  const isDim = node.classList.toggle("away", away || silent || !camera.picture);
+  if (wasDim && !isDim) parts.returns += 1; // the stream may have ended meanwhile, by a proxy, and no event tells
   const since = camera.last_frame_s === null ? "no picture yet" : `no frame for ${duration(camera.last_frame_s)}`;
   set(notice, camera.problem && away ? `${since}: ${camera.problem}` : since);
   if (camera.size) view.style.aspectRatio = `${camera.size[0]} / ${camera.size[1]}`;
-  showPicture(image, camera, place);
+  showPicture(image, camera, place, round + parts.returns);
   const dropped = Object.entries(camera.dropped ?? {});
   const rows = [["frames/s", decimal(camera.fps)], ["read", number.format(camera.read ?? 0)]];
   if (camera.lag_ms) rows.push(["lag p50", milliseconds(camera.lag_ms.p50)], ["p95", milliseconds(camera.lag_ms.p95)]);
