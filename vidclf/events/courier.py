@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 
+from vidclf.errors import describe
 from vidclf.events.broker import Broker, Unreachable
 from vidclf.events.spool import Spool, Turn
 
@@ -49,18 +50,16 @@ class Courier:
 
     def _work(self) -> None:
         pause = PAUSES[0]
-        with Spool(self._path) as spool, Turn(self._path) as turn:
+        with Turn(self._path) as turn:
             while not (self._ending.is_set() and self._is_away):
                 try:
-                    if turn.take():
-                        self._deliver(spool)
-                        return
-                    if self._ending.is_set() and not spool.oldest(1):
-                        return
-                    sleep(IDLE)
-                except (Unreachable, OSError) as error:
+                    with Spool(self._path) as spool:
+                        self._deliver(spool, turn)
+                    return
+                except Exception as error:  # whatever it is: a thread that ended would deliver nothing, and say nothing
                     if not self._is_away:
-                        log.warning("%s: %s; events wait in %s", self._name, error, self._path)
+                        reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
+                        log.warning("%s: %s; events wait in %s", self._name, reason, self._path)
                     pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
                     self._is_away = True
                     # Jittered, so that all the clients of a broker that restarts do not come at once.
@@ -68,8 +67,12 @@ class Courier:
                 finally:
                     self._broker.close()
 
-    def _deliver(self, spool: Spool) -> None:
-        """Until the end; raises Unreachable."""
+    def _deliver(self, spool: Spool, turn: Turn) -> None:
+        """Until the end, as soon as it is our turn; raises Unreachable, OSError."""
+        while not turn.take():
+            if self._ending.is_set() and (self._is_away or not spool.oldest(1)):
+                return
+            sleep(IDLE)
         self._broker.open()
         while True:
             events = spool.oldest(WINDOW)

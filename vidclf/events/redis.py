@@ -62,5 +62,5 @@ class Redis:
 
         try:
             question()
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: a host that no name can be
             raise Unreachable(" ".join(str(error).split()) or type(error).__name__) from None

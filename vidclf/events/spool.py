@@ -108,24 +108,28 @@ class Turn:
     """
 
     def __init__(self, spool: Path):
-        self._db = sqlite3.connect(spool.with_suffix(".turn"), timeout=0, isolation_level=None)
+        self._path = spool.with_name(f"{spool.name}.turn")  # all of the name: events.mqtt is not events.redis
+        self._db: sqlite3.Connection | None = None
         self.mine = False
 
     def take(self) -> bool:
-        """Whether it is ours; asks for it if it was not."""
+        """Whether it is ours; asks for it if it was not. OSError where that cannot be told."""
         if not self.mine:
             try:
+                self._db = self._db or sqlite3.connect(self._path, timeout=0, isolation_level=None)
                 self._db.execute("begin exclusive")
                 self.mine = True
-            except sqlite3.OperationalError:  # somebody else's
-                return False
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise OSError(f"{self._path}: {error}") from None
         return self.mine
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
 
 
 def usual_path(destination: str) -> Path:

@@ -1,0 +1,83 @@
+"""A courier goes on, whatever stands in its way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from tests.brokers import wait_for
+from vidclf.events import courier
+from vidclf.events.broker import connect, parse_url
+from vidclf.events.courier import Courier
+from vidclf.events.message import Message
+from vidclf.events.spool import Spool
+
+
+class Memory:
+    """A broker that keeps what it is sent, unless `trouble` is what it raises once."""
+
+    def __init__(self, trouble: Exception | None = None):
+        self.got: list[Message] = []
+        self._trouble = trouble
+
+    def open(self) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.got += messages
+
+    def idle(self, seconds: float) -> None:
+        sleep(seconds)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "PAUSES", (0.02, 0.05))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A spool with one event."""
+    path = tmp_path / "events.sqlite"
+    with Spool(path) as spool:
+        spool.put([Message("topic", "key", "{}")])
+    return path
+
+
+def test_what_nobody_thought_of_is_told_once_and_tried_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broker = Memory(RuntimeError("no luck"))
+    with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
+        wait_for(lambda: "is back" in caplog.text)
+    assert [message.key for message in broker.got] == ["key"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the broker: RuntimeError: no luck; events wait in {path}",
+        "the broker is back",
+    ]
+
+
+def test_a_turn_that_cannot_be_had_is_told_and_asked_for_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    turn, broker = path.with_name("events.sqlite.turn"), Memory()
+    turn.mkdir()
+    with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
+        wait_for(lambda: caplog.records)
+        turn.rmdir()
+        wait_for(lambda: broker.got)
+    wanted = f"the broker: {turn}: unable to open database file; events wait in {path}"
+    assert caplog.records[0].getMessage() == wanted
+
+
+def test_a_host_that_no_name_can_be_counts_as_unreachable(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("redis")
+    broker = connect(parse_url("redis://cam..local"))
+    with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
+        wait_for(lambda: caplog.records)
+    told = caplog.records[0].getMessage()
+    assert told.startswith("the broker: encoding with 'idna' codec failed (") and told.endswith(f"wait in {path}")
