@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from threading import Event
 from time import perf_counter, sleep
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clips import index_of
 from tests.web.cameras import Camera, ask, get, page, until
+from vidclf.frame import Frame
 from vidclf.stages import Serve
 from vidclf.web.app import ASSETS
 
@@ -209,6 +211,51 @@ def test_health_is_ok_degraded_or_down() -> None:
         assert (row["state"], row["problem"]) == ("reconnecting", "no such device")
 
 
+class Door:
+    """A stage that hangs while it is shut."""
+
+    def __init__(self) -> None:
+        self.open = Event()
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self.open.wait(20)
+            yield frame
+
+
+def test_a_connected_camera_whose_frames_do_not_come_out_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.web.app.LOADING", 3.0)
+    monkeypatch.setattr("vidclf.web.app.SILENT", 0.8)
+    door = Door()
+    with page([Camera()], door) as serve:
+
+        def health() -> tuple[int, str]:
+            status, _, body = get(f"{serve.url}healthz")
+            return status, json.loads(body)["sources"]["camera"]
+
+        began = perf_counter()
+        assert health() == (200, "connected")  # its networks may still be loading ...
+        until(lambda: health() == (503, "silent"))  # ... but not for ever
+        assert perf_counter() - began > 2
+        door.open.set()
+        until(lambda: health() == (200, "connected"))
+        door.open.clear()
+        until(lambda: health() == (503, "silent"))
+        metrics = get(f"{serve.url}metrics")[2].decode()
+        assert 'vidclf_source_up{source="camera"} 0.0' in metrics
+        assert float(metrics.partition('vidclf_source_last_frame_seconds{source="camera"} ')[2].split()[0]) > 0.8
+        door.open.set()
+
+
+def test_a_camera_that_gives_a_frame_now_and_then_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.web.app.SILENT", 0.1)
+    with page([Camera(rate=1.25)]) as serve:  # a frame every 0.8 s, as with a large stride
+        until(lambda: len({row["frame"] for row in ask(f"{serve.url}api/detections")}) > 1)
+        for _ in range(10):
+            assert json.loads(get(f"{serve.url}healthz")[2])["status"] == "ok"
+            sleep(0.1)
+
+
 def test_prometheus_can_read_it(serve: Serve) -> None:
     _, headers, body = get(f"{serve.url}metrics")
     assert headers["content-type"].startswith("text/plain")
@@ -220,6 +267,7 @@ def test_prometheus_can_read_it(serve: Serve) -> None:
     assert samples["vidclf_frames_total", "finished", "", "camera"] > 0
     assert samples["vidclf_source_up", "camera"] == 1
     assert samples["vidclf_source_up", "absent"] == 0
+    assert 0 <= samples["vidclf_source_last_frame_seconds", "camera"] < 10
     assert samples["vidclf_source_reconnects_total", "camera"] == 0
     assert 0 < samples["vidclf_lag_seconds", "0.95", "camera"] < 60
     assert samples["vidclf_detections_total", "Coat"] > 0

@@ -23,6 +23,9 @@ TICK = 0.03  # seconds between two looks at whether there is a new picture
 RESEND = 10.0  # seconds after which the same picture is sent again: a proxy ends what says nothing, often after 60 s
 # Between two pictures. The next one's header follows a picture at once: Chromium shows none before it sees that.
 NEXT = b"\r\n--vidclf-picture\r\nContent-Type: image/jpeg\r\n\r\n"
+AWAY = ("absent", "reconnecting", "given up", "silent")  # states of a source that gives no frames, as in page.js
+SILENT = 10.0  # seconds without a frame after which a connected camera is silent: something in the pipeline hangs
+LOADING = 120.0  # the same, before any camera's first frame: networks are loaded and converted
 STREAM = "multipart/x-mixed-replace; boundary=vidclf-picture"
 ASSETS = {
     "/": ("page.html", "text/html"),
@@ -40,6 +43,7 @@ class Site:
 
     def __init__(self, board: Board, stats: Callable[[], Stats], colour: Callable[[str], str]) -> None:
         self._board, self._books, self._colour = board, Books(stats), colour
+        self._since: dict[str, tuple[object, float]] = {}  # each source's connection, and when it was first looked at
         self._assets = {path: files(__package__).joinpath(name).read_bytes() for path, (name, _) in ASSETS.items()}
         self.app = Starlette(
             routes=[
@@ -144,7 +148,7 @@ class Site:
             rows.append(
                 {
                     "name": name,
-                    "state": entry.get("state", "connected"),
+                    "state": self._state(name, entry, camera),
                     "problem": entry.get("problem", ""),
                     "live": entry.get("live", False),
                     "reconnects": entry.get("reconnects", 0),
@@ -158,6 +162,18 @@ class Site:
                 }
             )
         return rows
+
+    def _state(self, name: str, entry: Stats, camera: Camera | None) -> str:
+        """A source's state; silent where it is connected, and yet no frame of it comes out."""
+        state, now = entry.get("state", "connected"), time.monotonic()
+        connection = state, entry.get("reconnects")
+        if self._since.get(name, ("", 0.0))[0] != connection:
+            self._since[name] = connection, now
+        latest, pause = (camera.seen, camera.pause) if camera else (0.0, 0.0)
+        # Of a camera that is read with a large stride, the next frame is as far away as the one before was.
+        patience = max(SILENT, 2 * pause) if self._board.cameras else LOADING
+        is_silent = entry.get("live") and now - max(self._since[name][1], latest) > patience
+        return "silent" if is_silent and state == "connected" else state
 
     def _history(self) -> dict[str, Any]:
         history = self._board.history
@@ -176,10 +192,10 @@ class Site:
         }
 
     async def _health(self, request: Request) -> Response:
-        """ok; degraded where a source is away (the others go on); down, and 503, where all are."""
+        """ok; degraded where a source is away or silent (the others go on); down, and 503, where all are."""
         books, now = self._books.look()
         states = {camera["name"]: camera["state"] for camera in self._cameras(books, now)}
-        away = [name for name, state in states.items() if state in ("absent", "reconnecting", "given up")]
+        away = [name for name, state in states.items() if state in AWAY]
         status = "ok" if not away else "degraded" if len(away) < len(states) else "down"
         return JSONResponse({"status": status, "sources": states}, 503 if status == "down" else 200)
 

@@ -46,6 +46,7 @@ class Camera:
         self.size = (0, 0)
         self.picture: Picture | None = None
         self.seen = 0.0  # time.monotonic() of its latest frame
+        self.pause = 0.0  # seconds between its latest two
         self.wanted = 0.0  # until this time.monotonic(); written by the server's thread alone
         self.due = 0.0  # when the next picture is taken; not before
 
@@ -104,6 +105,7 @@ class Board:
         """Take over what is new on a frame; nothing of the frame itself is kept."""
         now = time.monotonic()
         camera = self.camera(self._name(frame.source))
+        camera.pause = now - camera.seen if camera.seen else 0.0
         camera.seen, camera.size = now, (frame.image.shape[1], frame.image.shape[0])
         pace = 1 / self.fps if now < camera.wanted else UNWATCHED
         if now >= camera.due:

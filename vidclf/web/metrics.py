@@ -39,6 +39,9 @@ def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "vidclf_lag_seconds", "From capture to output, over the latest frames.", labels=["source", "quantile"]
     )
+    silence = GaugeMetricFamily(
+        "vidclf_source_last_frame_seconds", "How long ago the source's latest frame came out.", labels=["source"]
+    )
     for camera in cameras:
         name = camera["name"]
         for outcome in ("finished", "corrupt"):
@@ -46,11 +49,13 @@ def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         for reason, count in camera.get("dropped", {}).items():
             frames.add_metric([name, "dropped", reason], count)
         connected.add_metric([name], camera["state"] == "connected")
+        if camera["last_frame_s"] is not None:
+            silence.add_metric([name], camera["last_frame_s"])
         reconnects.add_metric([name], camera["reconnects"])
         for quantile, value in (camera["lag_ms"] or {}).items():
             if value is not None:
                 lag.add_metric([name, f"0.{quantile[1:]}"], value / 1000)
-    yield from (frames, connected, reconnects, lag)
+    yield from (frames, connected, silence, reconnects, lag)
 
     detections = CounterMetricFamily("vidclf_detections", "Detections by label.", labels=["label"])
     for label, count in books["labels"].items():

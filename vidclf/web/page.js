@@ -4,7 +4,7 @@ const EVERY = 1000; // ms between two questions
 const MOVING = 4; // cameras whose picture moves: a browser has six connections to a host, and each takes one
 const SPAN = 300; // seconds of the chart, at most
 const SHOWN = 24; // latest detections on the page
-const AWAY = ["absent", "reconnecting", "given up"]; // states of a camera, as in /healthz
+const AWAY = ["absent", "reconnecting", "given up", "silent"]; // states of a camera, as in /healthz
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
