@@ -11,7 +11,7 @@ import pytest
 
 from tests.brokers import wait_for
 from vidclf.events import courier
-from vidclf.events.broker import connect, parse_url
+from vidclf.events.broker import Refused, Unreachable, connect, parse_url
 from vidclf.events.courier import Courier
 from vidclf.events.message import Message
 from vidclf.events.spool import Spool
@@ -29,8 +29,9 @@ class Memory:
         if trouble is not None:
             raise trouble
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> dict[int, Refused | Unreachable]:
         self.got += messages
+        return {}
 
     def idle(self, seconds: float) -> None:
         sleep(seconds)

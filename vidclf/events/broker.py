@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,14 +26,18 @@ class Unreachable(Exception):
     """The broker is away, does not answer, or refuses; said without credentials."""
 
 
+class Refused(Exception):
+    """The broker is there, and will never take this message."""
+
+
 class Broker(Protocol):
     """A connection to a broker; used by one thread."""
 
     def open(self) -> None:
         """Connect; raises Unreachable."""
 
-    def send(self, messages: Sequence[Message]) -> None:
-        """Return when the broker has confirmed all of them; raises Unreachable."""
+    def send(self, messages: Sequence[Message]) -> Mapping[int, Refused | Unreachable]:
+        """Return when the broker has confirmed all of them but those at these places; raises Unreachable."""
 
     def idle(self, seconds: float) -> None:
         """Keep the connection alive while there is nothing to send; raises Unreachable."""

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 from vidclf.errors import describe
 from vidclf.events.broker import Broker, Unreachable
-from vidclf.events.spool import Spool, Turn
+from vidclf.events.spool import Spool, Turn, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,13 @@ PAUSES = (0.5, 15.0)  # seconds between two attempts to reach a broker: the firs
 class Courier:
     """`with Courier(...):` events that are put into the spool are delivered, in order, at least once.
 
+    What the broker will never take is dropped and counted: it must not stand before the others for ever.
     name: of the broker, for messages. linger: seconds that leaving the block waits for a broker that is there.
     """
 
     def __init__(self, broker: Broker, spool: Path, name: str, linger: float):
         self._broker, self._path, self._name, self._linger = broker, spool, name, linger
-        self.delivered = 0
+        self.delivered = self.refused = 0
         self._ending = Event()
         self._is_away = False
         self._thread = Thread(target=self._work, name="vidclf courier", daemon=True)
@@ -47,6 +48,8 @@ class Courier:
         # A broker that was away a moment ago is worth no wait. What is left is in the spool.
         while self._thread.is_alive() and not self._is_away and monotonic() < deadline:
             self._thread.join(IDLE)
+        if self.refused:
+            log.warning("%s refused events: %d", self._name, self.refused)
 
     def _work(self) -> None:
         pause = PAUSES[0]
@@ -77,9 +80,7 @@ class Courier:
         while True:
             events = spool.oldest(WINDOW)
             if events:
-                self._broker.send([event.message for event in events])
-                spool.remove(events)
-                self.delivered += len(events)
+                self._send(spool, events)
             elif self._ending.is_set():
                 return
             else:
@@ -87,3 +88,17 @@ class Courier:
             if self._is_away:
                 log.warning("%s is back", self._name)
                 self._is_away = False
+
+    def _send(self, spool: Spool, events: list[Waiting]) -> None:
+        """Send events, and forget those that the broker has taken or never will; raises Unreachable, OSError."""
+        failed = self._broker.send([event.message for event in events])
+        waiting = {n: error for n, error in failed.items() if isinstance(error, Unreachable)}
+        spool.remove([event for n, event in enumerate(events) if n not in waiting])
+        self.delivered += len(events) - len(failed)
+        if (refused := failed.keys() - waiting.keys()) and not self.refused:
+            n = min(refused)
+            words = "%s refuses an event for %s: %s; what it refuses is dropped"
+            log.warning(words, self._name, events[n].message.topic, failed[n])
+        self.refused += len(refused)
+        if waiting:
+            raise waiting[min(waiting)]

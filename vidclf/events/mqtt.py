@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from vidclf.events.broker import SILENCE, Address, Unreachable
+from vidclf.events.broker import SILENCE, Address, Refused, Unreachable
 from vidclf.events.message import Message
 
 KEEPALIVE = 20  # seconds between signs of life; after 1.5 times as long the broker publishes the last will
@@ -54,10 +54,11 @@ class Mqtt:
         if self._status:
             client.publish(self._status, "online", qos=1, retain=True)
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> dict[int, Refused | Unreachable]:
         # Without `wait_for_publish`, which waits for a network thread that we have not got.
         on_the_way = [self._client.publish(m.topic, m.payload.encode(), qos=1) for m in messages]
         self._until(lambda: all(info.is_published() for info in on_the_way), "it confirms nothing")
+        return {}
 
     def idle(self, seconds: float) -> None:
         self._step(seconds)

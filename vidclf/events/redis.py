@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import sleep
 from typing import Any
 
-from vidclf.events.broker import SILENCE, Address, Unreachable
+from vidclf.events.broker import SILENCE, Address, Refused, Unreachable
 from vidclf.events.message import Message
+
+PASSING = ("MISCONF", "NOREPLICAS", "BUSY")  # what begins a passing error that the package has no class for
 
 
 class Redis:
@@ -41,12 +43,14 @@ class Redis:
         )
         self._ask(self._client.ping)
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> dict[int, Refused | Unreachable]:
         batch = self._client.pipeline(transaction=False)
         for message in messages:
             fields = {"key": message.key, "event": message.payload}
             batch.xadd(message.topic, fields, maxlen=self._length, approximate=True)
-        self._ask(batch.execute)
+        # No transaction: where one is refused, the others are in their streams, and must not be sent again.
+        answers = self._ask(lambda: batch.execute(raise_on_error=False))
+        return {n: _failure(answer) for n, answer in enumerate(answers) if isinstance(answer, Exception)}
 
     def idle(self, seconds: float) -> None:
         sleep(seconds)
@@ -57,10 +61,24 @@ class Redis:
             with suppress(Exception):
                 client.close()
 
-    def _ask(self, question: Any) -> None:
+    def _ask(self, question: Callable[[], Any]) -> Any:
         import redis
 
         try:
-            question()
+            return question()
         except (redis.RedisError, OSError, ValueError) as error:  # ValueError: a host that no name can be
-            raise Unreachable(" ".join(str(error).split()) or type(error).__name__) from None
+            raise Unreachable(_words(error)) from None
+
+
+def _failure(error: Exception) -> Refused | Unreachable:
+    """Whether a server that does not take a message is in no state to take any now, or never will take this one."""
+    from redis import exceptions
+
+    full, cluster = exceptions.OutOfMemoryError, (exceptions.ClusterDownError, exceptions.TryAgainError)
+    states = (full, exceptions.ReadOnlyError, *cluster, exceptions.AskError)
+    passing = isinstance(error, states) or str(error).startswith(PASSING)
+    return Unreachable(_words(error)) if passing else Refused(_words(error))
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
