@@ -7,29 +7,55 @@ from pathlib import Path
 import pytest
 
 from vidclf.batch.configuration import fingerprints
+from vidclf.errors import UsageError
 from vidclf.recipe import Item
 
 
-@pytest.mark.parametrize(("stage", "option"), [("save-crops", "folder"), ("publish", "spool")])
-def test_what_a_stage_has_written_is_no_change(
-    stage: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if stage == "publish":
-        pytest.importorskip("redis")
+def test_what_a_stage_has_written_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    fixed = {"url": "redis://x"} if stage == "publish" else {}
 
     def taken(place: str) -> dict[str, str]:
-        return fingerprints([Item("capture"), Item(stage, {option: place, **fixed}), Item("write")])
+        return fingerprints([Item("capture"), Item("save-crops", {"folder": place}), Item("write")])
 
     before = taken("there")
-    if stage == "publish":
-        Path("there").write_text("events")
-    else:
-        Path("there/Coat").mkdir(parents=True)
-        Path("there/Coat/a.png").write_bytes(b"a crop of an earlier clip")
+    Path("there/Coat").mkdir(parents=True)
+    Path("there/Coat/a.png").write_bytes(b"a crop of an earlier clip")
     assert taken("there") == before
     assert taken("elsewhere") != before
+
+
+def test_who_is_told_of_results_is_no_change_to_them() -> None:
+    """A long password, such as a JWT, was taken for the name of weights, and told as one that is too long."""
+
+    def told(*publish: Item) -> dict[str, str]:
+        return fingerprints([Item("capture"), *publish, Item("write"), Item("record")])
+
+    url = f"redis://user:{'secret' * 100}@host"
+    assert told() == told(Item("publish", {"url": "redis://user:old@host"})) == told(Item("publish", {"url": url}))
+    with pytest.raises(UsageError, match="publish has no option 'ulr'"):  # it is checked all the same
+        told(Item("publish", {"ulr": url}))
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "a\0b", "x" * 300 + "/" + "y" * 5000])
+def test_a_text_that_no_file_can_have_as_its_name_is_a_text(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "class Mine:\n    def __init__(self, note: str = ''): ...\n    def __call__(self, frames): ...\n"
+    )
+    one, two = (
+        fingerprints([Item("capture"), Item("mine:Mine", {"note": note}), Item("write")]) for note in (text, "")
+    )
+    assert one != two
+
+
+def test_a_file_that_is_called_like_an_option_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    items = [Item("capture"), Item("write", {"codec": "h264"})]
+    before = fingerprints(items)
+    Path("h264").write_bytes(b"a clip, say")
+    assert fingerprints(items) == before
 
 
 def test_other_weights_under_the_same_name_are_a_change(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +21,12 @@ from vidclf.stages import STAGES
 NEUTRAL = {"capture": {"source"}, "write": {"path", "force"}, "record": {"path", "force"}}
 ANYWHERE = {"device"}
 # Where a stage writes to: the name is the option, whatever earlier clips have left there.
-WRITTEN = {"save-crops": {"folder"}, "publish": {"spool"}}
-# What a kind of output does not depend on.
-IGNORED = {"write": {"record"}, "record": {"write", "annotate"}}
+WRITTEN = {"save-crops": {"folder"}}
+# The options of our own stages that name files; of a user's stage, each may.
+FILES = {"weights", "like"}
+# What a kind of output does not depend on: `publish`, say, tells of what there is, and a new password is no change.
+ONLOOKERS = {"publish", "serve", "display"}
+IGNORED = {"write": {"record"} | ONLOOKERS, "record": {"write", "annotate"} | ONLOOKERS}
 
 
 def fingerprints(items: Iterable[Item]) -> dict[str, str]:
@@ -46,8 +50,9 @@ def _describe(item: Item) -> dict[str, Any]:
         if weights.parent != cache_folder():  # a published name whose file lies here, and may have been trained anew
             options["weights"] = weights
     neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
+    named = (FILES if item.name in STAGES else options.keys()) - written
     described = {
-        name: repr(value) if name in written else _content(value)
+        name: _content(value) if name in named else repr(value)
         for name, value in options.items()
         if name not in neutral
     }
@@ -57,14 +62,16 @@ def _describe(item: Item) -> dict[str, Any]:
 
 
 def _content(value: Any) -> str:
-    """An option's value; of weights, what is in them."""
+    """An option's value; where it names a file, a folder or shipped weights, what is in them."""
     if isinstance(value, (str, Path)) and str(value):
         path = Path(value)
-        if path.is_dir():
+        # With os.path, which takes a text that no file can have as a name for what it is.
+        if os.path.isdir(path):  # noqa: PTH112
             return _hash([(str(p.relative_to(path)), hash_file(p)) for p in sorted(path.rglob("*")) if p.is_file()])
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113
             return hash_file(path)
-        if (weights := shipped("weights") / f"{path.name}.safetensors").is_file() and path.name == str(value):
+        weights = shipped("weights") / f"{path.name}.safetensors"
+        if path.name == str(value) and os.path.isfile(weights):  # noqa: PTH113
             return hash_file(weights)
     return repr(value)
 
