@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -108,6 +110,31 @@ def test_a_stage_of_ones_own_is_found_beside_the_working_folder(
         find_stage("my_own_stage:Other")
     with pytest.raises(UsageError, match="cannot import 'no_such_module'"):
         find_stage("no_such_module:Stage")
+
+
+def test_a_stage_of_ones_own_is_found_beside_its_pipeline_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_neighbour.py").write_text("class Same:\n    def __call__(self, frames):\n        return frames\n")
+    pipeline = write(tmp_path, "- capture\n- my_neighbour:Same\n")
+    monkeypatch.setattr(sys, "path", before := list(sys.path))
+    item = load_recipe(pipeline)[1]
+    assert find_stage(item.name).__name__ == "Same"
+    before.remove(str(tmp_path))  # as in a process on another machine, which gets the item alone
+    monkeypatch.delitem(sys.modules, "my_neighbour")
+    assert type(pickle.loads(pickle.dumps(item)).create()).__name__ == "Same"
+
+
+def test_a_file_in_the_working_folder_passes_for_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_stage.py").write_text("class Same:\n    pass\n")
+    write(tmp_path, "- capture\n- my_stage:Same\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", found := list(sys.path))
+    before = list(found)
+    find_stage("capture")
+    load_recipe("motion")
+    assert found == before
+    assert [item.name for item in load_recipe("mine.yaml")] == ["capture", "my_stage:Same"]
+    find_stage("my_stage:Same")
+    assert found == [*before, str(tmp_path)]
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,11 @@ class Item:
     name: str  # a built-in name, or module:Class
     options: dict[str, Any] = field(default_factory=dict)
     where: str = ""  # for errors: "pipelines/motion.yaml, item 2"
+    folder: str = ""  # of the pipeline file, where a stage of the user's own may lie; also in another process
 
     def create(self) -> Stage:
         """Check the options against the constructor and call it; UsageError says which item and what is allowed."""
+        _look_in(self.folder)
         constructor = find_stage(self.name, self.where)
         options = check_options(constructor, self.options, f"{self.where}: {self.name}")
         try:
@@ -56,7 +58,12 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
         raise UsageError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(content, list) or not content:
         raise UsageError(f"{path}: a pipeline file is a list of stages, one item a stage")
-    return [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]
+    items = [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]
+    for item in items:
+        if ":" in item.name:
+            item.folder = str(path.parent.resolve())
+            _look_in(item.folder)
+    return items
 
 
 def find_recipe(name_or_path: str | Path) -> Path:
@@ -126,9 +133,9 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
             choices = ", ".join(STAGES)
             raise UsageError(f"{place}unknown stage {name!r}{hint} (built in: {choices}; your own: module:Class)")
         name = STAGES[name]
+    else:
+        _look_in(str(Path.cwd()))
     module, _, attribute = name.partition(":")
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a user's own stage lies beside his pipeline, as for `python -m`
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -140,6 +147,12 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     if not callable(stage := getattr(found, attribute)):
         raise UsageError(f"{place}{name} is no class, nor a function that makes a stage")
     return stage
+
+
+def _look_in(folder: str) -> None:
+    """Import from a folder, too, but behind all others: a file there shall not pass for a package of ours."""
+    if folder and folder not in sys.path:
+        sys.path.append(folder)
 
 
 def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
