@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from tests.clips import look, picture, write_clip
+from tests.web.cameras import Camera, until
 from vidclf.channel import Aborted
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Detection, Frame, Source
+from vidclf.pipeline import Pipeline
 from vidclf.stages import _recording
 from vidclf.stages.capture import Capture
 from vidclf.stages.write import Write
@@ -274,6 +277,23 @@ def test_what_a_killed_run_left_is_deleted_but_not_what_this_one_writes(tmp_path
         next(stream)
     assert (left.exists(), writing.exists()) == (False, True)
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_files_grow_old_though_their_camera_gives_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.stages.write.SWEEP_SECONDS", 0.05)
+    old, other = (tmp_path / f"{name}-20200101T000000Z.mp4" for name in ("host-dead", "host-other"))
+    for path in (old, other):
+        path.touch()
+        os.utime(path, (1, 1))
+    pipeline = Pipeline([Camera("rtsp://host/dead", state="absent"), Write(f"{tmp_path}/", segment=1, keep="1h")])
+    run = Thread(target=pipeline.run)
+    run.start()
+    try:
+        until(lambda: not old.exists())  # while no frame comes
+    finally:
+        pipeline.stop()
+        run.join(20)
+    assert other.exists()  # it is no camera of this run
 
 
 @pytest.mark.parametrize(

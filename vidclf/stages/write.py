@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from vidclf.video.clock import SourceClock, SteadyClock
 from vidclf.video.naming import stem_of, sweep
 
 if TYPE_CHECKING:
+    from vidclf.pipeline import Pipeline
     from vidclf.video.backends import OpenCvWriter, SkVideoWriter
     from vidclf.video.encoder import Encoder
 
@@ -112,43 +113,52 @@ class Write:
             from vidclf.video.backends import WRITERS
 
             WRITERS[backend].check(self.path, codec, quality)
+        self._captures: Sequence[Any] = ()
         PartFile(self.path, force)  # complain about the path now rather than after the first frame
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Know the cameras of this pipeline from before their first frame."""
+        self._captures = pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         recordings: dict[Source, Recording] = {}
-        paths: list[Path] = []  # as they would be called without times
+        paths: dict[Source, Path] = {}  # as they would be called without times
         taken: set[Path] = set()
-        swept = monotonic()
         with ExitStack() as stack:
-            for frame in frames:
+            for frame in _awaited(frames, lambda: self._sweep(paths, taken)):
                 source = frame.source
                 if source not in recordings:
                     if recordings and not self.is_folder:
                         first = next(iter(recordings))
                         raise VidclfError(f"one file cannot hold two sources ({first.name} and {source.name})")
-                    paths.append(self._path_of(source, paths))
                     always = self.is_folder and source.live  # what was recorded yesterday stays
-                    recording = Recording(paths[-1], source, self.plan, self._file, taken, always)
+                    path = self._path_of(source, paths)
+                    recording = Recording(path, source, self.plan, self._file, taken, always)
                     recordings[source] = stack.enter_context(recording)
-                if recordings[source].write(frame) or monotonic() - swept > SWEEP_SECONDS:
+                if recordings[source].write(frame):
                     self._sweep(paths, taken)
-                    swept = monotonic()
                 yield frame
         self._sweep(paths, taken)
 
-    def _path_of(self, source: Source, others: list[Path]) -> Path:
-        if not self.is_folder:
-            return self.path
-        stem = name = stem_of(source)
-        number = 2
-        while (path := self.path.with_stem(name)) in others:
-            name, number = f"{stem}-{number}", number + 1
-        return path
+    def _path_of(self, source: Source, paths: dict[Source, Path]) -> Path:
+        """What a source's files are called without their times; a path of its own among `paths`, which it joins."""
+        if source not in paths:
+            path, stem, number = self.path, stem_of(source), 2
+            if self.is_folder:
+                path = self.path.with_stem(stem)
+                while path in paths.values():
+                    path, number = self.path.with_stem(f"{stem}-{number}"), number + 1
+            paths[source] = path
+        return paths[source]
 
-    def _sweep(self, paths: list[Path], taken: set[Path]) -> None:
-        if self.keep is not None or self.keep_size is not None:
-            for path in sweep(paths, self.keep, self.keep_size, taken):
-                log.debug("deleted %s", path)
+    def _sweep(self, paths: dict[Source, Path], taken: set[Path]) -> None:
+        if self.keep is None and self.keep_size is None:
+            return
+        for capture in self._captures:  # the files of a camera that has not been seen in this run grow old, too
+            if source := getattr(capture, "reading", None):
+                self._path_of(source, paths)
+        for path in sweep(list(paths.values()), self.keep, self.keep_size, taken):
+            log.debug("deleted %s", path)
 
     @contextmanager
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
@@ -220,6 +230,21 @@ class _File:
                 self._writer.write(picture, tick)
         finally:
             self._writer.close(sound_until)
+
+
+def _awaited(frames: Any, sweep: Callable[[], None]) -> Iterator[Frame]:
+    """The frames; `sweep` is called about once a minute, whether they come or not."""
+    wait = getattr(frames, "wait", lambda _: True)
+    stream, swept = iter(frames), monotonic()
+    while True:
+        is_here = wait(SWEEP_SECONDS)
+        if not is_here or monotonic() - swept > SWEEP_SECONDS:
+            sweep()
+            swept = monotonic()
+        if is_here:
+            if (frame := next(stream, None)) is None:
+                return
+            yield frame
 
 
 def rate_of(source: Source) -> Fraction:
