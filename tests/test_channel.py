@@ -61,6 +61,20 @@ def test_the_bytes_of_waiting_pictures_are_bounded_but_one_frame_may_always_wait
     assert tiny.put(frames[0])
 
 
+def test_a_repeated_frame_that_gets_another_picture_leaves_no_bytes_behind() -> None:
+    """The room never came back, and producer and consumer waited for each other for ever."""
+    (frame,) = make_frames(1)
+    channel = Channel(size=10, max_bytes=2 * frame.image.nbytes)
+    channel.put(frame)
+    channel.put(frame)
+    (taken,) = channel.take()
+    taken.image = taken.image[:2]
+    channel.take()
+    for fresh in make_frames(2):
+        channel.put(fresh)  # waits for ever where there seems to be no room
+    assert channel.depth == 2
+
+
 def make_camera(name: str = "camera") -> Source:
     source = make_source(name)
     source.live = True
@@ -119,6 +133,19 @@ def test_cancel_refuses_frames_and_counts_what_is_lost() -> None:
     assert not channel.put(second)
     assert channel.take() == []
     assert channel.lost[source] == 2
+
+
+def test_a_frame_that_is_repeated_is_lost_once_and_not_at_all_if_it_got_through() -> None:
+    source = make_camera()
+    channel = Channel(size=2, patience=Patience(10))
+    for frame in make_frames(3, source):
+        channel.put(frame)
+        channel.put(frame)
+    assert channel.lost[source] == 2  # both copies of 0 and of 1
+    channel.take()
+    channel.cancel()
+    channel.put(frame)
+    assert channel.lost[source] == 2  # of 2 one got through
 
 
 def test_cancel_wakes_a_waiting_producer() -> None:

@@ -107,6 +107,61 @@ def test_a_frame_shown_twice_finishes_once() -> None:
     assert stats["stages"][1]["out"] == 20
 
 
+class Once:
+    """Passes each frame on once."""
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        latest = -1
+        for frame in frames:
+            if frame.index > latest:
+                yield frame
+            latest = max(latest, frame.index)
+
+
+class Replay:
+    """Shows all once more."""
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        seen = []
+        for frame in frames:
+            seen.append(frame)
+            yield frame
+        yield from seen
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [Frames(60), Twice(), Once()],
+        [Frames(60), Twice(), Pass(end_at=20)],
+        [Frames(60), Twice(), Pass(batch=7), Every(3)],
+        [Frames(60), Replay(), Pass(batch=7), Every(2), Pass()],
+        [Frames(60), Replay(), Replay(), Pass(end_at=20), Pass()],
+    ],
+)
+def test_frames_that_are_repeated_have_one_end_each(stages: list, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Pipeline(stages, queue=4).run()["ledger"]
+    assert ledger["read"] == ledger["finished"] + sum(ledger["dropped"].values())
+    assert caplog.records == []
+
+
+def test_repeated_frames_of_a_live_source_have_one_end_each() -> None:
+    ledger = Pipeline([Camera(100), Twice(), Pass(pause=0.01)], queue=4).run()["ledger"]
+    assert ledger["read"] == 100 == ledger["finished"] + sum(ledger["dropped"].values())
+
+
+def test_a_stage_that_makes_up_frames_is_told_of_and_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class More:
+        def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                frame.index *= 2
+                yield frame
+                yield Frame(frame.source, frame.index + 1, frame.pts, frame.image)
+
+    assert Pipeline([Frames(10), More(), Pass()]).run()["ledger"]["finished"] == 20
+    assert "frames unaccounted for, as a stage makes new ones" in caplog.text
+
+
 def test_the_first_exception_is_raised_with_the_stage_and_the_frame() -> None:
     with pytest.raises(Broken, match="at 5") as caught:
         Pipeline([Frames(100), Pass(), Pass(fail_at=5), Pass()]).run()
@@ -326,6 +381,35 @@ def test_a_keyboard_interrupt_in_the_last_stage_aborts_everything() -> None:
         Pipeline([Frames(1_000_000), sink, Pass()]).run(watch=press)
     assert sink.ended == "aborted"
     assert no_threads_left()
+
+
+def test_who_aborts_need_not_wait_for_a_stage_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.pipeline.ABORT_SECONDS", 0.2)
+    let_go = threading.Event()
+
+    def hang(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if frame.index == 9:
+                let_go.wait(60)
+            yield frame
+
+    def press(frame: Frame) -> None:
+        if frame.index == 3:
+            raise KeyboardInterrupt
+
+    began = perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline([Frames(1000), hang, Pass()], queue=4).run(watch=press)
+    assert perf_counter() - began < 30
+    let_go.set()
+    while not no_threads_left():
+        sleep(0.01)
+
+
+def test_an_attribute_of_somebodys_stage_that_is_called_counts_harms_nothing() -> None:
+    stage = Pass()
+    stage.counts = [0] * 10  # type: ignore[attr-defined]
+    assert "counts" not in Pipeline([Frames(3), stage]).run()["stages"][1]
 
 
 @pytest.mark.parametrize("stages", [[], [[]], [Frames(1), [Frames(1)]], [[Frames(1), Frames(1)]]])

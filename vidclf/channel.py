@@ -18,6 +18,11 @@ LATER_PATIENCE = 0.15  # and frames on which work has been done already
 LOOK_UP = 0.5 if sys.platform == "win32" else None
 
 
+# A frame, and the bytes of its picture when it came: a stage that repeats a frame hands on the same object twice, and
+# whoever takes the first may give it another picture.
+Waiting = tuple[Frame, int]
+
+
 class Aborted(Exception):
     """Raised in a stage when the run failed elsewhere: what it made is not complete and must not look so."""
 
@@ -74,9 +79,10 @@ class Channel:
         self._size, self._max_bytes = size, max_bytes
         self._patience = patience or Patience()
         self._open_producers = producers
-        self._waiting: deque[Frame] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._bytes = 0
-        self._live: dict[Source, deque[tuple[Frame, float]]] = {}  # those of live sources again, and since when
+        self._live: dict[Source, deque[tuple[Waiting, float]]] = {}  # those of live sources again, and since when
+        self._settled: dict[Source, int] = {}  # the latest frame of which it is known whether it got through
         self._cancelled = self._failed = False
         self._lock = Lock()
         self._for_room = Waits(self._lock)
@@ -121,9 +127,9 @@ class Channel:
                 while waiting and (len(waiting) >= self._size or self._bytes + nbytes > self._max_bytes):
                     self._for_room.wait()
             if self._cancelled:
-                self.lost[frame.source] += 1
+                self._lose(frame)
                 return False
-            waiting.append(frame)
+            waiting.append((frame, nbytes))
             self._bytes += nbytes
             if self._for_frames.waiting:  # a notify to nobody costs as much as the whole put
                 self._for_frames.condition.notify()
@@ -144,10 +150,11 @@ class Channel:
                 self._for_frames.wait(LOOK_UP)
             group: list[Frame] = []
             while waiting and len(group) < limit:
-                frame = waiting.popleft()
-                self._bytes -= frame.image.nbytes
+                frame, nbytes = waiting.popleft()
+                self._bytes -= nbytes
                 if frame.source.live:
                     self._live[frame.source].popleft()
+                self._settled[frame.source] = max(frame.index, self._settled.get(frame.source, -1))
                 group.append(frame)
             # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
             if self._for_room.waiting and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
@@ -179,7 +186,8 @@ class Channel:
         """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted."""
         with self._lock:
             self._cancelled = True
-            self.lost.update(frame.source for frame in self._waiting)
+            for frame, _ in self._waiting:
+                self._lose(frame)
             self._waiting.clear()
             self._live.clear()
             self._bytes = 0
@@ -197,7 +205,14 @@ class Channel:
         ):
             stale, _ = mine.popleft()
             self._waiting.remove(stale)
-            self._bytes -= stale.image.nbytes
-            self.lost[fresh.source] += 1
+            self._bytes -= stale[1]
+            if stale[0].index != (mine[0][0][0] if mine else fresh).index:  # or the next is the same once more
+                self._lose(stale[0])
         if not self._cancelled:
-            mine.append((fresh, now))
+            mine.append(((fresh, nbytes), now))
+
+    def _lose(self, frame: Frame) -> None:
+        """Count a frame that never gets through, once, however often a stage has repeated it."""
+        if frame.index > self._settled.get(frame.source, -1):
+            self._settled[frame.source] = frame.index
+            self.lost[frame.source] += 1

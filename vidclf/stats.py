@@ -25,6 +25,7 @@ class Meter:
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
         self.at: Frame | None = None  # the last frame it took or gave, to name in an error
         self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet given: (frame index, when)
+        self._latest: dict[Source, int] = {}  # index of the latest that was taken
         self.began = perf_counter()
         self.ended: float | None = None
         self._busy = 0.0  # what `busy` was when somebody looked
@@ -52,6 +53,9 @@ class Meter:
     def _enter(self, frame: Frame, now: float) -> None:
         self.taken += 1
         self.at = frame
+        if frame.index <= self._latest.get(frame.source, -1):
+            return  # repeated by a stage before this one: it has one end, however often it comes
+        self._latest[frame.source] = frame.index
         inside = self._inside.get(frame.source)
         if inside is None:
             inside = self._inside[frame.source] = deque()

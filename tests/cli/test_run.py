@@ -114,6 +114,65 @@ def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
     assert err.endswith("nothing was written to out.mp4: elephant never came; there was nothing with a label\n")
 
 
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("in.mp4.part", ["-o", "in.mp4"], "in.mp4 is called in.mp4.part while it is written"),
+        ("in.part.mp4", ["-o", "in.mp4"], "in.mp4 is called in.part.mp4 while it is written"),
+        ("in-000000.mp4", ["-o", "in.mp4", "--segment", "1s"], "in.mp4, cut into files, could overwrite the source"),
+        ("file://{here}/in.mp4", ["-o", "in.mp4", "--force"], "in.mp4 would overwrite the source file://"),
+        ("linked.mp4", ["-o", "in.mp4", "--force"], "in.mp4 would overwrite the source linked.mp4"),
+    ],
+)
+def test_a_source_is_never_written_to(vidclf: Run, source: str, options: list[str], message: str) -> None:
+    """The video that a crash had left, as in.mp4.part, was emptied while it was read."""
+    whole = Path(SAMPLE).read_bytes()
+    for name in ("in.mp4", "in.mp4.part", "in.part.mp4", "in-000000.mp4"):
+        Path(name).write_bytes(whole)
+    Path("linked.mp4").hardlink_to("in.mp4")
+    if "--force" not in options:
+        Path("in.mp4").unlink()
+    code, _, err = vidclf("run", source.format(here=Path.cwd().as_posix()), *options, "--max-frames", 3)
+    assert code == 2
+    assert message in err
+    assert all(path.read_bytes() == whole for path in Path().glob("in*"))
+
+
+def test_ctrl_c_ends_the_run_although_the_file_then_fails(vidclf: Run) -> None:
+    Path("late.py").write_text(
+        "import signal\n"
+        "class Late:\n"
+        "    def __call__(self, frames):\n"
+        "        for frame in frames:\n"
+        "            if frame.index == 5:\n"
+        "                signal.raise_signal(signal.SIGINT)\n"
+        "                raise RuntimeError('while it ended')\n"
+        "            yield frame\n"
+    )
+    Path("late.yaml").write_text("[capture, late:Late]")
+    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
+    code, _, err = vidclf("run", SAMPLE, "other.mp4", "-p", "late.yaml")
+    assert code == 130
+    assert "while it ended" in err and "other.mp4" not in err
+
+
+def test_stages_that_are_alike_are_two(vidclf: Run) -> None:
+    Path("one.py").write_text(
+        "class Count:\n"
+        "    def __init__(self):\n"
+        "        self.counts = {'seen': 0}\n"
+        "        self.url = 'https://hook/SECRET'\n"
+        "    def __call__(self, frames):\n"
+        "        for frame in frames:\n"
+        "            self.counts['seen'] += 1\n"
+        "            yield frame\n"
+    )
+    Path("one.yaml").write_text("[capture, one:Count, one:Count]")
+    _, _, err = vidclf("run", SAMPLE, "-p", "one.yaml", "--max-frames", 7)
+    assert err.count("count: seen 7\n") == 2
+    assert "SECRET" not in err
+
+
 def test_who_keeps_nothing_is_told_how(vidclf: Run) -> None:
     told = "nothing was kept: -o OUT.mp4 writes a video"
     code, _, err = vidclf("run", SAMPLE, "--max-frames", 2)

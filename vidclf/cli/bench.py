@@ -57,7 +57,8 @@ def bench() -> None:
     """Measure vidclf on this machine: `vidclf bench [CLIP]` compares it with the loop one would otherwise write.
 
     Each stage alone, the whole pipeline, and the serial loops run by turns in one process, with the same weights,
-    sizes, thresholds and codec; `vidclf bench pipeline --help` lists the options. `python -m vidclf.bench.report PAGE.md` makes tables and plots of the JSON files.
+    sizes, thresholds and codec; `vidclf bench pipeline --help` lists the options. `python -m vidclf.bench.report
+    PAGE.md` makes tables and plots of the JSON files.
 
     \b
     Examples:

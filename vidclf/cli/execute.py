@@ -18,7 +18,7 @@ from rich.console import Console
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
 from vidclf.files import PartFile
-from vidclf.pipeline import Pipeline, Stage
+from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
@@ -47,21 +47,23 @@ def execute(
 
     limit_opencv()
     logging.getLogger(__name__).debug("at most %s", describe())
-    made: dict[str, Stage] = {}  # items that are alike share one stage, and so a loaded model
+    made: dict[str, Any] = {}  # items that are alike share one stage, and so a loaded model
+    pages: set[str] = set()
     pipelines = []
     for items in jobs:
         captures = [item.create() for item in items if item.name == "capture"]
         if any(getattr(capture, "live", False) for capture in captures):
             keep_flat()
-        rest = [item for item in items if item.name != "capture"]
-        for item in rest:
-            if (key := repr((item.name, item.options))) not in made:
+        keys = unique([repr((item.name, item.options)) for item in items])  # one pipeline's twins are two stages
+        rest = [(key, item) for key, item in zip(keys, items, strict=True) if item.name != "capture"]
+        for key, item in rest:
+            if key not in made:
                 made[key] = item.create()
-        stages = [made[repr((item.name, item.options))] for item in rest]
+        stages = [made[key] for key, _ in rest]
         pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
-    for stage in made.values():
-        if url := getattr(stage, "url", None):
-            console.print(f"watch at {url}")
+        pages |= {stage.url for stage, (_, item) in zip(stages, rest, strict=True) if item.name == "serve"}
+    for url in sorted(pages):
+        console.print(f"watch at {url}")
     books: list[dict[str, Any]] = []
     code = 0
     for items, pipeline in zip(jobs, pipelines, strict=True):
@@ -74,6 +76,8 @@ def execute(
                 raise
             report(error, debug)
             code = 1
+            if pipeline.stopping:
+                return merge(books), INTERRUPTED if stopped else code
             continue
         books.append(stats)
         tell(stats, items, console)

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import click
 from click.core import ParameterSource
@@ -15,6 +17,7 @@ from vidclf.cli.execute import check_target, execute, make_console, outputs, set
 from vidclf.cli.live import live_options, live_outputs, side_by_side, together
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
+from vidclf.files import part_of
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
@@ -89,6 +92,9 @@ def run(
             _must_be_there(sources)
     books_files = [Path(path) for path in (stats_file, trace) if path and path != STDOUT]
     _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
+    for item in (item for items in jobs for item in items if item.name == "write"):
+        if item.options.get("segment") or item.options.get("only_when"):
+            _refuse_cutting_over(sources, Path(str(item.options["path"])))
     if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
     for_live = next((name for name in FOR_LIVE if _given(name)), None)
@@ -148,9 +154,35 @@ def _given(option: str) -> bool:
 
 
 def _refuse_clashes(sources: tuple[str, ...], written: list[Path]) -> None:
-    """No output may be a source, nor another output."""
-    taken = {Path(source).resolve(): f"the source {source}" for source in sources}
+    """No output may be a source, nor another output, and be it only while it is written."""
+    taken = {_identity(_file_of(source)): f"the source {source}" for source in sources}
     for path in written:
-        if path.resolve() in taken:
-            raise UsageError(f"{path} would overwrite {taken[path.resolve()]}")
-        taken[path.resolve()] = "another output"
+        parts = (part_of(path), part_of(path, keep_suffix=True)) if path.name else ()  # `.` is refused later
+        for name in (path, *parts):
+            if (what := taken.get(_identity(name))) and name == path:
+                raise UsageError(f"{path} would overwrite {what}")
+            if what:
+                raise UsageError(f"{path} is called {name.name} while it is written, and would overwrite {what}")
+        taken[_identity(path)] = "another output"
+
+
+def _refuse_cutting_over(sources: tuple[str, ...], path: Path) -> None:
+    """No source may have a name that a part of a cut video could get: `cam-000010.mp4` of `cam.mp4`."""
+    for source in sources:
+        file = _file_of(source)
+        mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
+        if mine and file.exists() and _identity(file.parent) == _identity(path.parent):
+            raise UsageError(f"{path}, cut into files, could overwrite the source {source}; write to another folder")
+
+
+def _file_of(source: str) -> Path:
+    return Path(url2pathname(urlsplit(source).path) if source.lower().startswith("file://") else source)
+
+
+def _identity(path: Path) -> object:
+    """What tells files apart, however they are spelled: macOS takes Clip.MP4 and clip.mp4 for one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.resolve()
+    return status.st_dev, status.st_ino
