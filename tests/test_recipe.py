@@ -10,7 +10,7 @@ import pytest
 
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
-from vidclf.recipe import build, check_options, convert, find_stage, load_recipe, override, parse_item
+from vidclf.recipe import build, check_options, convert, find_stage, load_pipeline, load_recipe, override, parse_item
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
@@ -194,6 +194,12 @@ def test_set_overrides_one_option() -> None:
 def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
     with pytest.raises(UsageError, match="--set"):
         override([parse_item("capture", "")], assignment)
+
+
+def test_options_for_a_stage_that_is_not_there_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_pipeline("motion", capture={"source": "in.mp4"}, clasify={"top": 3})
+    assert str(caught.value) == "motion: no stage 'clasify' here; capture, motion, crop, classify, annotate, write"
 
 
 @pytest.mark.parametrize(

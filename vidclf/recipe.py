@@ -98,9 +98,7 @@ def override(items: list[Item], assignment: str) -> None:
     stage, dot, option = target.rpartition(".")
     if not equals or not dot or not option:
         raise UsageError(f"--set wants stage.option=value, got {assignment!r}")
-    matching = [item for item in items if item.name == stage]
-    if not matching:
-        raise UsageError(f"--set {target}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
+    matching = _named(items, stage, f"--set {target}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -109,11 +107,20 @@ def override(items: list[Item], assignment: str) -> None:
         item.options[option] = value
 
 
+def _named(items: list[Item], stage: str, asked: str) -> list[Item]:
+    if matching := [item for item in items if item.name == stage]:
+        return matching
+    raise UsageError(f"{asked}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
+
+
 def load_pipeline(name_or_path: str | Path, **options: dict[str, Any]) -> Pipeline:
-    """A Pipeline from a pipeline file; keyword arguments are more options by stage: `capture={"source": "in.mp4"}`."""
+    """A Pipeline from a pipeline file; keyword arguments are more options by stage: `capture={"source": "in.mp4"}`.
+
+    Raises UsageError for a stage that is not there, and for what is wrong in the file.
+    """
     items = load_recipe(name_or_path)
     for stage, values in options.items():
-        for item in (item for item in items if item.name == stage):
+        for item in _named(items, stage, str(name_or_path)):
             item.options |= values
     return build(items)
 
