@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from vidclf.batch.events import Began, Ended, Event, Planned, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, describe
 from vidclf.files import hash_file
+
+log = logging.getLogger(__name__)
 
 SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at
@@ -62,7 +65,7 @@ class Batch:
     ):
         self._settings, self._find, self._tell = settings, find, tell
         self.rest: Callable[[], object] = lambda: None  # called while watching, when everything is done for now
-        self.problems: dict[str, str] = {}  # what cannot even be tried, and why
+        self.problems: dict[str, str] = {}  # what could not even be tried at the latest look, and why
         self._manifest, self._storage, self._workers = manifest, storage, workers
         self._config = json.dumps(settings.config, sort_keys=True)
         self._todo: deque[Clip] = deque()
@@ -71,9 +74,12 @@ class Batch:
         self._tries: Counter[str] = Counter()
         self._seen: dict[str, tuple[Clip, float]] = {}  # how each clip looked, and since when
         self._planned: dict[str, Clip] = {}  # so that a clip is planned again only when it changes
+        self._foreign: dict[str, str] = {}  # of these: clips whose results' names are taken
         self._disk = Disk(storage)
         self._stopping = False
         self._scanned: float | None = None
+        self._is_away = False  # the folder, at the latest look
+        self._is_rested = True
         self.report = Report()
 
     def stop(self) -> None:
@@ -100,7 +106,6 @@ class Batch:
         return self.report
 
     def _loop(self) -> None:
-        rested = True
         while not (self._stopping and not self._running):
             if self._scanned is None or (self._settings.watch and monotonic() - self._scanned >= SCAN_SECONDS):
                 self._scan()
@@ -108,10 +113,10 @@ class Batch:
             if not self._running and not self._todo:
                 if not self._settings.watch:
                     return
-                if not rested:
+                if not self._is_rested:
                     self.rest()
-                rested = True
-            rested = rested and not self._running
+                self._is_rested = True
+            self._is_rested = self._is_rested and not self._running
             for event in self._workers.wait(WAIT_SECONDS):
                 if isinstance(event, Progress):
                     self._tell(event)
@@ -127,20 +132,54 @@ class Batch:
             self._storage.tidy({*json.loads(row["outputs"]), *self._named(row["name"]).values()})
         self._manifest.set_pending(row["path"] for row in left)
 
+    def _look(self) -> Found | None:
+        """What lies in the folder; None where it is away while we watch, as a share may be for a moment."""
+        first, self._scanned = self._scanned is None, monotonic()
+        try:
+            found = self._find()
+        except (UsageError, OSError) as error:
+            if first:
+                raise
+            if not self._is_away:
+                log.warning("%s; it is looked for again", describe(error))
+            self._is_away = True
+            return None
+        self._is_away = False
+        return found
+
     def _scan(self) -> None:
         """Look for clips, and plan those that are new, changed, or not done yet."""
-        found, first = self._find(), self._scanned is None
-        self._scanned = monotonic()
+        first, found = self._scanned is None, self._look()
+        if found is None:
+            return
+        for path in found.problems:
+            self._planned.pop(path, None)  # when it is mended, it is looked at again
         busy = {*self._running, *(clip.path for clip in self._todo)}
         clips = [clip for clip in found.clips if self._planned.get(clip.path) != clip and clip.path not in busy]
         clips = [clip for clip in clips if self._is_complete(clip)]
         self._planned |= {clip.path: clip for clip in clips}
-        if not clips and not first:
-            return
+        there = {clip.path for clip in found.clips}
+        changed = {clip.path for clip in clips}
+        self._foreign = {path: why for path, why in self._foreign.items() if path in there - changed}
+        self._note(found.problems | self._foreign)
+        if clips or first:
+            self._plan(clips, first, there)
+
+    def _note(self, problems: dict[str, str]) -> None:
+        """The problems of this look replace those of the one before."""
+        if problems != self.problems:
+            for path in self.problems:
+                self.report.failed.pop(path, None)
+            self.problems = problems
+            self.report.failed |= problems
+            self._is_rested = False
+
+    def _plan(self, clips: list[Clip], first: bool, paths: set[str]) -> None:
+        """Put clips into the queue, but for what is done. paths: of all clips that there are."""
         self._rows = self._manifest.enter(clips)
         if first:
-            self._forget_vanished({clip.path for clip in found.clips})
-        todo, skipped, problems = [], 0, dict(found.problems)
+            self._forget_vanished(paths)
+        todo, skipped = [], 0
         names = {name for clip in clips for name in self._outputs(clip.path).values()}
         there = self._storage.have(names)
         for clip in clips:
@@ -152,15 +191,14 @@ class Batch:
                 else:
                     skipped += 1
             elif foreign and not row["attempts"] and not self._settings.force:
-                problems[clip.path] = f"{min(foreign)} exists, and no batch made it; --force overwrites it"
+                self._foreign[clip.path] = f"{min(foreign)} exists, and no batch made it; --force overwrites it"
             else:
                 self._tries[clip.path] = 0
                 todo.append(clip)
         self._todo.extend(todo)
         self.report.skipped += skipped
-        self.problems |= problems
-        self.report.failed |= problems
-        self._tell(Planned(todo, skipped, problems))
+        self._note(self.problems | self._foreign)
+        self._tell(Planned(todo, skipped, self.problems))
 
     def _is_complete(self, clip: Clip) -> bool:
         """While files arrive: whether a clip is not being written any more, as far as can be told."""
@@ -205,7 +243,7 @@ class Batch:
         return same
 
     def _submit(self) -> None:
-        while self._todo and self._workers.free > 0 and not self._stopping:
+        while self._todo and self._workers.free > 0 and not (self._stopping or self._is_away):
             clip = self._todo[0]
             if lack := self._disk.lacks([clip.size, *(running.size for running in self._running.values())]):
                 if self._running or self._settings.watch:  # what runs may end yet, or somebody make room

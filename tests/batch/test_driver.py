@@ -1,0 +1,122 @@
+"""The driver alone: what it makes of what it finds, with workers that do nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidclf.batch import driver
+from vidclf.batch.clips import Clip, Found
+from vidclf.batch.driver import Batch, Settings
+from vidclf.batch.job import Job, Outcome
+from vidclf.batch.manifest import Manifest
+from vidclf.batch.storage import Folder
+from vidclf.errors import UsageError
+
+A, B = Clip("a.mp4", 10, 1), Clip("b.mp4", 10, 1)
+Make = Callable[..., Batch]
+
+
+class Idle:
+    """Workers for which every clip is done at once."""
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+        self._told: list[Outcome] = []
+
+    @property
+    def free(self) -> int:
+        return 0 if self._told else 1
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job.path)
+        stats = {"ledger": {"finished": 1}, "detections": 0, "labels": {}}
+        self._told.append(Outcome(job.path, size=10, mtime_ns=1, sha256="0", stats=stats))
+
+    def wait(self, _: float) -> list[Outcome]:
+        told, self._told = self._told, []
+        return told
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def workers() -> Idle:
+    return Idle()
+
+
+@pytest.fixture
+def watch(tmp_path: Path, workers: Idle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Makes a batch that watches, each look of which finds the next of these, or raises it, or calls it."""
+    monkeypatch.setattr(driver, "SCAN_SECONDS", 0.0)
+    manifest = Manifest(tmp_path / "manifest.sqlite")
+
+    def make(*looks: Any) -> Batch:
+        left = list(looks)
+
+        def find() -> Found:
+            if not left:
+                batch.stop()
+                return Found()
+            look = left.pop(0)
+            if isinstance(look, Exception):
+                raise look
+            return look() if callable(look) else look
+
+        settings = Settings(tmp_path, {"record": "0"}, watch=True, settle=0)
+        batch = Batch(settings, find, manifest, Folder(tmp_path), workers, lambda _: None)
+        return batch
+
+    yield make
+    manifest.close()
+
+
+def test_a_folder_that_is_away_for_a_moment_is_told_once_and_does_not_end_the_watch(
+    watch: Make, workers: Idle, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = UsageError("the folder clips does not exist")
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        report = watch(Found([A]), away, OSError(5, "Input/output error"), Found([A, B]), Found([A, B]), away).run()
+    assert (workers.jobs, report.done, report.failed) == (["a.mp4", "b.mp4"], 2, {})
+    assert [record.getMessage() for record in caplog.records] == [
+        "the folder clips does not exist; it is looked for again"
+    ] * 2  # twice, as it was back in between
+
+
+def test_a_folder_that_was_never_there_is_a_mistake(watch: Make) -> None:
+    with pytest.raises(UsageError):
+        watch(UsageError("the folder clips does not exist")).run()
+
+
+def test_problems_that_are_gone_are_forgotten(watch: Make, workers: Idle) -> None:
+    known: list[dict[str, str]] = []
+
+    def note(found: Found) -> Callable[[], Found]:
+        def look() -> Found:
+            known.append(dict(batch.problems))
+            return found
+
+        return look
+
+    broken = {"b.mp4": "a symbolic link to nothing"}
+    batch = watch(*map(note, (Found([A], broken), Found([A], broken), Found([A, B]), Found([A, B]), Found([A]))))
+    report = batch.run()
+    assert known == [{}, broken, broken, {}, {}]
+    assert (workers.jobs, report.failed) == (["a.mp4", "b.mp4"], {})
+
+
+def test_a_foreign_file_is_a_problem_as_long_as_its_clip_is_there(watch: Make, workers: Idle, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("mine")
+    reason = {"a.mp4": "a.jsonl exists, and no batch made it; --force overwrites it"}
+
+    def look() -> Found:
+        assert batch.problems == batch.report.failed == reason
+        return Found([B])
+
+    batch = watch(Found([A]), Found([A]), look)
+    assert batch.run().failed == {}
+    assert workers.jobs == ["b.mp4"]
