@@ -189,13 +189,15 @@ def test_it_fits_a_phone_and_a_desktop_in_light_and_dark(opened: Any, width: int
 
 def test_a_wrong_token_is_refused_and_the_right_one_opens_page_and_pictures(browser: Any) -> None:
     with page([Camera()], token=TOKEN) as serve:
-        for address in (serve.url, f"{serve.url}?token=wrong"):
+        for address in (f"{serve.url}?token=wrong", serve.url):
             browser.get(address)
             assert "wants the token" in text(browser, "body")
+            assert ("not the token" in text(browser, "body")) == ("wrong" in address)
             assert not browser.find_elements("css selector", ".camera, #figures")
-        field = browser.find_element("css selector", "input[name=token]")
-        field.send_keys(TOKEN)
-        browser.find_element("css selector", "button").click()
+        browser.find_element("css selector", "input[name=token]").send_keys("wrong\n")
+        until(lambda: "not the token" in text(browser, "body"))
+        assert "wrong" not in browser.current_url
+        browser.find_element("css selector", "input[name=token]").send_keys(f"{TOKEN}\n")
         changes(lambda: browser.execute_script(LOOK, ".camera img"))
         assert TOKEN not in browser.current_url
         browser.delete_all_cookies()

@@ -354,7 +354,43 @@ def test_a_person_without_the_token_is_asked_for_it(guarded: Serve) -> None:
     status, headers, body = get(guarded.url, Accept="text/html,*/*")
     assert status == 401
     assert headers["content-type"].startswith("text/html")
-    assert b'name="token"' in body
+    assert b'method="post"' in body and b'name="token"' in body and b"not the token" not in body
+    status, _, body = get(f"{guarded.url}?token=wrong", Accept="text/html,*/*")
+    assert status == 401 and b'name="token"' in body and b"That is not the token." in body
+
+
+def post(serve: Serve, body: bytes, path: str = "/", **headers: str) -> http.client.HTTPResponse:
+    """What a posted form is answered; its body is read."""
+    connection = http.client.HTTPConnection("127.0.0.1", serve.port, timeout=10)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
+    connection.request("POST", path, body, form | headers)
+    answer = connection.getresponse()
+    answer.text = answer.read().decode()  # type: ignore[attr-defined]
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize(("proto", "secure"), [("", False), ("http", False), ("https", True), ("https, http", True)])
+def test_the_form_brings_the_token_in_its_body(guarded: Serve, proto: str, secure: bool) -> None:
+    """In its address, every proxy would write it down."""
+    answer = post(guarded, f"token={IN_AN_ADDRESS}".encode(), **{"X-Forwarded-Proto": proto})
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    cookie, *attributes = answer.headers["Set-Cookie"].lower().split("; ")
+    assert ("secure" in attributes) == secure
+    assert {"httponly", "samesite=lax"} <= set(attributes)
+    assert get(guarded.url, Cookie=cookie)[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"token=wrong", b"token=", b"", b"\xff", b"token=\xed%A0%80", b"x" * 100_000])
+def test_a_form_without_the_token_is_refused_in_words(guarded: Serve, body: bytes) -> None:
+    answer = post(guarded, body)
+    assert (answer.status, answer.headers["Set-Cookie"]) == (401, None)
+    assert "That is not the token." in answer.text  # type: ignore[attr-defined]
+
+
+def test_only_the_page_itself_takes_forms(guarded: Serve, serve: Serve) -> None:
+    assert post(guarded, f"token={IN_AN_ADDRESS}".encode(), "/api/stats").status == 401
+    assert post(serve, b"token=x").status == 405  # there is no token
 
 
 def test_numbers_that_are_none_are_told_in_words(serve: Serve) -> None:

@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import logging
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -34,18 +34,21 @@ SIGN_IN = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>vidclf</title>
 <h1>vidclf</h1>
-<p>This page wants the token that vidclf was started with.</p>
-<form action="/"><label>Token <input type="password" name="token" required autofocus></label> <button>Open</button>
+<p>This page wants the token that vidclf was started with.</p>{note}
+<form action="/" method="post">
+<label>Token <input type="password" name="token" required autofocus></label> <button>Open</button>
 </form></html>
 """
+WRONG = '\n<p role="alert">That is not the token.</p>'
+LONGEST_FORM = 65_536  # bytes of a form that are read
 
 
 class Guard:
     """Stands before every route of an ASGI application: nothing of it answers to whom it is not meant for.
 
-    token: asked for as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that the page sets for
-    whoever came with `?token=`, so that its pictures need no token in their addresses. Without one, only requests
-    to this machine's own names are answered.
+    token: asked for as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that whoever opens the page
+    with `?token=`, or with the form, gets, so that its pictures need no token in their addresses. Without one, only
+    requests to this machine's own names are answered.
     """
 
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
@@ -64,36 +67,52 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        answer = self._refuse_or_redirect(Request(scope)) or self._app
         try:
+            answer = await self._refuse_or_redirect(Request(scope, receive)) or self._app
             await answer(scope, receive, with_headers)
         except Exception as error:  # starlette has answered; the query may hold the token and is not told
             log.warning("the web page could not answer %s: %s: %s", scope["path"], type(error).__name__, error)
 
-    def _refuse_or_redirect(self, request: Request) -> Response | None:
+    async def _refuse_or_redirect(self, request: Request) -> Response | None:
         """The answer to a request that may not go on, or not yet."""
         if self._token is None:
             host = request.headers.get("host", "")
             if not is_loopback(host_of(host)):
                 return PlainTextResponse("this page answers to 127.0.0.1, localhost and [::1] only", 403)
             return None
-        query = request.query_params.get("token")
-        if query is not None and same(query, self._token):
-            if request.url.path != "/":
-                return None
-            # The browser gets a cookie and forgets the token: it stays out of history and bookmarks.
-            page = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-            page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax")
-            return page
+        given = request.query_params.get("token")
+        is_page = request.url.path == "/"
+        if is_page and request.method == "POST":  # the form's: in an address, a proxy would log it
+            given = await posted(request)
+        if given is not None and same(given, self._token):
+            return self._let_in(request) if is_page else None
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         cookie = request.cookies.get(cookie_of(request), "")
         if (scheme.lower() == "bearer" and same(bearer, self._token)) or same(cookie, self._cookie):
             return None
         headers = {"WWW-Authenticate": "Bearer"}
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(SIGN_IN, HTTPStatus.UNAUTHORIZED, headers)
+            note = "" if given is None else WRONG
+            return HTMLResponse(SIGN_IN.format(note=note), HTTPStatus.UNAUTHORIZED, headers)
         message = "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN"
         return JSONResponse({"error": message}, HTTPStatus.UNAUTHORIZED, headers)
+
+    def _let_in(self, request: Request) -> Response:
+        """To the page with a cookie, so that the browser forgets the token: it stays out of history and bookmarks."""
+        page = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        has_tls = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"
+        page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax", secure=has_tls)
+        return page
+
+
+async def posted(request: Request) -> str:
+    """The token that a form brings; empty where it brings none."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            return ""
+    return parse_qs(body.decode("latin-1")).get("token", [""])[0]
 
 
 def same(given: str, wanted: str) -> bool:
