@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NewType
 
 import pytest
 
@@ -190,6 +190,32 @@ def test_set_overrides_one_option() -> None:
     assert items[1].options == {"radius": 9}
 
 
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("serve.token=0123", "0123"),  # to YAML an octal number
+        ("serve.token=1_000", "1_000"),
+        ("serve.token=no", "no"),
+        ("serve.token='0123'", "0123"),
+        ("serve.token=null", None),
+        ("serve.address=", ""),
+        ("serve.fps=010", 8),
+        ("capture.source=010", "010"),
+        ("save-crops.folder=2025-11-24", "2025-11-24"),
+        ("save-crops.folder=2025-02-30", "2025-02-30"),  # no date at all
+        ("display.folder=2025", "2025"),
+        ("capture.rate=2025-02-30", "2025-02-30"),
+    ],
+)
+def test_set_leaves_a_text_as_it_is(assignment: str, value: object) -> None:
+    target = assignment.partition("=")[0]
+    stage, _, option = target.rpartition(".")
+    item = parse_item(stage, "")
+    override([item], assignment)
+    assert item.options == {option: value}
+    assert type(item.options[option]) is type(value)
+
+
 @pytest.mark.parametrize("assignment", ["capture", "capture=1", "capture.=1", "nosuch.size=1"])
 def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
     with pytest.raises(UsageError, match="--set"):
@@ -214,6 +240,13 @@ def test_options_for_a_stage_that_is_not_there_are_refused() -> None:
         ("person, car", list[str], ["person", "car"]),
         ("person", list[str] | None, ["person"]),
         ("in.mp4", Path, Path("in.mp4")),
+        # What a stage of somebody's own may want.
+        ("person, car", tuple[str, ...], ("person", "car")),
+        ([1, 2], tuple[float, ...] | None, (1.0, 2.0)),
+        ("person", Sequence[str], ["person"]),
+        (["person"], set[str], {"person"}),
+        ({"person": 1}, dict[str, int], {"person": 1}),
+        (3, NewType("Pixels", int), 3),
     ],
 )
 def test_values_are_converted(value: object, kind: object, result: object) -> None:
@@ -229,6 +262,28 @@ def test_what_is_not_a_number_is_none(value: object) -> None:
 def test_a_time_is_a_number_or_a_text() -> None:
     assert convert(90, float | str) == 90.0
     assert convert("10m", float | str) == "10m"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "wanted"),
+    [
+        (3, tuple[str, ...], "a list"),
+        (3, Sequence[str], "a list"),
+        (["x"], tuple[int, ...], "a whole number"),
+        ("x", dict[str, int], "a dict"),
+        ([1], Mapping[str, int] | None, "a Mapping"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_words(value: object, kind: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^{wanted}$"):
+        convert(value, kind)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14 the module itself fails")
+def test_an_annotation_for_type_checkers_alone_does_no_harm() -> None:
+    names: dict = {}
+    exec("class Own:\n    def __init__(self, size: Nowhere = 3): ...", names)
+    assert check_options(names["Own"], {"size": 4}, "here") == {"size": 4}
 
 
 @pytest.mark.parametrize("value", ["640", "640xhigh", [1, 2, 3], 640, "-1x-1"])

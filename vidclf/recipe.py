@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,6 +18,10 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
+
+UNIONS = (Union, types.UnionType)
+# What a list becomes, by the annotation's origin.
+MANY: dict[Any, Callable[..., Any]] = {list: list, Sequence: list, Iterable: list, set: set, frozenset: frozenset}
 
 
 @dataclass(slots=True)
@@ -91,7 +95,10 @@ def parse_item(entry: Any, where: str) -> Item:
 
 
 def override(items: list[Item], assignment: str) -> None:
-    """Apply one `stage.option=value` (the value is read as YAML) to the items; UsageError if no stage has the name."""
+    """Apply one `stage.option=value` to the items; UsageError if no stage has the name.
+
+    The value is read as YAML, unless the option is a text: a token of 0123 is no octal number.
+    """
     import yaml
 
     target, equals, text = assignment.partition("=")
@@ -101,10 +108,22 @@ def override(items: list[Item], assignment: str) -> None:
     matching = _named(items, stage, f"--set {target}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the second: 2025-02-30
         value = text
     for item in matching:
-        item.options[option] = value
+        item.options[option] = text if _wants_text(item, option, value) else value
+
+
+def _wants_text(item: Item, option: str, value: Any) -> bool:
+    """Whether an option is a text or a path, and what YAML made of it is not, nor a null that it may be."""
+    _look_in(item.folder)
+    try:
+        kind = type_hints(find_stage(item.name, item.where)).get(option)
+    except UsageError:  # it is told when the stage is made
+        return False
+    kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+    fits = isinstance(value, str) or (value is None and types.NoneType in kinds)
+    return not fits and all(kind in (str, Path, types.NoneType) for kind in kinds)
 
 
 def _named(items: list[Item], stage: str, asked: str) -> list[Item]:
@@ -164,7 +183,7 @@ def _look_in(folder: str) -> None:
 
 def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
     """The options, converted to the annotated types of the constructor; UsageError names the one that does not fit."""
-    parameters = inspect.signature(constructor).parameters
+    parameters = parameters_of(constructor)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = type_hints(constructor)
     checked = {}
@@ -187,12 +206,21 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
     return checked
 
 
+def parameters_of(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The options a stage takes, by name."""
+    if sys.version_info >= (3, 14):  # it evaluates annotations here, and a name may be there for type checkers alone
+        from annotationlib import Format
+
+        return inspect.signature(constructor, annotation_format=Format.FORWARDREF).parameters
+    return inspect.signature(constructor).parameters
+
+
 def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a class's constructor, or of a function; none where they cannot be resolved."""
     function = constructor.__init__ if inspect.isclass(constructor) else constructor
     try:
         return get_type_hints(function)
-    except (NameError, TypeError):
+    except (NameError, AttributeError, TypeError):
         return {}
 
 
@@ -207,7 +235,7 @@ def convert(value: Any, kind: Any) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any or kind is inspect.Parameter.empty:
         return value
-    if origin in (Union, types.UnionType):
+    if origin in UNIONS:
         if value is None and type(None) in arguments:
             return None
         wanted = []
@@ -221,11 +249,11 @@ def convert(value: Any, kind: Any) -> Any:
         if value in arguments:
             return value
         raise ValueError(f"one of {', '.join(map(str, arguments))}")
-    if origin is list:
+    if make := tuple if origin is tuple and arguments[1:] == (Ellipsis,) else MANY.get(origin):
         entries = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        if not isinstance(entries, list):
+        if not isinstance(entries, (list, tuple, set, frozenset)):
             raise ValueError("a list")
-        return [convert(entry, arguments[0] if arguments else Any) for entry in entries]
+        return make(convert(entry, arguments[0] if arguments else Any) for entry in entries)
     if origin is tuple:
         return _convert_tuple(value, arguments)
     if kind is bool and isinstance(value, bool):
@@ -241,12 +269,15 @@ def convert(value: Any, kind: Any) -> Any:
         return str(value)
     if kind is Path and isinstance(value, str):
         return Path(value)
-    if not isinstance(kind, type) or kind in (bool, int, float, str, Path):
+    if kind in (bool, int, float, str, Path):
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
-        raise ValueError(names.get(kind, str(kind)))
-    if isinstance(value, kind):
+        raise ValueError(names[kind])
+    try:
+        if isinstance(value, origin or kind):
+            return value
+    except TypeError:  # a NewType, a TypedDict, ...: nothing to check by
         return value
-    raise ValueError(f"a {kind.__name__}")
+    raise ValueError(f"a {(origin or kind).__name__}")
 
 
 def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
