@@ -18,7 +18,7 @@ from vidclf.batch.events import Began, Ended, Event, Planned, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
-from vidclf.errors import UsageError, describe
+from vidclf.errors import UsageError, VidclfError, describe
 from vidclf.files import hash_file
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at
 SCAN_SECONDS = 2.0  # between two looks for new clips
+REST_TIMES = 20  # what is done when a watch rests costs more with every clip; it gets one in so many seconds at most
 
 
 class Workers(Protocol):
@@ -79,7 +80,7 @@ class Batch:
         self._stopping = False
         self._scanned: float | None = None
         self._is_away = False  # the folder, at the latest look
-        self._is_rested = True
+        self._is_rested, self._rest_at = True, 0.0
         self.report = Report()
 
     def stop(self) -> None:
@@ -113,9 +114,7 @@ class Batch:
             if not self._running and not self._todo:
                 if not self._settings.watch:
                     return
-                if not self._is_rested:
-                    self.rest()
-                self._is_rested = True
+                self._rest()
             self._is_rested = self._is_rested and not self._running
             for event in self._workers.wait(WAIT_SECONDS):
                 if isinstance(event, Progress):
@@ -124,6 +123,17 @@ class Batch:
                     self._end(event)
             if self._running:
                 self._disk.check()
+
+    def _rest(self) -> None:
+        """Everything is done for now: a failure to say so is told, and the next clip may find it mended."""
+        if self._is_rested or (began := monotonic()) < self._rest_at:
+            return
+        self._is_rested = True
+        try:
+            self.rest()
+        except (VidclfError, OSError) as error:
+            log.warning("%s", describe(error))
+        self._rest_at = monotonic() + REST_TIMES * (monotonic() - began)
 
     def _recover(self) -> None:
         """Clear away what a killed run has left, and put its clips back in the queue."""

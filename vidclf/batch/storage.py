@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -102,8 +102,9 @@ class Remote:
         return there & set(names)
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in self.have(names):
-            self._fs.rm_file(self._place(name))
+        for name in names:  # without asking for a listing, which costs more with every result
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._place(name))
 
     def open(self, name: str) -> IO[str]:
         return self._fs.open(self._place(name), "r", encoding="utf-8")
