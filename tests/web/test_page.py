@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from threading import Thread
 from typing import Any
 
@@ -42,7 +44,8 @@ const words = [...document.querySelectorAll("th")].map((node) => {
 return Math.min(...words.slice(1).map((word, i) => word.left - words[i].right));
 """
 CUT = """
-return [...document.querySelectorAll(".camera h2, th")].filter((node) => node.scrollWidth > node.clientWidth).length
+const nodes = [...document.querySelectorAll(".camera h2, th, .card")];
+return nodes.filter((node) => node.scrollWidth > node.clientWidth).length
 """
 
 
@@ -110,6 +113,27 @@ def test_the_numbers_move(opened: Any) -> None:
     assert "bottleneck" in text(opened, "#slowest")
     assert {"find", "serve"} <= set(text(opened, "#stages").split())
     assert text(opened, "#state") == "running"
+
+
+def test_how_busy_a_stage_is_can_be_read(opened: Any) -> None:
+    cells = "return [...document.querySelectorAll('#stages td:nth-child(2)')].map((cell) => cell.innerText)"
+    assert all(re.fullmatch(r"\d+ %", cell) for cell in opened.execute_script(cells))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["good", "warn", "bad", "soft"])
+def test_badges_can_be_read(scheme: int, name: str) -> None:
+    """WCAG 2.2, 1.4.3 (AA): a contrast of 4.5."""
+    css = files("vidclf.web").joinpath("page.css").read_text(encoding="utf-8")
+
+    def luminance(colour: str) -> float:
+        value = re.findall(rf"--{colour}: #([0-9a-f]{{6}});", css)[scheme]
+        shares = [int(value[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    dark, bright = sorted(luminance(each) for each in (name, "track"))
+    assert (bright + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_the_latest_detections_have_pictures(opened: Any) -> None:

@@ -119,11 +119,12 @@ function showStages(books) {
   const slowest = busy.indexOf(Math.max(...busy));
   const rows = books.now.stages.map((now, i) => {
     const row = $("stages").children[i] ?? $("stages").appendChild(make("tr", {},
-      make("td"), make("td", {}, make("span", { className: "bar" }, make("i"))), make("td"), make("td"), make("td")));
+      make("td"), make("td", {}, make("span", { className: "bar" }, make("i")), make("span")), make("td"), make("td"), make("td")));
     const [name, work, fps, queue, p95] = row.children;
     row.className = i === slowest ? "slowest" : "";
     set(name, now.name);
-    work.title = `${Math.round(now.busy * 100)} % of the time at work`;
+    work.title = "of the time at work";
+    set(work.lastChild, `${Math.round(now.busy * 100)} %`);
     work.querySelector("i").style.width = `${now.busy * 100}%`;
     set(fps, decimal(now.fps));
     set(queue, String(now.queue));
