@@ -65,3 +65,23 @@ def test_a_browser_shows_it(page: Path) -> None:
     assert "<b>251</b>" in dom
     assert '<b class="failed">2</b>' in dom
     assert "no label 1" in dom
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_who_sorts_by_the_keyboard_stays_where_they_are(page: Path) -> None:
+    assert CHROMIUM
+    sort = """<script>
+    const button = [...document.querySelectorAll("th button")][2];
+    const sorts = [];
+    for (let i = 0; i < 2; i++) {
+      button.focus();
+      button.click();
+      sorts.push(document.activeElement.textContent, ...[...document.querySelectorAll("[aria-sort]")].map(
+        (head) => head.textContent + " " + head.getAttribute("aria-sort")));
+    }
+    document.title = sorts.join(", ");
+    </script></body>"""
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", sort), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    assert "<title>frames, frames ascending, frames, frames descending</title>" in dom
