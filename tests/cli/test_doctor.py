@@ -76,6 +76,16 @@ def test_without_the_ffmpeg_program_all_but_one_writer_works(only, monkeypatch):
     assert "not on the PATH" in result.output
 
 
+def test_a_cache_that_takes_no_files(only, monkeypatch, tmp_path):
+    only("cache")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "file" / "cache"))
+    result = run()
+    assert result.return_value == 1
+    said = f"- cache: cannot write to {tmp_path}/file/cache: Not a directory; "
+    assert f"{said}VIDCLF_CACHE in the environment names another folder\n" in result.output
+
+
 def test_a_package_without_its_files(only, monkeypatch, tmp_path):
     only("vidclf")
     monkeypatch.setattr(doctor, "shipped", lambda kind: tmp_path)

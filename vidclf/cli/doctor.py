@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 import vidclf
-from vidclf.errors import VidclfError
+from vidclf.errors import UsageError, VidclfError
+from vidclf.files import check_folder
 from vidclf.resources import Kind, shipped
 
 
@@ -153,7 +154,12 @@ def _cpu() -> str:
 def _cache() -> str:
     from vidclf.models.cache import cache_folder
 
-    return f"{cache_folder()} (converted networks, downloads)"
+    folder = cache_folder()
+    try:
+        check_folder(folder)
+    except UsageError as error:
+        raise Problem(f"{error}; VIDCLF_CACHE in the environment names another folder") from None
+    return f"{folder} (converted networks, downloads)"
 
 
 def _memory() -> str:
