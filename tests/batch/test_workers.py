@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vidclf.batch.job import Job
+from vidclf.batch.job import Job, Progress, Runner
+from vidclf.batch.storage import Remote
 from vidclf.batch.workers import Processes
 from vidclf.errors import VidclfError
+from vidclf.recipe import Item
 
 
 class Deadly:
@@ -48,3 +52,30 @@ def test_workers_that_are_silent_from_their_start_end_the_batch(monkeypatch: pyt
         workers.close()
     wanted = "1 worker processes died while they started; the last one gave no sign of life for 0 s and was stopped"
     assert str(raised.value) == wanted
+
+
+def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one was stopped each time, as if it had given no sign of life."""
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr("vidclf.batch.job.TELL_SECONDS", 0.0)
+    for module in ("job", "storage"):
+        monkeypatch.setattr(f"vidclf.batch.{module}.PIECE", 100)
+    told: list[Progress] = []
+    runner = Runner([Item("capture"), Item("record", {"frames": True})], Remote(f"local://{tmp_path}/bucket"))
+    outcome = runner.run(Job("clip.mp4", str(clip), {"record": "clip.jsonl"}), told.append)
+    assert outcome.error == ""
+    frames = [progress.frames for progress in told]
+    assert frames == sorted(frames)
+    assert frames.count(0) == -(-clip.stat().st_size // 100)
+    assert frames.count(12) == 1 + -(-(tmp_path / "bucket/clip.jsonl").stat().st_size // 100)
+    assert told[-1].seconds == pytest.approx(12 / 30)
+
+
+def test_a_worker_that_looks_at_its_first_clip_has_not_loaded_its_models() -> None:
+    workers = Processes([], None, jobs=1, timeout=60)  # type: ignore[arg-type]
+    worker = SimpleNamespace(ready=False, heard=0.0, pipe=SimpleNamespace(recv=lambda: messages.pop(0)))
+    messages = [Progress("a.mp4", frames, 0.0, None) for frames in (0, 1)]
+    ready = [(list(workers._hear(worker)), worker.ready)[1] for _ in range(2)]  # type: ignore[arg-type]
+    assert ready == [False, True]

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
 import cv2
 
-from vidclf.batch.storage import Storage
+from vidclf.batch.storage import PIECE, Storage
 from vidclf.errors import UsageError, VidclfError, describe
-from vidclf.files import hash_file
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
@@ -65,7 +65,7 @@ class Progress:
     """How far a clip is."""
 
     path: str
-    frames: int
+    frames: int  # 0 while it is still looked at
     seconds: float  # of video
     duration: float | None  # of the whole clip, where it is known
 
@@ -88,16 +88,16 @@ class Runner:
         return outcome
 
     def _run(self, job: Job, outcome: Outcome, tell: Callable[[Progress], object]) -> None:
-        source = Path(job.source)
+        source, watch = Path(job.source), _Watch(job.path, tell)
         try:
             about = source.stat()
-            outcome.size, outcome.mtime_ns, outcome.sha256 = about.st_size, about.st_mtime_ns, hash_file(source)
+            outcome.size, outcome.mtime_ns = about.st_size, about.st_mtime_ns
+            outcome.sha256 = _hash(source, watch.tell)
         except OSError as error:
             raise VidclfError(f"cannot read {job.source}: {error.strerror}") from error
         if not outcome.size:
             raise VidclfError(f"{job.source} is empty (0 bytes)")
-        with self._storage.writing(job.outputs) as paths:
-            watch = _Watch(job.path, tell)
+        with self._storage.writing(job.outputs, watch.tell) as paths:
             pipeline = Pipeline([self._stage(number, job, paths) for number in range(len(self._items))])
             try:
                 outcome.stats = pipeline.run(watch)
@@ -136,6 +136,7 @@ class _Watch:
     def __init__(self, path: str, tell: Callable[[Progress], object]):
         self._path, self._tell, self._told = path, tell, 0.0
         self._frames, self._most, self._picture = 0, -1, None
+        self._duration: float | None = None
         self.seconds = 0.0
 
     def __call__(self, frame: Frame) -> None:
@@ -148,15 +149,30 @@ class _Watch:
             scale = min(1.0, THUMBNAIL / max(height, width))
             size = max(1, round(width * scale)), max(1, round(height * scale))
             self._picture = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        self._duration = source.duration
+        self.tell()
+
+    def tell(self) -> None:
+        """How far the clip is: also where no frame comes, as a large clip may be read or uploaded for long."""
         if (now := monotonic()) - self._told >= TELL_SECONDS:
             self._told = now
-            self._tell(Progress(self._path, self._frames, self.seconds, source.duration))
+            self._tell(Progress(self._path, self._frames, self.seconds, self._duration))
 
     def thumbnail(self) -> bytes | None:
         if self._picture is None:
             return None
         done, content = cv2.imencode(".webp", self._picture, [cv2.IMWRITE_WEBP_QUALITY, 50])
         return content.tobytes() if done else None
+
+
+def _hash(path: Path, tell: Callable[[], object]) -> str:
+    """As `hash_file`; tells of every piece."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+            tell()
+    return digest.hexdigest()
 
 
 def fault_of(error: BaseException) -> Fault:

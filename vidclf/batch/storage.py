@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -16,6 +16,8 @@ from vidclf.errors import UsageError
 from vidclf.files import part_of
 
 Paths = dict[str, Path]
+Tell = Callable[[], object]
+PIECE = 1 << 20  # bytes
 
 
 class Folder:
@@ -25,7 +27,7 @@ class Folder:
         self.root = root
 
     @contextmanager
-    def writing(self, outputs: dict[str, str]) -> Iterator[Paths]:
+    def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
         """Where to write the outputs (names by their key); stages that write give a file its name when it is complete.
 
         After an error nothing half-written is left.
@@ -70,21 +72,26 @@ class Remote:
         return Remote, (self.url,)
 
     @contextmanager
-    def writing(self, outputs: dict[str, str]) -> Iterator[Paths]:
-        """Where to write the outputs (names by their key); they are uploaded when the block ends without an error."""
+    def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
+        """Where to write the outputs (names by their key); they are uploaded when the block ends without an error.
+
+        tell: hears of every piece that is on its way.
+        """
         with tempfile.TemporaryDirectory(prefix="vidclf-") as folder:
             paths = {key: Path(folder) / PurePosixPath(name).name for key, name in outputs.items()}
             yield paths
-            self.upload({outputs[key]: path for key, path in paths.items() if path.exists()})
+            self.upload({outputs[key]: path for key, path in paths.items() if path.exists()}, tell)
 
-    def upload(self, files: dict[str, Path]) -> None:
+    def upload(self, files: dict[str, Path], tell: Tell = lambda: None) -> None:
         """Copy files to their names; none of them shows before all are complete, where the storage can do that."""
         for name in files:
             self._fs.makedirs(self._place(name).rpartition("/")[0], exist_ok=True)
         with self._fs.transaction:
             for name, path in files.items():
                 with path.open("rb") as file, self._fs.open(self._place(name), "wb") as upload:
-                    shutil.copyfileobj(file, upload, 1 << 20)
+                    while piece := file.read(PIECE):
+                        upload.write(piece)
+                        tell()
 
     def download(self, name: str, path: Path) -> None:
         """Copy a file from there, if it is there."""

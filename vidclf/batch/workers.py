@@ -88,7 +88,8 @@ class Processes:
         if message == READY:
             self._stillborn = None
             return
-        worker.ready = True  # with a frame, or the end of a clip: its models are loaded
+        if isinstance(message, Outcome) or message.frames:  # with a frame, or the end of a clip: its models are loaded
+            worker.ready = True
         if isinstance(message, Outcome):
             worker.job = None
         yield message
