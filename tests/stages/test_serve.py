@@ -23,6 +23,9 @@ from vidclf.stages.serve import parse_address
         ("127.0.0.1:9000", ("127.0.0.1", 9000)),
         ("localhost", ("localhost", 8000)),
         ("[::1]:80", ("::1", 80)),
+        ("8124", ("127.0.0.1", 8124)),
+        (":8124", ("127.0.0.1", 8124)),
+        ("0", ("127.0.0.1", 0)),
         ("camera-host.local:0", ("camera-host.local", 0)),
     ],
 )
@@ -30,10 +33,14 @@ def test_an_address_is_a_host_and_a_port(text: str, parsed: tuple[str, int]) -> 
     assert parse_address(text) == parsed
 
 
-@pytest.mark.parametrize("text", ["", ":80", "host:65536", "host:port", "::1", "http://host:80", "a b:80"])
+@pytest.mark.parametrize(
+    "text", ["", ":", "host:", "65536", ":65536", "host:65536", "host:port", "::1", "http://host:80", "a b:80"]
+)
 def test_anything_else_is_none(text: str) -> None:
-    with pytest.raises(UsageError, match=r"the address must be HOST:PORT, like 127\.0\.0\.1:8000, got"):
+    with pytest.raises(UsageError) as caught:
         parse_address(text)
+    allowed = "PORT (0 to 65535), HOST:PORT or [IPv6]:PORT, like 127.0.0.1:8000"
+    assert str(caught.value) == f"the address must be {allowed}, got {text!r}"
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "[::]:8000", "192.168.1.2:8000", "camera.example:8000"])
@@ -104,6 +111,13 @@ def test_the_token_is_in_no_log_and_no_book(caplog: pytest.LogCaptureFixture) ->
         (["--serve", "0.0.0.0:80", "in.mp4"], "0.0.0.0:80", ("in.mp4",)),
         (["--serve", "[::1]:80", "in.mp4"], "[::1]:80", ("in.mp4",)),
         (["--serve=localhost", "in.mp4"], "localhost", ("in.mp4",)),
+        (["0", "--serve", "8124"], "8124", ("0",)),
+        (["--serve", "8124", "0"], "8124", ("0",)),
+        (["--serve=8124", "0"], "8124", ("0",)),
+        (["--serve", ":8124", "0"], ":8124", ("0",)),
+        (["--serve", "localhost:port", "0"], "localhost:port", ("0",)),  # it is no source, and is refused
+        (["--serve", "127.0.0.1:812400", "0"], "127.0.0.1:812400", ("0",)),
+        (["--serve", "C:\\in.mp4"], "127.0.0.1:8000", ("C:\\in.mp4",)),
     ],
     ids=" ".join,
 )

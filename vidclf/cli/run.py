@@ -39,7 +39,7 @@ FOR_LIVE = {
 @click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
 @click.option("--trace", metavar="FILE.json", help="What happened when, for Perfetto; - is stdout.")
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
-@click.option("--serve", metavar="[HOST:PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
+@click.option("--serve", metavar="[[HOST:]PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
 @click.option("--token", envvar="VIDCLF_TOKEN", help="Secret that the page asks for; needed beyond this machine.")
 @click.option("--realtime", is_flag=True, help="Play files at their own speed, to watch them.")
 @live_options

@@ -14,9 +14,10 @@ from vidclf.stages.drawing import COLOURS, colour_of
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline
 
-ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+))(?::(?P<port>\d{1,5}))?")
-# What can only be an address, on a command line where it may be left out: the next word may be a source.
-LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}|localhost|\d+(?:\.\d+){3}")
+ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]*))(?::(?P<port>\d{1,5}))?")
+# What can only be an address, or a mistyped one, on a command line where it may be left out: the next word may be a
+# source. Of numbers, those of four digits are ports, and those of fewer are cameras.
+LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[\w.:-]*):[\w-]*|localhost|\d+(?:\.\d+){3}|\d{4,}")
 PORT = 8000
 NEEDS = ("starlette", "uvicorn", "prometheus_client")
 
@@ -24,7 +25,8 @@ NEEDS = ("starlette", "uvicorn", "prometheus_client")
 class Serve:
     """Show frames, detections and the books of the run on a web page; frames pass on unchanged.
 
-    address: HOST:PORT; port 0 takes a free one. Only this machine can see the page, unless HOST is another address.
+    address: HOST:PORT, or PORT alone; port 0 takes a free one. Only this machine can see the page, unless HOST is
+    another address.
     token: a secret that every request has to bring; needed where HOST is not this machine's own 127.0.0.1, ::1 or
     localhost. fps, width: how many pictures a second, and how many pixels on the longer side, at most.
     quality: of the JPEG pictures, 1 to 100.
@@ -99,11 +101,13 @@ class Serve:
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, HOST or [IPv6]:PORT; UsageError for anything else."""
-    match = ADDRESS.fullmatch(address)
-    if not match or int(match["port"] or 0) > 65_535:
-        raise UsageError(f"the address must be HOST:PORT, like 127.0.0.1:{PORT}, got {address!r}")
-    return match["ipv6"] or match["host"], int(match["port"] or PORT)
+    """Host and port of PORT, :PORT, HOST, HOST:PORT or [IPv6]:PORT; UsageError for anything else."""
+    match = ADDRESS.fullmatch(f":{address}" if address.isdecimal() else address)
+    if not address or not match or int(match["port"] or 0) > 65_535:
+        raise UsageError(
+            f"the address must be PORT (0 to 65535), HOST:PORT or [IPv6]:PORT, like 127.0.0.1:{PORT}, got {address!r}"
+        )
+    return match["ipv6"] or match["host"] or "127.0.0.1", int(match["port"] or PORT)
 
 
 def _no_books() -> dict[str, Any]:
