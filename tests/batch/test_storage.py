@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch.conftest import Run
+from tests.batch.conftest import Inline, Run
 from tests.clips import look
-from tests.folders import add, files
+from tests.folders import add, files, rows
+from vidclf.batch.job import Job
+from vidclf.batch.outdir import OutDir
 from vidclf.batch.storage import Folder, Remote, local_path
 from vidclf.errors import UsageError
 
@@ -91,6 +93,63 @@ def test_machines_that_take_turns_go_on_where_the_other_ended(
         assert code == 0, err
         done.append((json.loads(out)["done"], json.loads(out)["skipped"]))
     assert done == [(4, 0), (1, 4), (1, 5), (1, 6)]
+
+
+@pytest.mark.parametrize("every", [0.0, 60.0], ids=["saved after each clip", "saved as planned"])
+def test_another_machine_goes_on_where_one_was_killed(
+    batch: Run, folder: Path, inline: None, monkeypatch: pytest.MonkeyPatch, every: float
+) -> None:
+    """It took the results of the other for files of somebody else."""
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr("vidclf.batch.driver.SAVE_SECONDS", every)
+    monkeypatch.setattr("vidclf.batch.driver.PAUSES", 0)
+    url = f"local://{folder}/bucket"
+    Path("bucket").mkdir()
+    Path("bucket/b.mp4").write_text("somebody else's")
+    with monkeypatch.context() as one:
+        submit = Inline.submit
+
+        def die(workers: Inline, job: Job) -> None:
+            if job.path == "sub/c.mp4":
+                raise RuntimeError("killed")
+            submit(workers, job)
+
+        one.setattr(Inline, "submit", die)
+        one.setattr(OutDir, "conclude", lambda *_: None)
+        one.setattr("vidclf.batch.outdir.cache_folder", lambda: folder / "one")
+        assert batch("-o", url)[0] == 1
+    assert Path("bucket/a.mp4").exists()
+    monkeypatch.setattr("vidclf.batch.outdir.cache_folder", lambda: folder / "two")
+    code, out, err = batch("-o", url, "--json", "-")
+    report = json.loads(out)
+    assert (code, report["done"], report["skipped"]) == (3, 2 - (every == 0), 1 * (every == 0)), err
+    reason = "b.mp4 exists, and no batch made it; --force overwrites it"
+    assert report["failed"] == [{"clip": "b.mp4", "reason": reason}]
+    assert rows("attempts", out=str(next((folder / "two/batch").iterdir())))["sub/c.mp4"] == (1,)
+
+
+def test_the_books_are_there_until_those_of_the_other_machine_are(
+    batch: Run, folder: Path, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr("vidclf.batch.outdir.cache_folder", lambda: folder / "cache")
+    url = f"local://{folder}/bucket"
+    batch("-o", url)
+    Path("bucket/manifest.edition").write_text("another")
+    download = Remote.download
+
+    def lost(storage: Remote, name: str, path: Path) -> None:
+        if name == "manifest.sqlite":
+            path.write_text("half of it")
+            raise OSError("connection lost")
+        download(storage, name, path)
+
+    with monkeypatch.context() as now:
+        now.setattr(Remote, "download", lost)
+        assert batch("-o", url)[0] == 1
+    books = next((folder / "cache/batch").iterdir())
+    assert set(rows("status", out=str(books)).values()) == {("done",)}
+    assert "0 clips to do, 3 finished before" in batch("-o", url)[2]
 
 
 def test_a_file_url_is_a_folder(batch: Run, folder: Path, inline: None) -> None:

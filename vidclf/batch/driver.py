@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at
 SCAN_SECONDS = 2.0  # between two looks for new clips
-REST_TIMES = 20  # what is done when a watch rests costs more with every clip; it gets one in so many seconds at most
+SAVE_SECONDS = 60.0  # at least, between two times that the books are saved
+PAUSES = 20  # times as long as it took, until what costs more with every clip may be done again
 
 
 class Workers(Protocol):
@@ -66,6 +67,7 @@ class Batch:
     ):
         self._settings, self._find, self._tell = settings, find, tell
         self.rest: Callable[[], object] = lambda: None  # called while watching, when everything is done for now
+        self.save: Callable[[], object] = lambda: None  # called when clips are planned, and while there is news
         self.problems: dict[str, str] = {}  # what could not even be tried at the latest look, and why
         self._manifest, self._storage, self._workers = manifest, storage, workers
         self._config = json.dumps(settings.config, sort_keys=True)
@@ -81,6 +83,7 @@ class Batch:
         self._scanned: float | None = None
         self._is_away = False  # the folder, at the latest look
         self._is_rested, self._rest_at = True, 0.0
+        self._is_saved, self._save_at = True, 0.0
         self.report = Report()
 
     def stop(self) -> None:
@@ -110,6 +113,7 @@ class Batch:
         while not (self._stopping and not self._running):
             if self._scanned is None or (self._settings.watch and monotonic() - self._scanned >= SCAN_SECONDS):
                 self._scan()
+            self._save()
             self._submit()
             if not self._running and not self._todo:
                 if not self._settings.watch:
@@ -125,15 +129,14 @@ class Batch:
                 self._disk.check()
 
     def _rest(self) -> None:
-        """Everything is done for now: a failure to say so is told, and the next clip may find it mended."""
-        if self._is_rested or (began := monotonic()) < self._rest_at:
-            return
-        self._is_rested = True
-        try:
-            self.rest()
-        except (VidclfError, OSError) as error:
-            log.warning("%s", describe(error))
-        self._rest_at = monotonic() + REST_TIMES * (monotonic() - began)
+        if not self._is_rested and monotonic() >= self._rest_at:
+            self._is_rested = True
+            self._rest_at = _attempt(self.rest)
+
+    def _save(self) -> None:
+        if not self._is_saved and monotonic() >= self._save_at:
+            self._is_saved = True
+            self._save_at = max(_attempt(self.save), monotonic() + SAVE_SECONDS)
 
     def _recover(self) -> None:
         """Clear away what a killed run has left, and put its clips back in the queue."""
@@ -206,6 +209,7 @@ class Batch:
                 self._tries[clip.path] = 0
                 todo.append(clip)
         self._todo.extend(todo)
+        self._is_saved = self._is_saved and not todo
         self.report.skipped += skipped
         self._note(self.problems | self._foreign)
         self._tell(Planned(todo, skipped, self.problems))
@@ -281,6 +285,7 @@ class Batch:
             self._todo.append(clip)
         else:
             self._enter(clip, outcome)
+            self._is_saved = False
         self._tell(Ended(clip, outcome, again))
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:
@@ -315,3 +320,13 @@ class Batch:
     def _wanted(self, path: str) -> dict[str, str]:
         """A clip's outputs as they should be: name and configuration."""
         return {name: self._settings.config[kind] for kind, name in self._outputs(path).items()}
+
+
+def _attempt(do: Callable[[], object]) -> float:
+    """Do what no clip needs, so that its failure is told and ends nothing; returns when to do it again."""
+    began = monotonic()
+    try:
+        do()
+    except (VidclfError, OSError) as error:
+        log.warning("%s", describe(error))
+    return monotonic() + PAUSES * (monotonic() - began)

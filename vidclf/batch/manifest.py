@@ -97,6 +97,13 @@ class Manifest:
             rows = [(error, path) for path in paths]
             self._db.executemany("UPDATE clips SET status = 'pending', error = ? WHERE path = ?", rows)
 
+    def claim(self, paths: Iterable[str]) -> None:
+        """Count these clips as begun: what lies under their names from now on is this batch's."""
+        with self._transaction():
+            # The first attempt begins to count anew, as no configuration is noted yet.
+            rows = [(path,) for path in paths]
+            self._db.executemany("UPDATE clips SET attempts = 1 WHERE path = ? AND attempts = 0", rows)
+
     def touch(self, path: str, mtime_ns: int) -> None:
         """The clip has another modification time, but the same content."""
         with self._transaction():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+from collections.abc import Collection, Iterable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +18,7 @@ from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError
+from vidclf.files import part_of
 from vidclf.models.cache import cache_folder
 
 log = logging.getLogger(__name__)
@@ -26,8 +30,9 @@ EDITION = "manifest.edition"  # beside a manifest that lies behind a URL: which 
 class OutDir:
     """The results of a batch over `folder`; one process at a time has them, and when it ends, however, they are free.
 
-    Of a URL, the manifest is kept on this machine, and what is there is a copy, made whenever results are concluded.
-    Where another machine has made one since, that is taken over here.
+    Of a URL, the manifest is kept on this machine, and what is there is a copy, made now and then and at the end.
+    Where another machine has made one since, that is taken over here. Machines may take turns, then, but two at the
+    same time do not hear of each other.
     Raises UsageError for a place that cannot be used, or is in use.
     """
 
@@ -78,9 +83,14 @@ class OutDir:
             storage.download(EDITION, theirs)
             if path.exists() and _text(theirs) in ("", _text(ours)):
                 return
-            for suffix in ("", "-wal", "-shm"):
+            part = part_of(path)  # ours is there until theirs is complete
+            part.unlink(missing_ok=True)
+            storage.download(MANIFEST, part)
+            if not part.exists():
+                return
+            for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
-            storage.download(MANIFEST, path)
+            part.replace(path)
             ours.write_text(_text(theirs), encoding="ascii")
 
     def _note_folder(self) -> None:
@@ -91,6 +101,26 @@ class OutDir:
                 words = "%s holds the results of the clips in %s; those of %s replace them where names are the same"
                 log.warning(words, self.place, before, self.folder)
             self.manifest.note("folder", now)
+
+    def save(self, problems: Collection[str]) -> None:
+        """Copy the books to where the results are, if that is behind a URL, so that another machine may go on.
+
+        In the copy, clips that are planned count as begun, or the other machine would take the results that arrive
+        there after it for somebody else's. problems: the clips that are not planned.
+        """
+        if isinstance(self.storage, Remote):
+            self._upload(self.storage, [], {row["path"] for row in self.manifest.rows("path")}.difference(problems))
+
+    def _upload(self, storage: Remote, files: Iterable[Path], claimed: Iterable[str] = ()) -> None:
+        with TemporaryDirectory() as folder:
+            manifest, edition = Path(folder) / MANIFEST, Path(folder) / EDITION
+            self.manifest.copy(manifest)
+            if claimed:
+                with closing(Manifest(manifest)) as copy:
+                    copy.claim(claimed)
+            edition.write_text(uuid4().hex, encoding="ascii")
+            storage.upload({path.name: path for path in [*files, manifest, edition]})
+            shutil.copy(edition, self.root / EDITION)
 
     def conclude(self, table: str, problems: dict[str, str]) -> None:
         """Bring table and summary up to date with the manifest. table: parquet, csv, or none.
@@ -105,11 +135,7 @@ class OutDir:
             write_table(files[-1], self.manifest, self.storage)
         write_summary(files[0], self.manifest, str(self.folder), problems)
         if isinstance(self.storage, Remote):
-            with TemporaryDirectory() as folder:
-                manifest, edition = Path(folder) / MANIFEST, self.root / EDITION
-                self.manifest.copy(manifest)
-                edition.write_text(uuid4().hex, encoding="ascii")
-                self.storage.upload({path.name: path for path in [*files, manifest, edition]})
+            self._upload(self.storage, files)
         self.manifest.note("concluded", state)
 
 

@@ -105,6 +105,7 @@ def batch(
                 settings, lambda: found.pop() if found else find(), results.manifest, results.storage, workers, show
             )
             run.rest = lambda: results.conclude(table, run.problems)
+            run.save = lambda: results.save(run.problems)
             try:
                 with stop_on_signals(run, console, "the clips that are running"):
                     report = run.run()
