@@ -40,6 +40,15 @@ def test_kinds_of_sources(source: str, camera: bool, live: bool) -> None:
         ("rtsp://host/user=admin&password=secret&channel=1", "rtsp://host/user=admin&password=***&channel=1"),
         ("rtsp://u:secret@[::1]:80/a?access_token=secret", "rtsp://u:***@[::1]:80/a?access_token=***"),
         ("http://host:80/a?mail=x@y", "http://host:80/a?mail=x@y"),
+        ("http://host/v.cgi?loginuse=admin&loginpas=secret", "http://host/v.cgi?loginuse=admin&loginpas=***"),
+        ("rtsp://host/11?usr=admin&PSW=secret&x=1", "rtsp://host/11?usr=admin&PSW=***&x=1"),
+        ("http://host/x?u=admin&passw=secret#top", "http://host/x?u=admin&passw=***#top"),
+        ("http://host/x?p=secret&pw=secret&fps=5&up=1", "http://host/x?p=***&pw=***&fps=5&up=1"),
+        ("http://host/x?credentials=secret/secret", "http://host/x?credentials=***"),
+        ("https://host/x?X-Amz-Signature=secret;a=b", "https://host/x?X-Amz-Signature=***;a=b"),
+        ("rtsp://host/user=admin_password=secret_channel=1", "rtsp://host/user=admin_password=***"),
+        ("rtsp://host?token=secret", "rtsp://host?token=***"),
+        ("rtsp://host/token=secret/stream=1", "rtsp://host/token=***/stream=1"),
     ],
 )
 def test_no_password_is_shown(source: str, shown: str) -> None:

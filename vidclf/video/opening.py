@@ -35,9 +35,11 @@ HLS_PATIENCE = (10.0, 20.0)  # between two segments there is nothing to read, mo
 LIVE_OPTIONS = {"analyzeduration": "3000000", "fpsprobesize": "3"}
 UDP_OPTIONS = {"fifo_size": "50000", "buffer_size": "4194304", "overrun_nonfatal": "1"}  # 188 bytes each; bytes
 HOST = re.compile(r"(.*@)?([^@:]*|\[[0-9a-f:.%]+\])(:\d*)?", re.IGNORECASE)
-SECRET = re.compile(
-    r"((?:pass(?:word|wd|phrase)?|pwd|secret|token|auth|sig(?:nature)?|\w*key)=)[^&;/#]+", re.IGNORECASE
-)
+# Cameras and servers call it loginpas, psw, passw, p, access_token, X-Amz-Signature, ...; some have it in the path.
+NAME = r"((?:[^?&;/#=]*(?:pas|psw|pwd|secret|token|key|auth|sig|cred)[^?&;/#=]*|(?<![^?&;/#])pw?)=)"
+SECRET_IN_PATH = re.compile(NAME + "[^&;/#]+", re.IGNORECASE)
+SECRET_IN_QUERY = re.compile(NAME + "[^&;#]+", re.IGNORECASE)  # where a / may be part of it
+HIDDEN = r"\1***"
 
 
 def is_camera(source: str) -> bool:
@@ -80,7 +82,8 @@ def redact(source: str) -> str:
     user, at, host = host.rpartition("@")
     if ":" in user:
         user = f"{user.partition(':')[0]}:***"
-    return SECRET.sub(r"\1***", f"{scheme}://{user}{at}{host}{slash}{path}")
+    begin, mark, query = f"{scheme}://{user}{at}{host}{slash}{path}".partition("?")
+    return f"{SECRET_IN_PATH.sub(HIDDEN, begin)}{mark}{SECRET_IN_QUERY.sub(HIDDEN, query)}"
 
 
 def open_source(source: str, rate: float | None = None, hardware: bool = False) -> InputContainer:
