@@ -203,7 +203,17 @@ def test_a_mistake_is_one_line(batch: Run, arguments: list[str], message: str) -
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
-    assert files("out") <= set() if Path("out").exists() else True
+    assert not Path("out").exists()
+
+
+def test_a_mistake_leaves_results_that_there_are(batch: Run) -> None:
+    Path("out").mkdir()
+    assert batch("--set", "write.quality=100")[0] == 2
+    assert Path("out").exists()  # it was there, empty as it is
+    batch()
+    before = files()
+    assert batch("--set", "write.quality=100")[0] == 2
+    assert files() == before
 
 
 @pytest.mark.usefixtures("inline")

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Collection, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +45,7 @@ class OutDir:
         try:
             if folder.exists() and self.root.exists() and self.root.samefile(folder):
                 raise UsageError(f"{place} is the folder of the clips; name another for the results")
+            self._is_new = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
@@ -71,9 +72,15 @@ class OutDir:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        unused = self._is_new and kind is not None and not any(self.manifest.rows("path"))
         self.manifest.close()
         self._lock.release()
+        if unused:  # a wrong option shall leave no folder of results
+            with suppress(OSError):
+                for name in (MANIFEST, LOCK):
+                    (self.root / name).unlink(missing_ok=True)
+                self.root.rmdir()
 
     def _take_over(self, storage: Remote, path: Path) -> None:
         """Take the manifest that lies there, where there is none here or another machine has concluded since."""
