@@ -32,6 +32,7 @@ class Source:
     begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
     ended: bool = False  # its capture read it to the end
     uri: str | None = None  # what FFmpeg opens to read its sound; None where there is none, as for live sources
+    sample_aspect_ratio: Fraction | None = None  # a pixel's width by its height, upright; None where it does not say
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
     # A live source's health, kept by its capture.

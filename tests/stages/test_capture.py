@@ -77,10 +77,11 @@ def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("degrees", "size"), [(90, (72, 96)), (180, (96, 72)), (270, (72, 96))])
 def test_rotated_clips_come_out_upright(tmp_path: Path, degrees: int, size: tuple[int, int]) -> None:
-    path = write_clip(tmp_path / "clip.mp4", 3)
+    path = write_clip(tmp_path / "clip.mp4", 3, context_sample_aspect_ratio=Fraction(16, 11))
     rotate_metadata(path, degrees)
     frames = read(path)
     assert frames[0].source.size == size
+    assert frames[0].source.sample_aspect_ratio == (Fraction(16, 11) if degrees == 180 else Fraction(11, 16))
     turned = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[degrees]
     for number, frame in enumerate(frames):
         expected = cv2.rotate(picture(number), turned)

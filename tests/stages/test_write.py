@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -170,6 +171,22 @@ def test_avi_knows_a_constant_rate_only_but_loses_no_frame(tmp_path: Path) -> No
     clip = write_clip(tmp_path / "clip.mp4", times=[0, 0.1, 0.15, 0.5, 0.51, 1])
     write(Capture(str(clip))(), tmp_path / "out.avi")
     assert look(tmp_path / "out.avi").indices == list(range(6))
+
+
+@pytest.mark.parametrize("options", [{}, {"size": (128, 72)}])
+def test_pixels_that_are_no_squares_stay_so(tmp_path: Path, options: dict) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 3, context_sample_aspect_ratio=Fraction(16, 11))
+    write(Capture(str(clip))(), tmp_path / "out.mp4", **options)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+
+
+def test_pictures_of_another_size_than_the_sources_say_nothing_of_their_pixels(tmp_path: Path) -> None:
+    source = make_source(size=(180, 72))
+    source.sample_aspect_ratio = Fraction(16, 11)
+    write(numbered(3, source=source), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio is None
 
 
 def test_a_frame_that_a_stage_repeats_is_written_once(tmp_path: Path) -> None:

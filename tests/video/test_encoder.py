@@ -27,7 +27,8 @@ PAIRS = [(suffix, codec) for suffix, codecs in HELD.items() for codec in codecs.
 def encode(path: Path, images: list[np.ndarray], codec: str | None = None, quality: int | None = None) -> None:
     container, encoders = check_codec(path, codec, hardware=False)
     height, width = images[0].shape[:2]
-    encoder = Encoder(path, container, encoders, (width, height), Fraction(25), Fraction(1, 12_800), quality)
+    size, rate, time_base = (width, height), Fraction(25), Fraction(1, 12_800)
+    encoder = Encoder(path, container, encoders, size, rate, time_base, quality, sample_aspect_ratio=Fraction(16, 11))
     for number, image in enumerate(images):
         encoder.write(image, round(Fraction(number, 25) / encoder.time_base))
     encoder.close()
@@ -53,6 +54,8 @@ def test_every_codec_in_every_container(
     encode(path, [picture(i) for i in range(12)], codec)
     with open_source(str(path)) as container:
         assert container.streams.video[0].codec.canonical_name == codec
+        if codec not in ("vp9", "av1", "ffv1"):
+            assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
         times = [shot.dts if suffix == ".avi" else shot.pts for shot in container.decode(video=0)]
     assert len(times) == 12
     assert [index_of(image) for image in decode(path)] == list(range(12))

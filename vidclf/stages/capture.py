@@ -16,6 +16,7 @@ from vidclf.units import to_seconds
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Capture:
                     image = upright(picture)
                     if not given:
                         source.size = self.size or (image.shape[1], image.shape[0])
+                        source.sample_aspect_ratio = _upright_ratio(stream, picture)
                     if source.size != (image.shape[1], image.shape[0]):
                         image = letterbox(image, *source.size)
                     yield Frame(source, index, pts, image)
@@ -170,6 +172,7 @@ class Capture:
                     if self.size and self.size != (image.shape[1], image.shape[0]):
                         image = letterbox(image, *self.size)
                     source.size = (image.shape[1], image.shape[0])  # a camera may come back as another
+                    source.sample_aspect_ratio = _upright_ratio(stream, picture)
                     yield Frame(source, index, pts, image, captured=taken)
                     given += 1
                     if given == self.max_frames:
@@ -198,6 +201,12 @@ class Capture:
 def readable(name: str) -> str:
     """A source's name as text for every table and file: those of files are bytes, and need not be UTF-8."""
     return os.fsencode(name).decode(errors="replace")
+
+
+def _upright_ratio(stream: VideoStream, picture: VideoFrame) -> Fraction | None:
+    """A pixel's width by its height in the upright picture; None where the source does not say."""
+    ratio = stream.sample_aspect_ratio
+    return 1 / ratio if ratio and round(picture.rotation / 90) % 2 else ratio
 
 
 def _until(due: float, source: Source) -> Iterator[None]:

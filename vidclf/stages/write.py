@@ -186,7 +186,9 @@ class Write:
 
             time_base = 1 / self.fps if self.fps else source.time_base
             sound = source if self.audio and source.uri else None
-            encoder = Encoder(part, self._container, self._encoders, size, rate, time_base, self.quality, sound)
+            # A stage that made another size of them may have changed their pixels' shape.
+            ratio = source.sample_aspect_ratio if (width, height) == source.size else None
+            encoder = Encoder(part, self._container, self._encoders, size, rate, time_base, self.quality, sound, ratio)
             return encoder, SteadyClock(rate) if self.fps else SourceClock(encoder.time_base)
         from vidclf.video.backends import WRITERS
 

@@ -91,7 +91,7 @@ class Encoder:
     size: (width, height) of the pictures to come; `self.size` is what they must be made to have, as most codecs
     need even sides. rate: average frames a second; time_base: of the timestamps to come, if they can be kept:
     `self.time_base` is what the codec allows. quality: the codec's own scale, smaller is better (H.264: 0..51).
-    sound: a source whose audio tracks are carried over.
+    sound: a source whose audio tracks are carried over. sample_aspect_ratio: a pixel's width by its height, if known.
     Raises VidclfError if the encoder refuses all this.
     """
 
@@ -105,6 +105,7 @@ class Encoder:
         time_base: Fraction,
         quality: int | None = None,
         sound: Source | None = None,
+        sample_aspect_ratio: Fraction | None = None,
     ):
         codec = _first_that_opens(tuple(encoders), even(size))
         if codec.endswith(HARDWARE) and not opens(codec, even(size)):  # FFmpeg's own words: operation not permitted
@@ -125,6 +126,8 @@ class Encoder:
             self._stream: Any = self._output.add_stream(codec, rate=rate, options=encoder_options(codec, quality))
             # AVI counts frames: anything finer than one a frame is filled up with empty ones.
             self._configure(codec, size, rate, 1 / rate if container == "avi" else time_base)
+            if sample_aspect_ratio:  # in the codec's own header: VP9, AV1 and FFV1 mostly lose it
+                self._stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
             self._audio = Audio(sound, self._output) if sound else None
             self._output.start_encoding()
         self.size: tuple[int, int] = (self._stream.width, self._stream.height)
