@@ -189,6 +189,23 @@ def test_pictures_of_another_size_than_the_sources_say_nothing_of_their_pixels(t
         assert container.streams.video[0].sample_aspect_ratio is None
 
 
+@pytest.mark.parametrize("rate", [Fraction(1_350_000, 45_001), Fraction(30_000, 1001), Fraction(240), Fraction(1, 9)])
+def test_avi_has_the_sources_rate_however_it_is_written(tmp_path: Path, rate: Fraction) -> None:
+    source = Source("clip", (96, 72), rate=rate, time_base=1 / rate)
+    write(numbered(12, source=source), tmp_path / "out.avi")
+    with av.open(str(tmp_path / "out.avi")) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == pytest.approx(rate, rel=1e-6)
+        assert stream.frames == 12
+
+
+def test_a_constant_rate_that_mpeg4_cannot_express_is_met_as_well_as_it_can(tmp_path: Path) -> None:
+    write(numbered(25), tmp_path / "out.mp4", codec="mpeg4", fps=99.1234)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].average_rate == pytest.approx(99.1234, rel=1e-5)
+        assert container.duration == pytest.approx(1_000_000, abs=12_000)
+
+
 def test_a_frame_that_a_stage_repeats_is_written_once(tmp_path: Path) -> None:
     repeated = (frame for frame in numbered(5) for _ in range(2))
     assert len(write(repeated, tmp_path / "out.mp4")) == 10

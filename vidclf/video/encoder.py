@@ -120,12 +120,16 @@ class Encoder:
             options |= {"movflags": flags, "frag_duration": str(int(fragment * 1_000_000))}
         elif container in ("matroska", "webm"):
             options |= {"cluster_time_limit": str(int(fragment * 1000))}
+        # AVI counts frames: anything finer than a tick a frame is filled up with empty ones. A tick a frame it stays,
+        # for whoever asked for that, too, where no clock has just this rate.
+        if container == "avi" or (codec == "mpeg4" and time_base == 1 / rate):
+            rate = rate.limit_denominator(max(1, int(MPEG4_CLOCK / rate)))
+            time_base = 1 / rate
         self._what = f"{codec} to {part}"
         with self._explained():
             self._output = av.open(str(part), "w", format=container, options=options)
             self._stream: Any = self._output.add_stream(codec, rate=rate, options=encoder_options(codec, quality))
-            # AVI counts frames: anything finer than one a frame is filled up with empty ones.
-            self._configure(codec, size, rate, 1 / rate if container == "avi" else time_base)
+            self._configure(codec, size, rate, time_base)
             if sample_aspect_ratio:  # in the codec's own header: VP9, AV1 and FFV1 mostly lose it
                 self._stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
             self._audio = Audio(sound, self._output) if sound else None
