@@ -190,6 +190,12 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
         (["--set", "write.quality=100"], "quick.yaml, item 4: write: quality must be 0 to "),
         (["--gpus", "1"], "--cpus and --gpus are for --ray"),
         (["--ray", "--timeout", "5"], "--timeout is not for --ray"),
+        (["--timeout", "soon"], "Invalid value for '--timeout': 'soon' is no time: say 90s, 20m or 1h30m"),
+        (["--timeout", "0.5"], "Invalid value for '--timeout': '0.5' is too short: at least 1s"),
+        (
+            ["--record", "out.jsonl"],
+            "Got unexpected extra argument (out.jsonl); records lie under OUTDIR, and --record takes no file",
+        ),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
         (["-o", "clips"], "clips is the folder of the clips; name another for the results"),
         (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as folder for results: it is a file"),
@@ -204,6 +210,20 @@ def test_a_mistake_is_one_line(batch: Run, arguments: list[str], message: str) -
     assert message in err
     assert err.count("\n") == 1
     assert not Path("out").exists()
+
+
+def test_times_are_given_as_people_write_them(batch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    class Noting(Inline):
+        def __init__(self, *arguments: object):
+            given.append(arguments[3])
+            super().__init__(*arguments[:2])  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vidclf.cli.batch.Processes", Noting)
+    for words in ([], ["--timeout", "1h30m"], ["--timeout", "90", "--settle", "0"]):
+        assert batch("--include", "a.mp4", *words)[0] == 0
+    assert given == [600, 5400, 90]
 
 
 def test_a_mistake_leaves_results_that_there_are(batch: Run) -> None:

@@ -22,6 +22,7 @@ from vidclf.batch.outdir import OutDir
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
+from vidclf.cli.duration import Duration
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
 from vidclf.cli.options import json_option, pipeline_options, with_optional_value
@@ -33,7 +34,21 @@ FAILED_CLIPS = 3
 ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 
 
-@click.command(cls=with_optional_value("--ray", "local", ADDRESS))
+class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[misc]
+    """Says where records are to who names a file, as for `vidclf run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = "--record" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if named and "unexpected extra argument" in error.message:
+                hint = "records lie under OUTDIR, and --record takes no file"
+                raise click.UsageError(f"{error.message}; {hint}", ctx) from None
+            raise
+
+
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
 @click.option(
@@ -55,10 +70,10 @@ ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
     "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Further attempts, where they may help."
 )
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Duration(least=1), default="10m", show_default=True, metavar="TIME",
               help="Give up a clip that has given no frame for this long; not with --ray.")  # fmt: skip
 @click.option("--watch", is_flag=True, help="Go on as files arrive, until Ctrl-C.")
-@click.option("--settle", type=click.FloatRange(min=0), default=5, show_default=True, metavar="SECONDS",
+@click.option("--settle", type=Duration(least=0), default="5s", show_default=True, metavar="TIME",
               help="With --watch: a file is complete when it has not changed for this long.")  # fmt: skip
 @click.option("--ray", metavar="[ADDRESS]", help="Work on a Ray cluster; without an address, on one of its own here.")
 @click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs a worker asks for.")

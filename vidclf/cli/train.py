@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from vidclf.cli.duration import Duration
 from vidclf.errors import UsageError
 from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
@@ -29,22 +29,6 @@ DATA = click.option(
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
-
-
-class Duration(click.ParamType):
-    """A time like 90s, 20m or 1h30m, as seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; fails on anything else and on no time at all."""
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
-        seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
-        if not seconds:
-            self.fail(f"{value!r} is no time: say 90s, 20m or 1h30m", param, ctx)
-        return float(seconds)
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
