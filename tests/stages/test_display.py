@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[2]
         (ord("s"), "save"),
         (ord("x"), None),
         (-1, None),
+        (0xFF51, None),  # the left arrow, whose last eight bits are a Q
+        (0xFF53, None),  # the right one, with an S
         (0x100000 | ord("q"), "quit"),  # some backends add the state of the caps lock
     ],
 )
@@ -56,7 +58,8 @@ class Screen:
             monkeypatch.setattr(cv2, name, lambda *_: None)
         monkeypatch.setattr(cv2, "imshow", lambda title, image: self.shown.append((title, image)))
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
-        monkeypatch.setattr(cv2, "waitKey", self.wait_key)
+        monkeypatch.setattr(cv2, "waitKeyEx", self.wait_key)
+        monkeypatch.setattr(cv2, "waitKey", lambda ms: -1 if (key := self.wait_key(ms)) < 0 else key & 0xFF)
 
     def wait_key(self, _: int) -> int:
         key = self.keys.pop(0) if self.keys else ""
@@ -106,6 +109,12 @@ def test_no_frame_at_all_is_no_crash(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert capsys.readouterr().err == "no object was classified\n"
 
 
+def test_an_arrow_neither_quits_nor_saves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stats, _ = play(Screen(monkeypatch, ".\uff51.\uff53"), count=20, folder=tmp_path)
+    assert stats["ledger"]["finished"] == 20
+    assert not list(tmp_path.iterdir())
+
+
 def test_closing_the_window_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(monkeypatch)
     screen.visible = 0.0
@@ -130,7 +139,7 @@ def test_a_pause_ends_when_the_run_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     screen, stage = Screen(monkeypatch, " "), Display()
     pipeline = Pipeline([Frames(10_000), stage], queue=2)
     looks = []
-    monkeypatch.setattr(cv2, "waitKey", lambda ms: (looks.append(ms), len(looks) == 20 and pipeline.stop())
+    monkeypatch.setattr(cv2, "waitKeyEx", lambda ms: (looks.append(ms), len(looks) == 20 and pipeline.stop())
                         and screen.wait_key(ms))  # fmt: skip
     assert pipeline.run()["ledger"]["finished"] < 100
 

@@ -67,7 +67,7 @@ class Display:
                 classified += len(named)
                 seconds += sum(named)
                 window.show(frame)
-                self._obey(cv2.waitKey(1), windows)
+                self._obey(cv2.waitKeyEx(1), windows)
                 yield frame
         finally:
             cv2.destroyAllWindows()
@@ -80,7 +80,7 @@ class Display:
         stream = iter(frames)
         while True:
             while windows and not wait(LOOK):
-                self._obey(cv2.waitKey(1), windows)
+                self._obey(cv2.waitKeyEx(1), windows)
             frame = next(stream, None)
             if frame is None:
                 return
@@ -105,7 +105,7 @@ class Display:
     def _pause(self, windows: dict[Source, Window]) -> None:
         """Stand still until the space bar is pressed again; the other keys do what they always do."""
         while not self._stopping():
-            key = cv2.waitKey(int(LOOK * 1000))
+            key = cv2.waitKeyEx(int(LOOK * 1000))
             if action_of(key) == "pause":
                 return
             self._obey(key, windows)
@@ -155,8 +155,9 @@ class Window:
 
 
 def action_of(key: int) -> Action | None:
-    """What a key of `cv2.waitKey` means, which is -1 for none; the shift key and the caps lock do not matter."""
-    return KEYS.get(chr(key & 0xFF).lower()) if key >= 0 else None
+    """What a key of `cv2.waitKeyEx` means, which is -1 for none; the shift key and the caps lock do not matter."""
+    is_letter = key >= 0 and not key & 0xFF00  # 0xFF51, an arrow, would be a Q; what is held down is above 0xFFFF
+    return KEYS.get(chr(key & 0xFF).lower()) if is_letter else None
 
 
 def summary(count: int, seconds: float) -> str:
