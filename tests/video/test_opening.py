@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import av
@@ -87,6 +88,17 @@ def test_what_cannot_be_opened_is_one_clear_line(
     assert type(raised.value) is error
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_on_windows_pictures_are_named_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "0001.png").touch()
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UsageError) as raised:
+        open_source(f"{tmp_path}/*.png")
+    said = f"on Windows pictures are numbered, and the pattern is like %04d.png, got {tmp_path}/*.png"
+    assert str(raised.value) == said
+    with pytest.raises(UsageError, match=r"is a folder; name a pattern of pictures \('.*%04d\.jpg'\)"):
+        open_source(str(tmp_path))
 
 
 def test_a_windows_camera_that_is_unplugged_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

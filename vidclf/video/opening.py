@@ -165,10 +165,10 @@ def reason(error: Exception, patience: float | None = None) -> str:
 
 def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     path = Path(source)
+    can_glob = sys.platform != "win32"  # as FFmpeg is built there
     if path.is_dir():
-        raise UsageError(
-            f"{source} is a folder; name a pattern of pictures ('{path / '*.jpg'}'), or use `vidclf batch`"
-        )
+        pattern = path / ("*.jpg" if can_glob else "%04d.jpg")
+        raise UsageError(f"{source} is a folder; name a pattern of pictures ('{pattern}'), or use `vidclf batch`")
     # The file: prefix keeps FFmpeg from taking a colon or a % in a file's name for something else.
     if path.exists():
         if path.suffix.lower() in PICTURES:
@@ -180,6 +180,10 @@ def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[st
     if re.search(r"[*?\[]", source):
         if not glob.glob(source):  # noqa: PTH207 - Path.glob takes no absolute pattern
             raise UsageError(f"no file matches {source}")
+        if not can_glob:
+            raise UsageError(
+                f"on Windows pictures are numbered, and the pattern is like %04d{path.suffix}, got {source}"
+            )
         return source, pictures | {"pattern_type": "glob"}, {"format": "image2"}
     raise UsageError(f"no such file: {source}")
 
