@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from io import StringIO
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from vidclf.cli.progress import closing_lines, closing_table
+from tests.frames import Frames
+from vidclf.cli.progress import ShowProgress, closing_lines, closing_table, expected_frames
+from vidclf.frame import Source
+from vidclf.pipeline import Pipeline
+from vidclf.resources import shipped
+from vidclf.stages.capture import Capture
 
 
 def stage(name: str) -> dict[str, Any]:
@@ -42,3 +48,35 @@ def test_a_camera_that_gave_nothing_has_no_lag() -> None:
         "a: 8 of 9 frames, 1 reconnect, lag 8/20/32 ms",
         "b: 0 of 0 frames, 0 reconnects, Connection refused",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "expected"),
+    [
+        ({"frames": 795}, {}, 795),
+        ({"frames": 795}, {"max_frames": 10}, 10),
+        ({"frames": 795}, {"stride": 100}, 8),
+        ({"frames": 795}, {"stride": 100, "max_frames": 10}, 8),
+        ({"frames": 795, "begin": 10.0, "duration": 20.0, "rate": Fraction(25)}, {"stride": 2}, 125),
+        ({"duration": 0.01, "rate": Fraction(25)}, {}, 1),
+        ({"duration": 20.0}, {"max_frames": 10}, None),
+    ],
+)
+def test_what_the_capture_leaves_out_is_not_expected(
+    source: dict[str, Any], options: dict[str, Any], expected: int | None
+) -> None:
+    assert expected_frames(Source("a.mp4", (96, 72), **source), Capture("a.mp4", **options)) == expected
+
+
+def test_a_first_stage_of_ones_own_leaves_nothing_out() -> None:
+    assert expected_frames(Source("a", (96, 72), frames=7), Frames(7)) == 7
+
+
+def test_progress_is_of_the_frames_that_will_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.cli.progress.LINE_SECONDS", 0.0)
+    console = Console(file=StringIO(), width=200)
+    pipeline = Pipeline([Capture(str(shipped("samples") / "wardrobe.mp4"), stride=2, max_frames=3)])
+    with ShowProgress(console, pipeline, "a.mp4") as show:
+        pipeline.run(show)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split(",")[0] for line in lines] == ["a.mp4: 1/3 frames", "a.mp4: 2/3 frames", "a.mp4: 3/3 frames"]

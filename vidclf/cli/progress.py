@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -63,7 +64,7 @@ class ShowProgress:
         if now - self._shown < self._every:
             return
         self._shown = now
-        expected = expected_frames(frame.source)
+        expected = expected_frames(frame.source, self._pipeline.sources[0])
         stats = self._pipeline.stats()
         speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {stats['bottleneck']}"
         if "lag_ms" in stats:
@@ -78,13 +79,16 @@ class ShowProgress:
             self._console.print(line)
 
 
-def expected_frames(source: Source) -> int | None:
-    """How many frames a source should have, from its header, or from its duration; None where neither is known."""
+def expected_frames(source: Source, capture: Any) -> int | None:
+    """How many frames a capture should give of a source, by its header or its duration; None where neither is known."""
     if source.frames and not source.begin:
-        return source.frames
-    if source.duration and source.rate:
-        return max(1, round((source.duration - source.begin) * source.rate))
-    return None
+        count = source.frames
+    elif source.duration and source.rate:
+        count = max(1, round((source.duration - source.begin) * source.rate))
+    else:
+        return None
+    given = ceil(count / getattr(capture, "stride", 1))  # any stage may be the first
+    return min(given, getattr(capture, "max_frames", None) or given)
 
 
 def closing_table(stats: dict[str, Any], width: int = NARROW) -> Table:
