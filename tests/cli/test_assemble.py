@@ -62,6 +62,23 @@ def test_an_option_leaves_the_others_of_its_stage_as_they_are(
     assert items(pipeline=str(mine), **options)[1].options == expected
 
 
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ("- write: {path: raw.mp4}\n- write\n- record: {path: own.csv}\n- record\n", "raw.mp4 o.mp4 own.csv r.csv"),
+        ("- write: {path: raw.mp4}\n", "o.mp4 r.csv"),
+        ("- write: {path: raw.mp4}\n- write: {path: b.mp4}\n", "o.mp4 o.mp4 r.csv"),
+        ("- write\n- write\n", "o.mp4 o.mp4 r.csv"),
+    ],
+)
+def test_an_output_goes_to_the_stages_that_have_none_of_their_own(tmp_path: Path, stages: str, expected: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- capture\n" + stages)
+    found = assemble(RunOptions(pipeline=str(mine), force=True), "in.mp4", "o.mp4", Path("r.csv"))[1:]
+    assert " ".join(item.options["path"] for item in found) == expected
+    assert all(item.options["force"] for item in found)
+
+
 def test_a_gate_for_still_scenes_searches_every_frame_that_moves() -> None:
     assert items(gate=True)[1].options == {"every": 1, "still": True}
 

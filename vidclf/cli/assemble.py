@@ -65,7 +65,8 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
                 item.options[name] = value
     force = {"force": True} if options.force else {}
     if output is not None:
-        _give_or_append(items, "write", "-o", path=str(output), **force)
+        _give_or_append(items, "write", "-o", **force)
+        _direct(items, "write", str(output))
     cuts = {name: value for name in CUTS if (value := getattr(options, name)) is not None}
     if cuts:
         if not any(item.name == "write" and "path" in item.options for item in items):
@@ -73,7 +74,8 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
         _give(items, "write", "--segment", **cuts)
     if record is not None:
         frames = {"frames": True} if options.record_frames else {}
-        _give_or_append(items, "record", "--record", path=str(record), **frames, **force)
+        _give_or_append(items, "record", "--record", **frames, **force)
+        _direct(items, "record", str(record))
     if options.publish is not None:
         _give_or_append(items, "publish", "--publish", url=options.publish)
     if options.serve is not None:
@@ -151,3 +153,10 @@ def _give_or_append(items: list[Item], name: str, flag: str, **values: Any) -> N
     if not any(item.name == name for item in items):
         items.append(Item(name, {}, flag))
     _give(items, name, flag, **values)
+
+
+def _direct(items: list[Item], name: str, path: str) -> None:
+    """Have the stages of a name write to `path`: those without a path of their own, or all where each has one."""
+    matching = [item for item in items if item.name == name]
+    for item in [item for item in matching if "path" not in item.options] or matching:
+        item.options["path"] = path
