@@ -18,7 +18,7 @@ from vidclf.batch.events import Began, Ended, Event, Planned, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
-from vidclf.errors import UsageError, VidclfError, describe
+from vidclf.errors import UsageError, describe
 from vidclf.files import hash_file
 
 log = logging.getLogger(__name__)
@@ -327,6 +327,6 @@ def _attempt(do: Callable[[], object]) -> float:
     began = monotonic()
     try:
         do()
-    except (VidclfError, OSError) as error:
+    except Exception as error:  # what a bucket's client raises is of many kinds
         log.warning("%s", describe(error))
     return monotonic() + PAUSES * (monotonic() - began)
