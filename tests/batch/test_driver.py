@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,24 @@ def test_a_folder_that_is_away_for_a_moment_is_told_once_and_does_not_end_the_wa
     assert [record.getMessage() for record in caplog.records] == [
         "the folder clips does not exist; it is looked for again"
     ] * 2  # twice, as it was back in between
+
+
+def test_results_that_are_away_for_a_moment_do_not_end_the_watch(
+    watch: Make, workers: Idle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have, asked = Folder.have, [0]
+
+    def hiccup(folder: Folder, names: Iterable[str]) -> set[str]:
+        asked[0] += 1
+        if asked[0] == 2:
+            raise OSError(110, "Connection timed out")
+        return have(folder, names)
+
+    monkeypatch.setattr(Folder, "have", hiccup)
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        watch(Found([A]), *[Found([A, B])] * 3).run()
+    assert workers.jobs == ["a.mp4", "b.mp4"]
+    assert len(caplog.records) == 1 and "Connection timed out; it is looked for again" in caplog.text
 
 
 def test_a_folder_that_was_never_there_is_a_mistake(watch: Make) -> None:

@@ -145,38 +145,34 @@ class Batch:
             self._storage.tidy({*json.loads(row["outputs"]), *self._named(row["name"]).values()})
         self._manifest.set_pending(row["path"] for row in left)
 
-    def _look(self) -> Found | None:
-        """What lies in the folder; None where it is away while we watch, as a share may be for a moment."""
+    def _scan(self) -> None:
+        """Look for clips; while we watch, clips or results may be away for a moment, as shares and buckets are."""
         first, self._scanned = self._scanned is None, monotonic()
         try:
-            found = self._find()
+            self._plan(self._find(), first)
         except (UsageError, OSError) as error:
             if first:
                 raise
             if not self._is_away:
                 log.warning("%s; it is looked for again", describe(error))
             self._is_away = True
-            return None
-        self._is_away = False
-        return found
+        else:
+            self._is_away = False
 
-    def _scan(self) -> None:
-        """Look for clips, and plan those that are new, changed, or not done yet."""
-        first, found = self._scanned is None, self._look()
-        if found is None:
-            return
-        for path in found.problems:
-            self._planned.pop(path, None)  # when it is mended, it is looked at again
+    def _plan(self, found: Found, first: bool) -> None:
+        """Plan the clips that are new, changed, or not done yet; those of a look that fails here come with the next."""
+        there = {clip.path for clip in found.clips}
+        for path in {*found.problems, *self._foreign} - there:
+            self._planned.pop(path, None)  # when it is mended, or comes back, it is looked at again
         busy = {*self._running, *(clip.path for clip in self._todo)}
         clips = [clip for clip in found.clips if self._planned.get(clip.path) != clip and clip.path not in busy]
         clips = [clip for clip in clips if self._is_complete(clip)]
-        self._planned |= {clip.path: clip for clip in clips}
-        there = {clip.path for clip in found.clips}
         changed = {clip.path for clip in clips}
         self._foreign = {path: why for path, why in self._foreign.items() if path in there - changed}
         self._note(found.problems | self._foreign)
         if clips or first:
-            self._plan(clips, first, there)
+            self._queue(clips, first, there)
+        self._planned |= {clip.path: clip for clip in clips}
 
     def _note(self, problems: dict[str, str]) -> None:
         """The problems of this look replace those of the one before."""
@@ -187,7 +183,7 @@ class Batch:
             self.report.failed |= problems
             self._is_rested = False
 
-    def _plan(self, clips: list[Clip], first: bool, paths: set[str]) -> None:
+    def _queue(self, clips: list[Clip], first: bool, paths: set[str]) -> None:
         """Put clips into the queue, but for what is done. paths: of all clips that there are."""
         self._rows = self._manifest.enter(clips)
         if first:
