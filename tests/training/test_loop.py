@@ -171,6 +171,13 @@ def test_without_validation_none_is_told(tmp_path: Path, pictures: Path) -> None
         run(tmp_path / "new", pictures, Config(validation=0.0, patience=3))
 
 
+def test_few_crops_to_validate_leave_the_temperature_as_it_was(tmp_path: Path, pictures: Path) -> None:
+    said = io.StringIO()
+    run(tmp_path, pictures, Config(model="v1", epochs=1, batch=32, validation=0.1), progress=Progress(said))
+    assert "the temperature stays 1: to fit one takes 100 crops to validate, and 5 mistakes" in said.getvalue()
+    assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
+
+
 def test_a_run_that_learns_nothing_any_more_ends_and_keeps_what_it_had(tmp_path: Path, pictures: Path) -> None:
     config = Config(model="v1", epochs=9, batch=32, lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
     with pytest.raises(VidclfError, match=r"^epoch \d: the loss is (nan|inf), from where .* try .* than lr 10$"):

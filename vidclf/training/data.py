@@ -103,13 +103,15 @@ def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preproc
 def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
     """Take `share` of every class away for validation: (the rest, what was taken), each in its old order.
 
+    At least one picture of every class that has three: a rare class would else have no say in which epoch is kept.
     The same pictures whatever a run's seed: a teacher must not have learned what its student is validated with.
     """
     generator = torch.Generator().manual_seed(0)
     taken = torch.zeros(len(data), dtype=torch.bool)
     for target in data.targets.unique():
         members = (data.targets == target).nonzero().flatten()
-        chosen = torch.randperm(len(members), generator=generator)[: round(share * len(members))]
+        count = max(round(share * len(members)), int(share > 0 and len(members) >= 3))
+        chosen = torch.randperm(len(members), generator=generator)[:count]
         taken[members[chosen]] = True
     return data.subset(~taken), data.subset(taken)
 

@@ -170,7 +170,13 @@ def train(
     best = checkpoint.load(run.best, device)
     if len(validation):
         scores = evaluation.predict(best, validation.images)
-        best.temperature = evaluation.fit_temperature(scores, validation.targets)
+        if (temperature := evaluation.fit_temperature(scores, validation.targets)) is not None:
+            best.temperature = temperature
+        else:
+            progress.line(
+                f"the temperature stays 1: to fit one takes {evaluation.LEAST_CROPS} crops to validate, and "
+                f"{evaluation.LEAST_MISTAKES} mistakes among them"
+            )
         board.confusion(
             "valid", evaluation.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch
         )
