@@ -165,6 +165,9 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Pat
 def test_without_validation_none_is_told(tmp_path: Path, pictures: Path) -> None:
     said = io.StringIO()
     run(tmp_path, pictures, Config(model="v1", epochs=1, batch=32, validation=0.0), progress=Progress(said))
+    assert said.getvalue().startswith(
+        "10 classes: T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker,"
+    )
     assert "  no validation  rate " in said.getvalue() and "0.00 %" not in said.getvalue()
     assert "validation_top1" not in read_header(tmp_path / "out.safetensors")
     with pytest.raises(UsageError, match="patience 3 is for runs with validation, and there is no crop to validate"):

@@ -7,6 +7,7 @@ import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -54,6 +55,7 @@ def train(
     """
     progress = progress or Progress()
     everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
+    progress.line(f"{len(everything.labels)} classes: {shorten(', '.join(everything.labels), 100, placeholder=' ...')}")
     test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live).to(device)
     parts = data.set_aside(everything, config.validation, data_folder, config.policy)
     learning, validation = (part.to(device) for part in parts)
