@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
+from tests.pictures import COLOURS, write_classes
 from vidclf.cli.evaluate import evaluate
 from vidclf.cli.export import export
 from vidclf.cli.import_weights import import_weights
@@ -14,6 +15,7 @@ from vidclf.cli.models import models
 from vidclf.cli.train import train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
+from vidclf.resources import shipped
 
 QUICK = ["--no-verify", "--epochs", "1", "--batch", "32", "--threads", "1", "--device", "cpu"]
 
@@ -85,7 +87,8 @@ def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: 
     folder, _ = trained
     before = (folder / "mine.safetensors").read_bytes()
     data = ["--data", str(pictures), *QUICK]
-    with pytest.raises(UsageError, match="run holds a run already: --resume continues it, --force starts it afresh"):
+    ways = "--resume continues it, --force starts it afresh; --run FOLDER begins another"
+    with pytest.raises(UsageError, match=f"run holds a run already: {ways}$"):
         CliRunner().invoke(train, [*data, "--run", str(folder / "run")], catch_exceptions=False)
     with pytest.raises(UsageError, match=r"mine\.safetensors exists already: --force replaces it"):
         CliRunner().invoke(
@@ -118,7 +121,60 @@ def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(UsageError, match=r"pipe is not an ordinary file$"):
             CliRunner().invoke(train, [*words[:-1], str(tmp_path / "pipe"), "--force"], catch_exceptions=False)
-    assert not list((tmp_path / "run").iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "pipe") == ["file"]
+
+
+def refused(*words: str | Path) -> str:
+    with pytest.raises(UsageError) as raised:
+        CliRunner().invoke(train, [*QUICK, *map(str, words)], catch_exceptions=False)
+    return str(raised.value)
+
+
+def test_files_that_are_no_runs_are_not_replaced(pictures: Path, tmp_path: Path) -> None:
+    for name in ("report.html", "config.json"):
+        (tmp_path / name).write_text("{}")
+    told = f"{tmp_path} is no run's, and a run would replace config.json, report.html in it: "
+    assert refused("--data", pictures, "--run", tmp_path) == f"{told}--run FOLDER names another, --force replaces them"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "report.html"]
+
+
+def test_a_resumed_run_replaces_its_own_weights_and_no_others(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    words = ["--data", pictures, "--run", folder / "run", "--resume"]
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"mine")
+    told = f"{other} exists already, and this run did not write it: --force replaces it"
+    assert refused(*words, "-o", other) == told
+    other.write_bytes(shipped("weights").joinpath("lean-small.safetensors").read_bytes())
+    assert refused(*words, "-o", other) == told
+    again = [*QUICK, *map(str, [*words, "-o", folder / "mine.safetensors"])]
+    assert CliRunner().invoke(train, again, catch_exceptions=False).exit_code == 0
+    for name in ("last.safetensors", "best.safetensors"):
+        kept = folder / "run" / name
+        told = f"{kept} is a file that the run keeps for itself: give the weights another name"
+        for how in ("--resume", "--force"):
+            assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_classes(tmp_path / "crops", 1)
+    monkeypatch.chdir(tmp_path / "crops")
+    told = "would lie among the classes in .: --run FOLDER puts it elsewhere"
+    assert refused("--data", ".") == f"{Path('runs/lean-0')} {told}"
+    assert "only one picture" in refused("--data", ".", "--run", "../runs/a", "-o", "../new/mine.safetensors")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops"]
+    assert sorted(path.name for path in Path().iterdir()) == sorted(COLOURS)
+
+
+@pytest.mark.parametrize("command", [train, evaluate])
+def test_a_wrong_folder_of_pictures_is_told_first(command: click.Command, trained: tuple[Path, Result]) -> None:
+    words = {"train": ["--run", str(trained[0] / "run")], "eval": ["lean"]}[command.name or ""]
+    with pytest.raises(UsageError) as raised:
+        CliRunner().invoke(command, [*words, "--data", "nodir"], catch_exceptions=False)
+    told = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
+    assert str(raised.value) == f"nodir: no such folder; {told}"
 
 
 def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: Path) -> None:
@@ -130,8 +186,9 @@ def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: P
 
 
 def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(_: object, text: str) -> None:
+        if text.startswith("epoch 1"):
+            raise KeyboardInterrupt
 
     monkeypatch.setattr("vidclf.training.progress.Progress.live", interrupted)
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run")]

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -134,10 +135,37 @@ def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, 
         run(tmp_path / "run", pictures, Config(**SMALL.to_dict() | {"lr": 0.1, "seed": 6}), resume=True)
     with pytest.raises(UsageError, match="started with other pictures"):
         run(tmp_path / "run", write_bars(tmp_path / "other", train=100), resume=True)
+    (tmp_path / "moved").mkdir()
+    for file in pictures.iterdir():
+        shutil.copy(file, tmp_path / "moved")
+    for file in write_bars(tmp_path / "newer", test=40).glob("t10k*"):
+        shutil.copy(file, tmp_path / "moved")
+    with pytest.raises(UsageError, match="started with other test pictures: resume it with the same --data"):
+        run(tmp_path / "run", tmp_path / "moved", resume=True)
     last = tmp_path / "run" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:5000])
     with pytest.raises(UsageError, match=r"last\.safetensors: damaged"):
         run(tmp_path / "run", pictures, resume=True)
+
+
+def test_resuming_wants_the_same_teachers(tmp_path: Path, pictures: Path) -> None:
+    teacher = save(tmp_path / "teacher.safetensors", create("v1"))
+    config = Config(**SMALL.to_dict() | {"model": "v1", "distill": (str(teacher),)})  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", pictures, config, progress=Interrupt("epoch 2"))
+    save(teacher, create("v1"))
+    with pytest.raises(UsageError, match="started with other teachers: resume it with the same --distill"):
+        run(tmp_path / "run", pictures, config, resume=True)
+
+
+def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, pictures, progress=Interrupt("epoch 2"))
+    asked = json.loads((tmp_path / "config.json").read_text())
+    assert list(asked) == ["settings", "data", "validation", "test", "teachers"]
+    (tmp_path / "config.json").write_text(json.dumps({name: asked[name] for name in ("settings", "data")}))
+    run(tmp_path, pictures, resume=True)
+    assert read_header(tmp_path / "out.safetensors")["data"] == asked["data"]
 
 
 def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:

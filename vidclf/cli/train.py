@@ -12,17 +12,28 @@ import click
 from click.core import ParameterSource
 
 from vidclf.errors import UsageError
-from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
 from vidclf.training.config import ADAMW_LR, Config
+from vidclf.training.places import check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
+
+
+def _existing(_: click.Context, __: click.Parameter, folder: Path | None) -> Path | None:
+    if folder is not None and not folder.is_dir():
+        raise UsageError(
+            f"{folder}: no such folder; leave --data out to download Fashion-MNIST, or name a folder with its four .gz "
+            "files"
+        )
+    return folder
+
 
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
+    callback=_existing,
     help="Pictures in a folder a class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
     "Default: Fashion-MNIST, downloaded into a cache.",
 )
@@ -151,15 +162,13 @@ def train(
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
-    if not (resume or force):
-        if (folder / "last.safetensors").exists():
-            raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
-        if output.exists():
-            raise UsageError(f"{output} exists already: --force replaces it")
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume, there is no such folder")
-    check_folder(folder)  # complain now rather than after the training
-    PartFile(output, force=True)
+    if not (resume or force):
+        check_unused(folder)
+    check_output(output, folder, resume, force)
+    for target in (folder / "config.json", output):
+        check_target(target)
 
     import torch
 

@@ -93,6 +93,14 @@ def open_pictures(
     )
 
 
+def check_outside(run: Path, folder: Path | None) -> None:
+    """Raise UsageError where a run's folder would lie among class folders, and be taken for a class the next time."""
+    if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder) or not pictures.has_only_classes(folder):
+        return
+    if run.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{run} would lie among the classes in {folder}: --run FOLDER puts it elsewhere")
+
+
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
     """(what to learn from, what to validate with): FOLDER/valid where there is one, else `share` of every class."""
     if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.device import cpu_has_bf16
 from vidclf.models.zoo import create
@@ -54,11 +55,18 @@ def train(
     compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
     """
     progress = progress or Progress()
+    data.check_outside(folder, data_folder)
     everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
     progress.line(f"{len(everything.labels)} classes: {shorten(', '.join(everything.labels), 100, placeholder=' ...')}")
-    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live).to(device)
-    parts = data.set_aside(everything, config.validation, data_folder, config.policy)
-    learning, validation = (part.to(device) for part in parts)
+    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live)
+    learning, validation = data.set_aside(everything, config.validation, data_folder, config.policy)
+    digests = {
+        "data": everything.digest(),
+        "validation": validation.digest(),
+        "test": test.digest(),
+        "teachers": [hash_file(checkpoint.find(name)) for name in config.distill],
+    }
+    learning, validation, test = (part.to(device) for part in (learning, validation, test))
     labels, classes = everything.labels, len(everything.labels)
     if config.patience and not len(validation):
         raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
@@ -75,7 +83,7 @@ def train(
     forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
     optimizer = make_optimizer(model, config)
-    run = Run(folder, config.to_dict(), everything.digest())
+    run = Run(folder, config.to_dict(), digests)
     tensors = run_tensors(model, average, optimizer)
     state = run.restore(tensors) if resume else run.start()
     board = Board(folder, state.epoch, progress.line)
@@ -197,7 +205,7 @@ def train(
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
         **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,
-        data=run.digest,
+        data=digests["data"],
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),

@@ -84,6 +84,11 @@ def has_classes(folder: Path) -> bool:
     return bool(_parts(folder))
 
 
+def has_only_classes(folder: Path) -> bool:
+    """Whether the class folders lie in the folder itself: whatever is put there is one."""
+    return folder in _parts(folder).values()
+
+
 def _parts(folder: Path) -> dict[str, Path]:
     """Where each part lies: FOLDER/CLASS is all "train"; a class may be called `train`, if pictures lie right in it."""
     found: dict[str, Path] = {}
