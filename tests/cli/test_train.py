@@ -8,10 +8,13 @@ from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
 from tests.pictures import COLOURS, write_classes
+from vidclf.cli.demo import demo
 from vidclf.cli.evaluate import evaluate
 from vidclf.cli.export import export
 from vidclf.cli.import_weights import import_weights
 from vidclf.cli.models import models
+from vidclf.cli.render import render
+from vidclf.cli.score import score
 from vidclf.cli.train import train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
@@ -62,8 +65,9 @@ def test_idx_files_of_other_classes_are_called_as_a_file_says(pictures: Path, tm
     with pytest.raises(UsageError, match="labels="):  # another name is another run
         CliRunner().invoke(train, [*run, "--resume"], catch_exceptions=False, standalone_mode=False)
     names.write_text("one\ntwo")
-    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9"):
+    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9; there are names for 2 classes: one, two$"):
         CliRunner().invoke(train, [*words, "--force"], catch_exceptions=False, standalone_mode=False)
+    assert refused("--labels", tmp_path / "none.txt") == f"{tmp_path / 'none.txt'}: No such file or directory"
 
 
 def test_eval_gives_the_figures_training_ended_with(trained: tuple[Path, Result], pictures: Path) -> None:
@@ -250,7 +254,7 @@ def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch:
     assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was begun\n")
 
 
-@pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models])
+@pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models, score, render, demo])
 def test_a_hint_at_debug_is_no_lie(command: click.Command) -> None:
     assert "--debug" in CliRunner().invoke(command, ["--help"]).stdout
 

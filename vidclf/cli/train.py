@@ -15,6 +15,7 @@ from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
+from vidclf.threads import cores
 from vidclf.training.config import ADAMW_LR, Config
 from vidclf.training.places import check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
@@ -119,7 +120,7 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
 @click.option("--force", is_flag=True, help="Start afresh in a folder that holds a run, replace existing weights.")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Settings by name; options given besides win.")
 @click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one a core.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one a core.")
 @DEVICE
 @VERIFY
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
@@ -176,8 +177,7 @@ def train(
     from vidclf.training import evaluation, loop
     from vidclf.training.progress import Progress
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or cores())
     torch.use_deterministic_algorithms(deterministic)
     progress = Progress(quiet=quiet)
     for line in _idle(config, given):

@@ -7,7 +7,6 @@ import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.device import cpu_has_bf16
+from vidclf.models.labels import named
 from vidclf.models.zoo import create
 from vidclf.training import data, evaluation, page
 from vidclf.training.augment import augment_all, mix
@@ -57,7 +57,7 @@ def train(
     progress = progress or Progress()
     data.check_outside(folder, data_folder)
     everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
-    progress.line(f"{len(everything.labels)} classes: {shorten(', '.join(everything.labels), 100, placeholder=' ...')}")
+    progress.line(named(everything.labels))
     test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live)
     learning, validation = data.set_aside(everything, config.validation, data_folder, config.policy)
     digests = {
