@@ -237,6 +237,27 @@ def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> Non
     assert asked["lr"] == 0.003  # adamw's own
 
 
+def test_options_that_do_less_than_they_say_are_told(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path
+) -> None:
+    words = ["--milestone", "1", "--milestone", "9", "--schedule", "milestone"]
+    _, said = settings(tmp_path / "late", pictures, *words)
+    assert said.splitlines()[0] == "milestones 1, 9 do nothing here: the run has 1 epochs"
+    words = ["--class-weights", "--distill", str(trained[0] / "mine.safetensors")]
+    _, said = settings(tmp_path / "taught", pictures, *words)
+    told = "class_weights weighs only 10 % of the loss here: the labels, not the teachers' answers"
+    assert said.splitlines()[0] == told
+
+
+def test_without_a_number_training_uses_the_cores_that_it_may(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDCLF_THREADS", "3")
+    words = ["--data", str(pictures), "--no-verify", "--model", "v1", "--epochs", "1", "--device", "cpu"]
+    result = CliRunner().invoke(train, [*words, "--run", str(tmp_path / "run")], catch_exceptions=False)
+    assert ", 3 threads\n" in result.stderr
+
+
 def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path, tmp_path: Path) -> None:
     asked, said = settings(tmp_path / "a", pictures, "--recipe", "v2-b", "--optimizer", "adamw", "--lr", "0.01")
     assert (asked["model"], asked["lr"], asked["schedule"]) == ("v1", 0.01, "milestone")

@@ -209,9 +209,33 @@ def test_few_crops_to_validate_leave_the_temperature_as_it_was(tmp_path: Path, p
     assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
 
 
+DIVERGED = r"^epoch \d: the training diverged, from where nothing is learned: try .* than lr 10$"
+
+
+@pytest.mark.parametrize("harm", ["weights", "answers"])
+def test_a_last_step_that_ruins_the_weights_is_told(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    if harm == "weights":
+        ruin = lambda average, *_: next(average.parameters()).fill_(torch.nan)  # noqa: E731
+        monkeypatch.setattr("vidclf.training.loop.follow", ruin)
+    else:
+        monkeypatch.setattr("vidclf.training.evaluation.predict", lambda *_: torch.full((50, 10), torch.nan))
+    with pytest.raises(VidclfError, match=DIVERGED):
+        run(tmp_path, pictures, Config(model="v1", epochs=1, lr=10.0, validation=0.0))
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_one_crop_is_too_little(tmp_path: Path) -> None:
+    one = write_bars(tmp_path / "one", train=1, test=10)
+    with pytest.raises(UsageError, match=r"^there are too few pictures to learn from: 1, and 2 are needed$"):
+        run(tmp_path / "run", one, Config(model="v1"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_learns_nothing_any_more_ends_and_keeps_what_it_had(tmp_path: Path, pictures: Path) -> None:
     config = Config(model="v1", epochs=9, batch=32, lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
-    with pytest.raises(VidclfError, match=r"^epoch \d: the loss is (nan|inf), from where .* try .* than lr 10$"):
+    with pytest.raises(VidclfError, match=DIVERGED):
         run(tmp_path, pictures, config)
     assert "NaN" not in "".join(path.read_text() for path in tmp_path.glob("metrics.jsonl"))
     assert not (tmp_path / "out.safetensors").exists()
@@ -241,6 +265,8 @@ def test_settings_outside_their_range_are_refused() -> None:
         Config(epochs=0)
     with pytest.raises(UsageError, match=r"validation must be 0 to 0\.5, got 0\.7"):
         Config(validation=0.7)
+    with pytest.raises(UsageError, match="batch must be 2 to 65536, got 1"):  # batch normalisation wants two
+        Config(batch=1)
 
 
 def test_progress_writes_lines_and_on_a_terminal_a_live_one() -> None:

@@ -90,7 +90,7 @@ def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection
 
 
 def _idle(config: Config, given: Collection[str]) -> list[str]:
-    """A line for every option that was given and does nothing beside the others."""
+    """A line for every option that was given and does nothing, or less than it says, beside the others."""
     milestone, sgd = config.schedule == "milestone", config.optimizer == "sgd"
     use = {
         "milestones": ("schedule milestone", milestone),
@@ -104,7 +104,13 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
         "rotate": ("warp above 0", config.warp > 0),
     }
     idle = {name: what for name, (what, used) in use.items() if name in given and not used}
-    return [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
+    lines = [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
+    if late := [str(epoch) for epoch in config.milestones if milestone and epoch >= config.epochs]:
+        lines.append(f"milestones {', '.join(late)} do nothing here: the run has {config.epochs} epochs")
+    if config.class_weights and config.distill:
+        share = f"{100 * (1 - config.distill_share):.3g} %"
+        lines.append(f"class_weights weighs only {share} of the loss here: the labels, not the teachers' answers")
+    return lines
 
 
 @click.command()

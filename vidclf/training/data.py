@@ -125,6 +125,7 @@ def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
-    """(classes,) float32: the inverse of each class's frequency, 1 in the mean over the crops."""
-    counts = targets.bincount(minlength=classes).clamp(min=1)
-    return len(targets) / (classes * counts.float())
+    """(classes,) float32: the inverse of each class's frequency, 1 in the mean over the crops; 0 for absent classes."""
+    counts = targets.bincount(minlength=classes)
+    present = counts > 0
+    return len(targets) / (present.sum() * counts.clamp(min=1).float()) * present

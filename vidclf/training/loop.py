@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -70,6 +69,8 @@ def train(
     labels, classes = everything.labels, len(everything.labels)
     if config.patience and not len(validation):
         raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
+    if len(learning) < 2:
+        raise UsageError(f"there are too few pictures to learn from: {len(learning)}, and 2 are needed")
     # A handful of pictures wants many steps, too; batch normalisation wants more than one crop in each.
     batch = min(config.batch, max(2, len(learning) // 8))
     steps = len(learning) // batch
@@ -147,18 +148,16 @@ def train(
 
         state.epoch += 1
         state.seconds = time.monotonic() - begin
+        # The harm that the last step does is in no loss yet.
+        check_finite(config, state.epoch, *losses, *average.state_dict().values())
         row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
         if losses:
             row["loss"] = round(float(torch.stack(losses).mean()), 4)
-            if not math.isfinite(row["loss"]):
-                raise VidclfError(
-                    f"epoch {state.epoch}: the loss is {row['loss']}, from where nothing is learned: "
-                    f"try a smaller learning rate than lr {config.lr:g}"
-                )
             row |= evaluation.tops(torch.cat(hits))
         average.eval()
         if len(validation):
             scores = evaluation.predict(average, validation.images)
+            check_finite(config, state.epoch, scores)
             row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
             tops = evaluation.tops(evaluation.hits(scores, validation.targets))
             row |= {f"valid_{name}": value for name, value in tops.items()}
@@ -191,6 +190,7 @@ def train(
             "valid", evaluation.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch
         )
     scores = evaluation.predict(best, test.images)  # the only look at the test set
+    check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
     board.test(
         metrics | {"loss": float(F.cross_entropy(scores, test.targets))},
@@ -223,6 +223,15 @@ def measure(images: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of uint8 pixels, on a scale of 0..1."""
     std, mean = (round(float(value) / 255, 4) for value in torch.std_mean(images.float()))
     return mean, max(std, 1e-4)
+
+
+def check_finite(config: Config, epoch: int, *values: Tensor) -> None:
+    """Raise VidclfError where a run has diverged, so that these are no numbers any more."""
+    if not all(bool(value.isfinite().all()) for value in values):
+        raise VidclfError(
+            f"epoch {epoch}: the training diverged, from where nothing is learned: "
+            f"try a smaller learning rate than lr {config.lr:g}"
+        )
 
 
 def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:
