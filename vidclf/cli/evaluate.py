@@ -9,7 +9,7 @@ import click
 
 from vidclf.cli.execute import check_target, write_json
 from vidclf.cli.options import json_option
-from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY
+from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY, check_data
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import named
@@ -51,6 +51,7 @@ def evaluate(
       vidclf eval mine.safetensors --data pictures --html mine.html
       vidclf eval mine.safetensors --json - | jq .top1
     """
+    check_data(data)
     if html_path:
         check_target(str(html_path))
     header = checkpoint.read_header(weights)

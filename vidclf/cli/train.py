@@ -20,27 +20,23 @@ from vidclf.training.config import ADAMW_LR, Config
 from vidclf.training.places import check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
 
-
-def _existing(_: click.Context, __: click.Parameter, folder: Path | None) -> Path | None:
-    if folder is not None and not folder.is_dir():
-        raise UsageError(
-            f"{folder}: no such folder; leave --data out to download Fashion-MNIST, or name a folder with its four .gz "
-            "files"
-        )
-    return folder
-
-
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    callback=_existing,
     help="Pictures in a folder a class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
     "Default: Fashion-MNIST, downloaded into a cache.",
 )
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+
+
+def check_data(folder: Path | None) -> None:
+    """Raise UsageError where `--data` names no folder."""
+    if folder is not None and not folder.is_dir():
+        ways = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
+        raise UsageError(f"{folder}: no such folder; {ways}")
 
 
 class Duration(click.ParamType):
@@ -163,6 +159,7 @@ def train(
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
+    check_data(data)
     settings["labels"] = tuple(read_labels(settings["labels"])) if settings["labels"] else ()
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     config = Config(**_with_recipe(recipe, settings, given))
