@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -8,9 +9,10 @@ from click.testing import CliRunner
 
 from tests.idx import bars, write_bars
 from vidclf.cli.evaluate import evaluate
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError
 from vidclf.models import create, save
 from vidclf.preprocess import Preprocess
+from vidclf.threads import cores
 from vidclf.training import evaluation
 
 
@@ -59,15 +61,43 @@ def test_other_classes_than_the_weights_have_are_refused(pets: Path) -> None:
         figures("lean", "--data", str(pets / "pictures"))
 
 
-def test_a_page_is_written(pets: Path, tmp_path: Path) -> None:
+def test_a_page_is_written(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [str(pets / "pets.safetensors"), "--data", str(pets / "pictures"), "--device", "cpu"]
     result = CliRunner().invoke(evaluate, [*words, "--html", str(tmp_path / "pets.html")], catch_exceptions=False)
     assert "of 80 correct" in result.stdout
     text = (tmp_path / "pets.html").read_text(encoding="utf-8")
     assert "of 80 test pictures named rightly" in text and "<th>cat</th>" in text and "temperature of 2.5" in text
     (tmp_path / "file").touch()
-    with pytest.raises(VidclfError, match=r"cannot write .*page\.html"):
+    monkeypatch.setattr("vidclf.training.data.load", lambda *_: pytest.fail("it was told after the work"))
+    with pytest.raises(UsageError, match=r"cannot write .*page\.html"):
         CliRunner().invoke(evaluate, [*words, "--html", str(tmp_path / "file" / "page.html")], catch_exceptions=False)
+
+
+def test_weights_of_other_classes_want_pictures_of_them(pets: Path) -> None:
+    weights = pets / "pets.safetensors"
+    with pytest.raises(UsageError) as raised:
+        figures(str(weights))
+    told = "knows 2 classes: dog, cat, not Fashion-MNIST's classes: --data names a folder with such pictures"
+    assert str(raised.value) == f"{weights} {told}"
+
+
+def test_names_that_stdout_cannot_spell_cost_no_table(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    for name, label in (("cat", "\u732b"), ("dog", "caf\u00e9")):
+        shutil.copytree(pets / "pictures" / "test" / name, tmp_path / "test" / label)
+    weights = save(tmp_path / "names.safetensors", create("v1", ["\u732b", "caf\u00e9"]))
+    words = [str(weights), "--data", str(tmp_path), "--device", "cpu"]
+    result = CliRunner(charset="cp1252").invoke(evaluate, words, catch_exceptions=False)
+    assert result.stdout_bytes.decode("cp1252").splitlines()[1].split()[0] == "?"
+    assert "caf\u00e9" in result.stdout_bytes.decode("cp1252")
+
+
+def test_it_uses_the_cores_that_it_may(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDCLF_THREADS", "3")
+    figures(str(pets / "pets.safetensors"), "--data", str(pets / "pictures"))
+    assert torch.get_num_threads() == 3
+    monkeypatch.undo()
+    torch.set_num_threads(cores())
 
 
 def test_the_data_set_in_idx_files(tmp_path: Path) -> None:

@@ -31,13 +31,25 @@ def test_openvino_is_two_files_that_run_as_weights(tmp_path: Path) -> None:
     assert figures["random"]["max_difference"] <= 1e-3
     assert figures["crops_per_s_1"]["exported"] > 0 < figures["crops_per_s_64"]["torch"]
     for words in (
-        "1,024 of 1,024 random crops",
+        "in openvino f32 1,024 of 1,024 random crops",
         "batch 64: openvino f32",
         f"wrote {path} and {path.with_suffix('.bin')}",
     ):
         assert words in result.output
     assert Crop(like=str(path)).policy == checkpoint.read_preprocess("lean")
     assert Classify(str(path)).weights == str(path)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_onnx_is_compared_in_its_own_runtime_where_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr("vidclf.models.backends.is_installed", lambda name: installed or name != "onnx")
+    result = run("lean-small", "--format", "onnx", "-o", tmp_path / "mine.onnx", "--json", tmp_path / "figures.json")
+    assert result.exception is None, result.output
+    runtime = json.loads((tmp_path / "figures.json").read_text())["runtime"]
+    assert runtime.startswith("onnx" if installed else "openvino")
+    assert f"in {runtime} 1,024 of 1,024 random crops have the same name" in result.output
 
 
 def test_other_pictures_in_fashion_mnists_files_are_compared_on_unverified(tmp_path: Path) -> None:

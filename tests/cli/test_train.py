@@ -7,13 +7,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
+from tests.pictures import COLOURS, write_classes
+from vidclf.cli.demo import demo
 from vidclf.cli.evaluate import evaluate
 from vidclf.cli.export import export
 from vidclf.cli.import_weights import import_weights
 from vidclf.cli.models import models
+from vidclf.cli.render import render
+from vidclf.cli.score import score
 from vidclf.cli.train import train
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import read_header
+from vidclf.resources import shipped
 
 QUICK = ["--no-verify", "--epochs", "1", "--batch", "32", "--threads", "1", "--device", "cpu"]
 
@@ -60,8 +65,9 @@ def test_idx_files_of_other_classes_are_called_as_a_file_says(pictures: Path, tm
     with pytest.raises(UsageError, match="labels="):  # another name is another run
         CliRunner().invoke(train, [*run, "--resume"], catch_exceptions=False, standalone_mode=False)
     names.write_text("one\ntwo")
-    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9"):
+    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9; there are names for 2 classes: one, two$"):
         CliRunner().invoke(train, [*words, "--force"], catch_exceptions=False, standalone_mode=False)
+    assert refused("--labels", tmp_path / "none.txt") == f"{tmp_path / 'none.txt'}: No such file or directory"
 
 
 def test_eval_gives_the_figures_training_ended_with(trained: tuple[Path, Result], pictures: Path) -> None:
@@ -85,7 +91,8 @@ def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: 
     folder, _ = trained
     before = (folder / "mine.safetensors").read_bytes()
     data = ["--data", str(pictures), *QUICK]
-    with pytest.raises(UsageError, match="run holds a run already: --resume continues it, --force starts it afresh"):
+    ways = "--resume continues it, --force starts it afresh; --run FOLDER begins another"
+    with pytest.raises(UsageError, match=f"run holds a run already: {ways}$"):
         CliRunner().invoke(train, [*data, "--run", str(folder / "run")], catch_exceptions=False)
     with pytest.raises(UsageError, match=r"mine\.safetensors exists already: --force replaces it"):
         CliRunner().invoke(
@@ -118,7 +125,60 @@ def test_an_unwritable_place_is_refused_before_the_training(pictures: Path, tmp_
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(UsageError, match=r"pipe is not an ordinary file$"):
             CliRunner().invoke(train, [*words[:-1], str(tmp_path / "pipe"), "--force"], catch_exceptions=False)
-    assert not list((tmp_path / "run").iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "pipe") == ["file"]
+
+
+def refused(*words: str | Path) -> str:
+    with pytest.raises(UsageError) as raised:
+        CliRunner().invoke(train, [*QUICK, *map(str, words)], catch_exceptions=False)
+    return str(raised.value)
+
+
+def test_files_that_are_no_runs_are_not_replaced(pictures: Path, tmp_path: Path) -> None:
+    for name in ("report.html", "config.json"):
+        (tmp_path / name).write_text("{}")
+    told = f"{tmp_path} is no run's, and a run would replace config.json, report.html in it: "
+    assert refused("--data", pictures, "--run", tmp_path) == f"{told}--run FOLDER names another, --force replaces them"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "report.html"]
+
+
+def test_a_resumed_run_replaces_its_own_weights_and_no_others(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path
+) -> None:
+    folder, _ = trained
+    words = ["--data", pictures, "--run", folder / "run", "--resume"]
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"mine")
+    told = f"{other} exists already, and this run did not write it: --force replaces it"
+    assert refused(*words, "-o", other) == told
+    other.write_bytes(shipped("weights").joinpath("lean-small.safetensors").read_bytes())
+    assert refused(*words, "-o", other) == told
+    again = [*QUICK, *map(str, [*words, "-o", folder / "mine.safetensors"])]
+    assert CliRunner().invoke(train, again, catch_exceptions=False).exit_code == 0
+    for name in ("last.safetensors", "best.safetensors"):
+        kept = folder / "run" / name
+        told = f"{kept} is a file that the run keeps for itself: give the weights another name"
+        for how in ("--resume", "--force"):
+            assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_classes(tmp_path / "crops", 1)
+    monkeypatch.chdir(tmp_path / "crops")
+    told = "would lie among the classes in .: --run FOLDER puts it elsewhere"
+    assert refused("--data", ".") == f"{Path('runs/lean-0')} {told}"
+    assert "only one picture" in refused("--data", ".", "--run", "../runs/a", "-o", "../new/mine.safetensors")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops"]
+    assert sorted(path.name for path in Path().iterdir()) == sorted(COLOURS)
+
+
+@pytest.mark.parametrize("command", [train, evaluate])
+def test_a_wrong_folder_of_pictures_is_told_first(command: click.Command, trained: tuple[Path, Result]) -> None:
+    words = {"train": ["--run", str(trained[0] / "run")], "eval": ["lean"]}[command.name or ""]
+    with pytest.raises(UsageError) as raised:
+        CliRunner().invoke(command, [*words, "--data", "nodir"], catch_exceptions=False)
+    told = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
+    assert str(raised.value) == f"nodir: no such folder; {told}"
 
 
 def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: Path) -> None:
@@ -130,8 +190,9 @@ def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: P
 
 
 def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(_: object, text: str) -> None:
+        if text.startswith("epoch 1"):
+            raise KeyboardInterrupt
 
     monkeypatch.setattr("vidclf.training.progress.Progress.live", interrupted)
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run")]
@@ -176,6 +237,27 @@ def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> Non
     assert asked["lr"] == 0.003  # adamw's own
 
 
+def test_options_that_do_less_than_they_say_are_told(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path
+) -> None:
+    words = ["--milestone", "1", "--milestone", "9", "--schedule", "milestone"]
+    _, said = settings(tmp_path / "late", pictures, *words)
+    assert said.splitlines()[0] == "milestones 1, 9 do nothing here: the run has 1 epochs"
+    words = ["--class-weights", "--distill", str(trained[0] / "mine.safetensors")]
+    _, said = settings(tmp_path / "taught", pictures, *words)
+    told = "class_weights weighs only 10 % of the loss here: the labels, not the teachers' answers"
+    assert said.splitlines()[0] == told
+
+
+def test_without_a_number_training_uses_the_cores_that_it_may(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDCLF_THREADS", "3")
+    words = ["--data", str(pictures), "--no-verify", "--model", "v1", "--epochs", "1", "--device", "cpu"]
+    result = CliRunner().invoke(train, [*words, "--run", str(tmp_path / "run")], catch_exceptions=False)
+    assert ", 3 threads\n" in result.stderr
+
+
 def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path, tmp_path: Path) -> None:
     asked, said = settings(tmp_path / "a", pictures, "--recipe", "v2-b", "--optimizer", "adamw", "--lr", "0.01")
     assert (asked["model"], asked["lr"], asked["schedule"]) == ("v1", 0.01, "milestone")
@@ -193,7 +275,7 @@ def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch:
     assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was begun\n")
 
 
-@pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models])
+@pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models, score, render, demo])
 def test_a_hint_at_debug_is_no_lie(command: click.Command) -> None:
     assert "--debug" in CliRunner().invoke(command, ["--help"]).stdout
 

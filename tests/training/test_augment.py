@@ -99,4 +99,17 @@ def test_cutmix_pastes_a_part_of_the_partner() -> None:
 
 def test_any_number_of_crops_is_augmented() -> None:
     crops = torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8)
-    assert augment_all(crops, Config(), chunk=16).shape == crops.shape
+    assert augment_all(crops, Config(), values=16 * 3 * 16 * 16).shape == crops.shape
+
+
+@pytest.mark.parametrize(("shape", "chunk"), [((1, 28, 28), 2048), ((3, 28, 28), 682), ((3, 224, 224), 10)])
+def test_large_crops_are_changed_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], chunk: int
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("vidclf.training.augment.augment", lambda part, _: seen.append(len(part)) or part)
+    augment_all(torch.empty(chunk + 3, *shape, dtype=torch.uint8), Config())
+    assert seen == [chunk, 3]
+    seen.clear()
+    augment_all(torch.empty(2, 3, 1024, 1024, dtype=torch.uint8), Config())
+    assert seen == [1, 1]

@@ -104,13 +104,21 @@ def test_the_split_takes_the_same_share_of_every_class_whatever_the_seed() -> No
     assert len(data.split(whole, 0.0)[1]) == 0
 
 
+def test_a_rare_class_has_a_say_in_the_validation() -> None:
+    targets = torch.tensor([0] * 200 + [1] * 9 + [2] * 3 + [3] * 2)
+    whole = data.Dataset(torch.zeros(len(targets), 1, 1, 1, dtype=torch.uint8), targets, tuple("abcd"))
+    assert data.split(whole, 0.05)[1].targets.bincount(minlength=4).tolist() == [10, 1, 1, 0]
+    assert len(data.split(whole, 0.0)[1]) == 0
+
+
 def test_rare_classes_weigh_more() -> None:
     targets = torch.tensor([0] * 30 + [1] * 10)
     weights = data.class_weights(targets, 2)
     assert weights.dtype == torch.float32
     assert weights[1] / weights[0] == pytest.approx(3)
     assert weights[targets].mean() == pytest.approx(1)
-    assert torch.isfinite(data.class_weights(targets, 3)).all()  # a class that validation took whole
+    # Classes that validation took whole neither count nor change what the others do.
+    assert data.class_weights(targets, 4).tolist() == [*weights.tolist(), 0, 0]
 
 
 def test_the_digest_tells_data_apart() -> None:

@@ -43,9 +43,22 @@ def test_the_temperature_undoes_a_known_overconfidence() -> None:
     assert evaluation.score(honest * 3, targets, "abcdefghij", temperature=3.0)["ece"] < 1.5 < sure
 
 
+def test_a_handful_of_crops_and_crops_without_mistakes_tell_no_temperature() -> None:
+    targets = torch.arange(200) % 3
+    right = 4 * torch.eye(3)[targets]
+    wrong = right.roll(1, dims=1)
+    assert evaluation.fit_temperature(right, targets) is None
+    assert evaluation.fit_temperature(torch.cat([wrong[:1], right[1:2]]), targets[:2]) is None
+    assert evaluation.fit_temperature(torch.cat([wrong[:4], right[4:]]), targets) is None
+    # 1 in 40 is wrong: log(39 * 2) is how far apart the logits would have to be, and they are 4.
+    found = evaluation.fit_temperature(torch.cat([wrong[:5], right[5:]]), targets)
+    assert found == pytest.approx(4 / np.log(39 * 2), abs=0.05)
+
+
 def test_the_shipped_weights_are_as_good_as_their_header_says(shared: Path) -> None:
     model = load("lean")
-    figures = evaluation.evaluate(model, data.load(shared, "test", model.preprocess))
+    test = data.load(shared, "test", model.preprocess)
+    figures = evaluation.score(evaluation.predict(model, test.images), test.targets, model.labels, model.temperature)
     assert figures["top1"] >= 94.0
     assert figures["ece"] <= 1.0
     from vidclf.models.checkpoint import read_header

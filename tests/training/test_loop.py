@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -134,10 +135,37 @@ def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, 
         run(tmp_path / "run", pictures, Config(**SMALL.to_dict() | {"lr": 0.1, "seed": 6}), resume=True)
     with pytest.raises(UsageError, match="started with other pictures"):
         run(tmp_path / "run", write_bars(tmp_path / "other", train=100), resume=True)
+    (tmp_path / "moved").mkdir()
+    for file in pictures.iterdir():
+        shutil.copy(file, tmp_path / "moved")
+    for file in write_bars(tmp_path / "newer", test=40).glob("t10k*"):
+        shutil.copy(file, tmp_path / "moved")
+    with pytest.raises(UsageError, match="started with other test pictures: resume it with the same --data"):
+        run(tmp_path / "run", tmp_path / "moved", resume=True)
     last = tmp_path / "run" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:5000])
     with pytest.raises(UsageError, match=r"last\.safetensors: damaged"):
         run(tmp_path / "run", pictures, resume=True)
+
+
+def test_resuming_wants_the_same_teachers(tmp_path: Path, pictures: Path) -> None:
+    teacher = save(tmp_path / "teacher.safetensors", create("v1"))
+    config = Config(**SMALL.to_dict() | {"model": "v1", "distill": (str(teacher),)})  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", pictures, config, progress=Interrupt("epoch 2"))
+    save(teacher, create("v1"))
+    with pytest.raises(UsageError, match="started with other teachers: resume it with the same --distill"):
+        run(tmp_path / "run", pictures, config, resume=True)
+
+
+def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, pictures, progress=Interrupt("epoch 2"))
+    asked = json.loads((tmp_path / "config.json").read_text())
+    assert list(asked) == ["settings", "data", "validation", "test", "teachers"]
+    (tmp_path / "config.json").write_text(json.dumps({name: asked[name] for name in ("settings", "data")}))
+    run(tmp_path, pictures, resume=True)
+    assert read_header(tmp_path / "out.safetensors")["data"] == asked["data"]
 
 
 def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:
@@ -165,15 +193,49 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Pat
 def test_without_validation_none_is_told(tmp_path: Path, pictures: Path) -> None:
     said = io.StringIO()
     run(tmp_path, pictures, Config(model="v1", epochs=1, batch=32, validation=0.0), progress=Progress(said))
+    assert said.getvalue().startswith(
+        "10 classes: T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker,"
+    )
     assert "  no validation  rate " in said.getvalue() and "0.00 %" not in said.getvalue()
     assert "validation_top1" not in read_header(tmp_path / "out.safetensors")
     with pytest.raises(UsageError, match="patience 3 is for runs with validation, and there is no crop to validate"):
         run(tmp_path / "new", pictures, Config(validation=0.0, patience=3))
 
 
+def test_few_crops_to_validate_leave_the_temperature_as_it_was(tmp_path: Path, pictures: Path) -> None:
+    said = io.StringIO()
+    run(tmp_path, pictures, Config(model="v1", epochs=1, batch=32, validation=0.1), progress=Progress(said))
+    assert "the temperature stays 1: to fit one takes 100 crops to validate, and 5 mistakes" in said.getvalue()
+    assert read_header(tmp_path / "out.safetensors")["temperature"] == 1.0
+
+
+DIVERGED = r"^epoch \d: the training diverged, from where nothing is learned: try .* than lr 10$"
+
+
+@pytest.mark.parametrize("harm", ["weights", "answers"])
+def test_a_last_step_that_ruins_the_weights_is_told(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    if harm == "weights":
+        ruin = lambda average, *_: next(average.parameters()).fill_(torch.nan)  # noqa: E731
+        monkeypatch.setattr("vidclf.training.loop.follow", ruin)
+    else:
+        monkeypatch.setattr("vidclf.training.evaluation.predict", lambda *_: torch.full((50, 10), torch.nan))
+    with pytest.raises(VidclfError, match=DIVERGED):
+        run(tmp_path, pictures, Config(model="v1", epochs=1, lr=10.0, validation=0.0))
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_one_crop_is_too_little(tmp_path: Path) -> None:
+    one = write_bars(tmp_path / "one", train=1, test=10)
+    with pytest.raises(UsageError, match=r"^there are too few pictures to learn from: 1, and 2 are needed$"):
+        run(tmp_path / "run", one, Config(model="v1"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_learns_nothing_any_more_ends_and_keeps_what_it_had(tmp_path: Path, pictures: Path) -> None:
     config = Config(model="v1", epochs=9, batch=32, lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
-    with pytest.raises(VidclfError, match=r"^epoch \d: the loss is (nan|inf), from where .* try .* than lr 10$"):
+    with pytest.raises(VidclfError, match=DIVERGED):
         run(tmp_path, pictures, config)
     assert "NaN" not in "".join(path.read_text() for path in tmp_path.glob("metrics.jsonl"))
     assert not (tmp_path / "out.safetensors").exists()
@@ -203,6 +265,8 @@ def test_settings_outside_their_range_are_refused() -> None:
         Config(epochs=0)
     with pytest.raises(UsageError, match=r"validation must be 0 to 0\.5, got 0\.7"):
         Config(validation=0.7)
+    with pytest.raises(UsageError, match="batch must be 2 to 65536, got 1"):  # batch normalisation wants two
+        Config(batch=1)
 
 
 def test_progress_writes_lines_and_on_a_terminal_a_live_one() -> None:

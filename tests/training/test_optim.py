@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from vidclf.training.config import Config
-from vidclf.training.optim import follow, learning_rate, make_optimizer
+from vidclf.training.optim import LONGEST_WARMUP, follow, learning_rate, make_optimizer
+from vidclf.training.recipes import RECIPES
 
 
 def rates(**settings: object) -> list[float]:
@@ -21,6 +22,21 @@ def test_cosine_rises_and_falls() -> None:
 
 def test_constant_stays() -> None:
     assert set(rates(schedule="constant", warmup=0.0)) == {1.0}
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_a_short_run_comes_down_too(epochs: int) -> None:
+    config = Config(lr=1.0, epochs=epochs)
+    found = [learning_rate(config, i / 100) for i in range(101)]
+    assert found.index(max(found)) == 20 and max(found) == pytest.approx(1)
+    assert found[100] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, None])
+def test_shipped_recipes_warm_up_as_they_say(recipe: str | None) -> None:
+    config = Config(**RECIPES[recipe] if recipe else {})
+    assert config.warmup / config.epochs <= LONGEST_WARMUP
+    assert learning_rate(config, config.warmup / config.epochs) == config.lr
 
 
 def test_milestones_lower_the_rate_after_their_epoch() -> None:

@@ -78,6 +78,22 @@ def test_weights_without_a_run_or_a_temperature_have_a_report_too(tmp_path: Path
     assert "before the temperature" not in text
 
 
+def test_of_many_classes_the_most_frequent_confusions_are_listed(tmp_path: Path) -> None:
+    labels = [f"kind <{i}>" for i in range(200)]
+    targets = torch.arange(600) % 200
+    named = targets.clone()
+    named[[7, 207]] = 9  # two of the three
+    named[11] = 12
+    header, images = HEADER | {"labels": labels}, torch.zeros(600, 1, 28, 28, dtype=torch.uint8)
+    path = write_report(tmp_path / "report.html", header, torch.eye(200)[named], targets, images)
+    text = path.read_text(encoding="utf-8")
+    rows = re.findall(r"<th>kind &lt;(\d+)&gt;</th><td>kind &lt;(\d+)&gt;</td><td>(\d) of (\d)</td>", text)
+    assert rows == [("7", "9", "2", "3"), ("11", "12", "1", "3")]
+    assert 'class="confusion"' not in text and len(text) < 200_000
+    path = write_report(tmp_path / "report.html", header, torch.eye(200)[targets], targets, images)
+    assert "There are no mistakes." in path.read_text(encoding="utf-8")
+
+
 def test_without_mistakes_it_says_so(tmp_path: Path) -> None:
     path = write_report(tmp_path / "report.html", HEADER, LOGITS[:2], TARGETS[:2], IMAGES[:2])
     assert "There are none." in path.read_text(encoding="utf-8")

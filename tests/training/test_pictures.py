@@ -82,8 +82,18 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_classes(tmp_path, 5)
     write_picture(tmp_path / "red" / "more" / "deeper.webp", paint("red", 77))
-    for name in ("red/.hidden.png", "red/Thumbs.db", "unsorted/a.png", ".cache/b.png", "__MACOSX/c.png", "note.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (
+        "red/.hidden.png",
+        "red/Thumbs.db",
+        "unsorted/a.png",
+        ".cache/b.png",
+        "__MACOSX/c.png",
+        "note.txt",
+        "red/.ipynb_checkpoints/d.png",
+        "red/more/__MACOSX/e.png",
+        "red/@eaDir/f.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"nothing")
     assert len(load(tmp_path)) + len(load(tmp_path, "test")) == 16
     assert caplog.messages == []
@@ -91,6 +101,58 @@ def test_what_is_no_picture_is_left_out_and_said(tmp_path: Path, caplog: pytest.
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).labels == tuple(COLOURS)
     assert caplog.messages == [f"{tmp_path / 'red'}: 1 files are no pictures and left out (.heic)"]
+
+
+@pytest.mark.parametrize("names", [("Train", "Test", "VAL"), ("training", "testing", "validation")])
+def test_the_parts_are_known_by_other_names_too(
+    tmp_path: Path, names: tuple[str, str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, count in zip(names, (5, 3, 2), strict=True):
+        write_classes(tmp_path / name, count)
+    assert [len(load(tmp_path, part)) for part in ("train", "test", "valid")] == [15, 9, 6]
+    train, valid = data.set_aside(load(tmp_path), 0.2, tmp_path, COLOUR)
+    assert (len(train), len(valid), caplog.messages) == (15, 6, [])
+    write_classes(tmp_path / "valid", 2)
+    assert (
+        problem(tmp_path)
+        == f"{tmp_path}: {min(names[2], 'valid')} and {max(names[2], 'valid')} are two folders for one part"
+    )
+
+
+def test_what_lies_beside_the_parts_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_classes(tmp_path / "train", 2)
+    write_classes(tmp_path / "test", 1)
+    for name in ("bus", "car", ".cache", "unsorted"):
+        (tmp_path / name).mkdir()
+    load(tmp_path)
+    load(tmp_path, "test")
+    assert caplog.messages == [f"{tmp_path}: left out, as it lies beside test and train: bus, car"]
+
+
+def test_two_names_of_one_class_are_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path, 2)
+    for one, other in (("cat", "cat "), ("caf\u00e9", "cafe\u0301")):
+        for name in (one, other):
+            (tmp_path / name).mkdir(exist_ok=True)
+        if len(list(tmp_path.iterdir())) < 5:
+            pytest.skip("this file system takes both names for one")
+        first, second = sorted((one, other))
+        assert problem(tmp_path) == f"{tmp_path}: {first!a} and {second!a} are one class by their names"
+        for name in (one, other):
+            (tmp_path / name).rmdir()
+    with pytest.raises(UsageError, match=r"labels: 'a/b' and 'a_b' are one class by their names"):
+        load(tmp_path, labels=("a/b", "a_b"))
+
+
+def test_names_in_other_encodings(tmp_path: Path) -> None:
+    write_classes(tmp_path, 3)
+    try:
+        (tmp_path / "red" / "000.png").rename(tmp_path / "red" / "caf\udce9.png")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    assert len(load(tmp_path)) + len(load(tmp_path, "test")) == 9
+    (tmp_path / "red").rename(tmp_path / "caf\udce9")
+    assert problem(tmp_path) == f"{tmp_path}: the name 'caf\\udce9' is not UTF-8; rename it"
 
 
 def problem(folder: Path, part: str = "train") -> str:

@@ -20,7 +20,8 @@ from vidclf.resources import shipped
     show_default=True,
     help="Folder to write to.",
 )
-def demo(output: Path) -> int:
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+def demo(output: Path, debug: bool) -> int:
     """Run the shipped sample clip through the default pipeline, offline, and say what was written.
 
     \b
@@ -31,11 +32,11 @@ def demo(output: Path) -> int:
     from vidclf.scoring import score_files
 
     console = make_console()
-    set_up_logging(console, debug=False)
+    set_up_logging(console, debug)
     sample = shipped("samples") / "wardrobe.mp4"
     video, record = output / "wardrobe.mp4", output / "wardrobe.jsonl"
     items = assemble(RunOptions(force=True), str(sample), video, record)
-    if code := execute([items], console)[1]:
+    if code := execute([items], console, debug)[1]:
         return code
     console.print(table(score_files(record, sample.with_suffix(".truth.jsonl"))), soft_wrap=False)
     return 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from vidclf.cli.execute import write_json
+from vidclf.cli.execute import check_target, write_json
 from vidclf.cli.options import json_option
-from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY
+from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY, check_data
+from vidclf.errors import UsageError
 from vidclf.models import checkpoint
+from vidclf.models.labels import named
+from vidclf.models.zoo import FASHION_MNIST
+from vidclf.threads import cores
 
 
 @click.command("eval")
@@ -46,12 +51,24 @@ def evaluate(
       vidclf eval mine.safetensors --data pictures --html mine.html
       vidclf eval mine.safetensors --json - | jq .top1
     """
+    check_data(data)
+    if html_path:
+        check_target(str(html_path))
+    header = checkpoint.read_header(weights)
+    if data is None and len(header["labels"]) != len(FASHION_MNIST):
+        raise UsageError(
+            f"{weights} knows {named(header['labels'])}, not Fashion-MNIST's classes: --data names a folder with such "
+            "pictures"
+        )
+
+    import torch
+
     from vidclf.models.device import choose_device
     from vidclf.training import data as pictures
     from vidclf.training import evaluation, page
 
+    torch.set_num_threads(cores())
     place = choose_device(device)
-    header = checkpoint.read_header(weights)
     model = checkpoint.load(weights, place)
     test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
     logits = evaluation.predict(model, test.images, batch)
@@ -60,9 +77,11 @@ def evaluate(
         "parameters": model.parameter_count,
         **evaluation.score(logits, test.targets, model.labels, model.temperature),
     }
-    if html_path:
-        page.write_report(html_path, header, logits, test.targets, test.images)
+    if json_file != "-":
+        # Names of classes may be in letters that this stdout lacks: better a table with some ? than none.
+        encoding = sys.stdout.encoding or "utf-8"
+        click.echo(evaluation.table(metrics).encode(encoding, "replace").decode(encoding))
     if json_file:
         write_json(metrics, json_file)
-    if json_file != "-":
-        click.echo(evaluation.table(metrics))
+    if html_path:
+        page.write_report(html_path, header, logits, test.targets, test.images)

@@ -95,11 +95,14 @@ def compare(original: Path, exported: Path, data: Path | None, verify: bool = Tr
     On random crops, and on the test pictures in `data` (verify: see `training.data.load`).
     Raises VidclfError where they do not agree.
     """
+    from vidclf.models.backends import is_installed
     from vidclf.models.predictor import Predictor, patterns
 
+    # Whoever exports to ONNX will run it in ONNX Runtime, though here OpenVINO may be faster.
+    backend = "onnx" if exported.suffix == ".onnx" and is_installed("onnx") else "auto"
     predictors = {
         "torch": Predictor(str(original), "torch", "cpu", "f32"),
-        "exported": Predictor(str(exported), device="cpu", precision="f32"),
+        "exported": Predictor(str(exported), backend, device="cpu", precision="f32"),
     }
     figures: dict[str, Any] = {"runtime": predictors["exported"].name}
     policy = predictors["torch"].preprocess
@@ -142,7 +145,7 @@ def describe(figures: dict[str, Any]) -> list[str]:
     for name, what in (("random", "random crops"), ("test", "test pictures")):
         if name in figures:
             seen = figures[name]
-            same = f"{seen['same']:,} of {seen['crops']:,} {what} have the same name"
+            same = f"in {figures['runtime']} {seen['same']:,} of {seen['crops']:,} {what} have the same name"
             lines.append(f"{same}, probabilities differ by at most {seen['max_difference']:.1g}")
     for batch in (1, 64):
         speeds = figures[f"crops_per_s_{batch}"]

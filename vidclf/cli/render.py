@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vidclf.cli.train import DEBUG
 from vidclf.rendering.levels import LEVELS
 
 
@@ -42,6 +43,7 @@ class Size(click.ParamType):
 @click.option("--verify/--no-verify", default=True, help="Compare Fashion-MNIST's files with their checksums.")
 @click.option("--force", is_flag=True, help="Overwrite clips.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@DEBUG
 def render(
     output: Path,
     data: Path | None,

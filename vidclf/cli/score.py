@@ -9,6 +9,7 @@ import click
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.options import json_option
+from vidclf.cli.train import DEBUG
 from vidclf.scoring import Score, score_files
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ LINES = (
 @json_option("Write the figures as JSON; - is stdout, without the table.")
 @click.option("--iou", type=float, default=0.5, show_default=True, help="Least overlap of a found box with a true one.")
 @click.option("--source", help="The source to score, of a record of several [default: the one TRUTH is named after].")
+@DEBUG
 def score(record: Path, truth: Path, json_file: str | None, iou: float, source: str | None) -> None:
     """Compare RECORD (.jsonl, .csv or .parquet) with the truth file TRUTH.
 

@@ -12,11 +12,12 @@ from click.core import ParameterSource
 
 from vidclf.cli.duration import Duration
 from vidclf.errors import UsageError
-from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
+from vidclf.threads import cores
 from vidclf.training.config import ADAMW_LR, Config
+from vidclf.training.places import check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
 
 DATA = click.option(
@@ -29,6 +30,13 @@ DATA = click.option(
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+
+
+def check_data(folder: Path | None) -> None:
+    """Raise UsageError where `--data` names no folder."""
+    if folder is not None and not folder.is_dir():
+        ways = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
+        raise UsageError(f"{folder}: no such folder; {ways}")
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +70,7 @@ def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection
 
 
 def _idle(config: Config, given: Collection[str]) -> list[str]:
-    """A line for every option that was given and does nothing beside the others."""
+    """A line for every option that was given and does nothing, or less than it says, beside the others."""
     milestone, sgd = config.schedule == "milestone", config.optimizer == "sgd"
     use = {
         "milestones": ("schedule milestone", milestone),
@@ -76,7 +84,13 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
         "rotate": ("warp above 0", config.warp > 0),
     }
     idle = {name: what for name, (what, used) in use.items() if name in given and not used}
-    return [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
+    lines = [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
+    if late := [str(epoch) for epoch in config.milestones if milestone and epoch >= config.epochs]:
+        lines.append(f"milestones {', '.join(late)} do nothing here: the run has {config.epochs} epochs")
+    if config.class_weights and config.distill:
+        share = f"{100 * (1 - config.distill_share):.3g} %"
+        lines.append(f"class_weights weighs only {share} of the loss here: the labels, not the teachers' answers")
+    return lines
 
 
 @click.command()
@@ -92,7 +106,7 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
 @click.option("--force", is_flag=True, help="Start afresh in a folder that holds a run, replace existing weights.")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Settings by name; options given besides win.")
 @click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one a core.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one a core.")
 @DEVICE
 @VERIFY
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
@@ -129,21 +143,20 @@ def train(
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
+    check_data(data)
     settings["labels"] = tuple(read_labels(settings["labels"])) if settings["labels"] else ()
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     config = Config(**_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
-    if not (resume or force):
-        if (folder / "last.safetensors").exists():
-            raise UsageError(f"{folder} holds a run already: --resume continues it, --force starts it afresh")
-        if output.exists():
-            raise UsageError(f"{output} exists already: --force replaces it")
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume, there is no such folder")
-    check_folder(folder)  # complain now rather than after the training
-    PartFile(output, force=True)
+    if not (resume or force):
+        check_unused(folder)
+    check_output(output, folder, resume, force)
+    for target in (folder / "config.json", output):
+        check_target(target)
 
     import torch
 
@@ -151,8 +164,7 @@ def train(
     from vidclf.training import evaluation, loop
     from vidclf.training.progress import Progress
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or cores())
     torch.use_deterministic_algorithms(deterministic)
     progress = Progress(quiet=quiet)
     for line in _idle(config, given):

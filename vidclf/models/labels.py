@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 from vidclf.errors import UsageError
 
@@ -25,6 +27,11 @@ def folder_name(label: str) -> str:
     return name or UNSORTED
 
 
+def named(labels: Sequence[str]) -> str:
+    """Classes in words, as many as fit: "3 classes: bike, car, van"."""
+    return f"{len(labels)} classes: {shorten(', '.join(labels), 100, placeholder=' ...')}"
+
+
 def read_labels(path: Path) -> list[str]:
     """Class names from a text file, one a line, or from JSON: a list, or an object of numbers and names.
 
@@ -38,7 +45,9 @@ def read_labels(path: Path) -> list[str]:
                 found = [found[str(i)] for i in range(len(found))]
         else:
             found = [line.strip() for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, KeyError) as error:
         raise UsageError(f"{path}: no list of class names: {type(error).__name__}: {error}") from error
     if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
         raise UsageError(f"{path}: no list of class names")

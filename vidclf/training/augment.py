@@ -21,9 +21,9 @@ def augment(crops: Tensor, config: Config) -> Tensor:
     return erase(crops, config.erase) if config.erase else crops
 
 
-def augment_all(crops: Tensor, config: Config, chunk: int = 2048) -> Tensor:
-    """`augment` for any number of crops, in chunks, since its coordinates take far more memory than the crops."""
-    return torch.cat([augment(part, config) for part in crops.split(chunk)])
+def augment_all(crops: Tensor, config: Config, values: int = 2048 * 28 * 28) -> Tensor:
+    """`augment` for any number of crops, so many values at a time: what it needs is far larger than the crops."""
+    return torch.cat([augment(part, config) for part in crops.split(max(1, values // crops[0].numel()))])
 
 
 def mix(crops: Tensor, config: Config) -> tuple[Tensor, Tensor, float]:

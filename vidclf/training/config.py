@@ -39,13 +39,16 @@ class Config:
     pretrained: bool = _other(False, "begin with ImageNet's weights (resnet18)")
 
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
-    batch: int = _number(256, 1, 65_536, "crops a step; of few pictures an eighth at most")
+    # Batch normalisation wants two crops at least.
+    batch: int = _number(256, 2, 65_536, "crops a step; of few pictures an eighth at most")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
     lr: float = _number(0.15, 1e-6, 10, f"the highest learning rate; of adamw {ADAMW_LR} unless given")
     schedule: str = _choice("cosine", "cosine constant milestone one-cycle", "how the learning rate goes on from there")
     milestones: tuple[int, ...] = _other((), "epochs after which the rate is multiplied by gamma; repeatable")
     gamma: float = _number(0.1, 1e-6, 1, "see milestones")
-    warmup: float = _number(2.0, 0, 1_000, "epochs in which the rate rises; not with one-cycle, which has its own")
+    warmup: float = _number(
+        2.0, 0, 1_000, "epochs in which the rate rises, a fifth of all at most; one-cycle has its own"
+    )
     momentum: float = _number(0.9, 0, 0.999, "of SGD")
     nesterov: bool = _other(True, "look ahead along the momentum")
     weight_decay: float = _number(5e-4, 0, 1, "on weights only: not on biases, not on batch normalisation")

@@ -93,6 +93,14 @@ def open_pictures(
     )
 
 
+def check_outside(run: Path, folder: Path | None) -> None:
+    """Raise UsageError where a run's folder would lie among class folders, and be taken for a class the next time."""
+    if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder) or not pictures.has_only_classes(folder):
+        return
+    if run.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{run} would lie among the classes in {folder}: --run FOLDER puts it elsewhere")
+
+
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
     """(what to learn from, what to validate with): FOLDER/valid where there is one, else `share` of every class."""
     if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):
@@ -103,18 +111,21 @@ def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preproc
 def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
     """Take `share` of every class away for validation: (the rest, what was taken), each in its old order.
 
+    At least one picture of every class that has three: a rare class would else have no say in which epoch is kept.
     The same pictures whatever a run's seed: a teacher must not have learned what its student is validated with.
     """
     generator = torch.Generator().manual_seed(0)
     taken = torch.zeros(len(data), dtype=torch.bool)
     for target in data.targets.unique():
         members = (data.targets == target).nonzero().flatten()
-        chosen = torch.randperm(len(members), generator=generator)[: round(share * len(members))]
+        count = max(round(share * len(members)), int(share > 0 and len(members) >= 3))
+        chosen = torch.randperm(len(members), generator=generator)[:count]
         taken[members[chosen]] = True
     return data.subset(~taken), data.subset(taken)
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
-    """(classes,) float32: the inverse of each class's frequency, 1 in the mean over the crops."""
-    counts = targets.bincount(minlength=classes).clamp(min=1)
-    return len(targets) / (classes * counts.float())
+    """(classes,) float32: the inverse of each class's frequency, 1 in the mean over the crops; 0 for absent classes."""
+    counts = targets.bincount(minlength=classes)
+    present = counts > 0
+    return len(targets) / (present.sum() * counts.clamp(min=1).float()) * present

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 
 from vidclf.models.classifier import Classifier
-from vidclf.training.data import Dataset
+
+# The least that a temperature is fitted on: with fewer crops, or hardly a mistake among them, the best one for them is
+# anything from 0.1 to 10, and for other pictures worse than none.
+LEAST_CROPS, LEAST_MISTAKES = 100, 5
 
 
 @torch.inference_mode()
 def predict(model: Classifier, images: Tensor, batch: int = 512) -> Tensor:
     """(N, channels, size, size) uint8 -> (N, classes) float32 logits, before the temperature."""
     return torch.cat([model(images[i : i + batch]).float() for i in range(0, len(images), batch)])
-
-
-def evaluate(model: Classifier, data: Dataset, batch: int = 512) -> dict[str, Any]:
-    """A classifier's figures on labelled crops; see `score`."""
-    return score(predict(model, data.images, batch), data.targets, data.labels, model.temperature)
 
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:
@@ -72,11 +70,14 @@ def reliability(confidence: Tensor, correct: Tensor, bins: int = 15) -> list[tup
     return [(float(sure[i] / n), float(right[i] / n), n) for i, n in enumerate(counts.tolist()) if n]
 
 
-def fit_temperature(logits: Tensor, targets: Tensor) -> float:
+def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:
     """The temperature of least cross-entropy on these logits (Guo et al. 2017), between 0.1 and 10.
 
-    The loss has one minimum in the temperature's logarithm, so the interval is thirded until it is narrow.
+    None where they are too few to tell, see `LEAST_CROPS`. The loss has one minimum in the temperature's logarithm, so
+    the interval is thirded until it is narrow.
     """
+    if len(targets) < LEAST_CROPS or int((logits.argmax(dim=1) != targets).sum()) < LEAST_MISTAKES:
+        return None
 
     def loss(exponent: float) -> float:
         return float(torch.nn.functional.cross_entropy(logits.double() / 10**exponent, targets))

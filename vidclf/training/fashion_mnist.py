@@ -12,6 +12,7 @@ import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models.cache import cache_folder
+from vidclf.models.labels import named
 from vidclf.models.zoo import FASHION_MNIST
 from vidclf.training.pictures import Pictures
 
@@ -42,7 +43,8 @@ def open_idx(folder: Path, part: str, verify: bool = True, labels: Sequence[str]
     if len(pictures) != len(targets):
         raise UsageError(f"{folder}: {len(pictures)} pictures in {pictures_name}, {len(targets)} in {targets_name}")
     if not len(targets) or targets.max() >= len(labels):
-        raise UsageError(f"{folder / targets_name}: wants classes 0 to {len(labels) - 1}, got {_span(targets)}")
+        wanted = f"wants classes 0 to {len(labels) - 1}, got {_span(targets)}"
+        raise UsageError(f"{folder / targets_name}: {wanted}; there are names for {named(labels)}")
     return Pictures(labels, targets.astype(np.int64), lambda i: (pictures[i], None))
 
 

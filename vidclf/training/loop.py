@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,8 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.device import cpu_has_bf16
+from vidclf.models.labels import named
 from vidclf.models.zoo import create
 from vidclf.training import data, evaluation, page
 from vidclf.training.augment import augment_all, mix
@@ -53,13 +54,23 @@ def train(
     compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
     """
     progress = progress or Progress()
+    data.check_outside(folder, data_folder)
     everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
-    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live).to(device)
-    parts = data.set_aside(everything, config.validation, data_folder, config.policy)
-    learning, validation = (part.to(device) for part in parts)
+    progress.line(named(everything.labels))
+    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live)
+    learning, validation = data.set_aside(everything, config.validation, data_folder, config.policy)
+    digests = {
+        "data": everything.digest(),
+        "validation": validation.digest(),
+        "test": test.digest(),
+        "teachers": [hash_file(checkpoint.find(name)) for name in config.distill],
+    }
+    learning, validation, test = (part.to(device) for part in (learning, validation, test))
     labels, classes = everything.labels, len(everything.labels)
     if config.patience and not len(validation):
         raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
+    if len(learning) < 2:
+        raise UsageError(f"there are too few pictures to learn from: {len(learning)}, and 2 are needed")
     # A handful of pictures wants many steps, too; batch normalisation wants more than one crop in each.
     batch = min(config.batch, max(2, len(learning) // 8))
     steps = len(learning) // batch
@@ -73,7 +84,7 @@ def train(
     forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
     optimizer = make_optimizer(model, config)
-    run = Run(folder, config.to_dict(), everything.digest())
+    run = Run(folder, config.to_dict(), digests)
     tensors = run_tensors(model, average, optimizer)
     state = run.restore(tensors) if resume else run.start()
     board = Board(folder, state.epoch, progress.line)
@@ -137,18 +148,16 @@ def train(
 
         state.epoch += 1
         state.seconds = time.monotonic() - begin
+        # The harm that the last step does is in no loss yet.
+        check_finite(config, state.epoch, *losses, *average.state_dict().values())
         row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
         if losses:
             row["loss"] = round(float(torch.stack(losses).mean()), 4)
-            if not math.isfinite(row["loss"]):
-                raise VidclfError(
-                    f"epoch {state.epoch}: the loss is {row['loss']}, from where nothing is learned: "
-                    f"try a smaller learning rate than lr {config.lr:g}"
-                )
             row |= evaluation.tops(torch.cat(hits))
         average.eval()
         if len(validation):
             scores = evaluation.predict(average, validation.images)
+            check_finite(config, state.epoch, scores)
             row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
             tops = evaluation.tops(evaluation.hits(scores, validation.targets))
             row |= {f"valid_{name}": value for name, value in tops.items()}
@@ -170,11 +179,18 @@ def train(
     best = checkpoint.load(run.best, device)
     if len(validation):
         scores = evaluation.predict(best, validation.images)
-        best.temperature = evaluation.fit_temperature(scores, validation.targets)
+        if (temperature := evaluation.fit_temperature(scores, validation.targets)) is not None:
+            best.temperature = temperature
+        else:
+            progress.line(
+                f"the temperature stays 1: to fit one takes {evaluation.LEAST_CROPS} crops to validate, and "
+                f"{evaluation.LEAST_MISTAKES} mistakes among them"
+            )
         board.confusion(
             "valid", evaluation.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch
         )
     scores = evaluation.predict(best, test.images)  # the only look at the test set
+    check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
     board.test(
         metrics | {"loss": float(F.cross_entropy(scores, test.targets))},
@@ -189,7 +205,7 @@ def train(
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
         **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,
-        data=run.digest,
+        data=digests["data"],
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),
@@ -207,6 +223,15 @@ def measure(images: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of uint8 pixels, on a scale of 0..1."""
     std, mean = (round(float(value) / 255, 4) for value in torch.std_mean(images.float()))
     return mean, max(std, 1e-4)
+
+
+def check_finite(config: Config, epoch: int, *values: Tensor) -> None:
+    """Raise VidclfError where a run has diverged, so that these are no numbers any more."""
+    if not all(bool(value.isfinite().all()) for value in values):
+        raise VidclfError(
+            f"epoch {epoch}: the training diverged, from where nothing is learned: "
+            f"try a smaller learning rate than lr {config.lr:g}"
+        )
 
 
 def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:

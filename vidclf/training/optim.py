@@ -9,6 +9,8 @@ from torch import nn
 
 from vidclf.training.config import Config
 
+LONGEST_WARMUP = 0.2  # of a run: a short one has to come down, too
+
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     """SGD or AdamW; only weights decay: biases and normalisations have one dimension."""
@@ -32,7 +34,7 @@ def _shape(config: Config, done: float) -> float:
         # Smith and Topin 2017: up to the peak in three tenths of the run, then down to nothing; both half cosines.
         rise = 0.3
         return 0.04 + 0.96 * _fall(1 - done / rise) if done < rise else _fall((done - rise) / (1 - rise))
-    warmup = min(1.0, config.warmup / config.epochs)
+    warmup = min(LONGEST_WARMUP, config.warmup / config.epochs)
     if done < warmup:
         return max(done / warmup, 0.01)
     if config.schedule == "cosine":

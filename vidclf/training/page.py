@@ -20,6 +20,8 @@ from vidclf.training.progress import duration
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MISTAKES = 24  # shown
+MOST_CLASSES = 60  # that make a matrix; of more, the most frequent confusions are listed
+CONFUSIONS = 40  # listed
 SHARPEST = 112  # pixels a side that a shown picture has at most
 
 
@@ -107,6 +109,8 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _confusion(counts: Tensor, labels: Sequence[str]) -> str:
+    if len(labels) > MOST_CLASSES:
+        return _confusions(counts, labels)
     totals = counts.sum(dim=1)
     head = "".join(f"<th>{escape(label)}</th>" for label in labels)
     rows = []
@@ -126,6 +130,23 @@ def _confusion(counts: Tensor, labels: Sequence[str]) -> str:
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
     about = "Of every hundred pictures of a row's class, how many were called by a column's name."
+    return _section("What is mistaken for what", about, table)
+
+
+def _confusions(counts: Tensor, labels: Sequence[str]) -> str:
+    """The most frequent confusions one below the other: a matrix of many classes is too large for a page."""
+    totals, wrong = counts.sum(dim=1).tolist(), counts.clone().fill_diagonal_(0)
+    rows = []
+    for place in wrong.flatten().argsort(descending=True, stable=True)[:CONFUSIONS].tolist():
+        true, called = divmod(place, len(labels))
+        if count := int(wrong[true, called]):
+            names = f"<th>{escape(labels[true])}</th><td>{escape(labels[called])}</td>"
+            rows.append(f"<tr>{names}<td>{count:,} of {totals[true]:,}</td></tr>")
+    if not rows:
+        return _section("What is mistaken for what", "There are no mistakes.", "")
+    head = "<thead><tr><th>class</th><th>called</th><th>pictures</th></tr></thead>"
+    about = "What happened most often: how many pictures of a class were called by the other one's name."
+    table = f'<table class="classes">{head}<tbody>{"".join(rows)}</tbody></table>'
     return _section("What is mistaken for what", about, table)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from vidclf.training.picture_file import SUFFIXES, Picture, read_picture
 
 log = logging.getLogger(__name__)
 
-PARTS = ("train", "valid", "test")
+# What the folders of the parts may be called, in small letters or in others.
+PARTS = {
+    "train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 TEST_SHARE = 0.2  # of every class, where there is no folder of test pictures
-CLUTTER = frozenset(("thumbs.db", "desktop.ini"))  # what systems leave behind
+CLUTTER = frozenset(("thumbs.db", "desktop.ini", "@eadir"))  # what systems leave behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +42,41 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
     Without FOLDER/test, "test" is a fifth of every class (`TEST_SHARE`, at least one picture) and "train" the rest:
     those whose file names have the smallest SHA-256, so the same ones every time, and new pictures hardly move any.
     labels: those wanted, say a classifier's, in whose order the targets then are; by default the folders', sorted.
-    Pictures lie at any depth below their class. Hidden files do not count, nor does a class folder `unsorted`.
-    Raises UsageError on fewer than two classes, on a class without pictures, and where the classes are not the same
-    in every part, or not those of `labels`.
+    Pictures lie at any depth below their class. What is hidden does not count, nor does a class folder `unsorted`.
+    The parts may also be called as `PARTS` says. Whoever learns is warned of other folders beside them.
+    Raises UsageError on fewer than two classes, on a class without pictures, on names that cannot be told apart, and
+    where the classes are not the same in every part, or not those of `labels`.
     """
     parts = _parts(folder)
     place = parts.get("train" if part == "test" and "test" not in parts else part)
     if place is None:
         raise UsageError(f"{folder}: no folder {part} in it, only {', '.join(parts) or 'others'}")
+    if part == "train" and place != folder:
+        beside = ", ".join(other.name for other in _folders(folder) if other not in parts.values())
+        if beside:
+            known = " and ".join(other.name for other in parts.values())
+            log.warning("%s: left out, as it lies beside %s: %s", folder, known, beside)
     classes = _classes(place)
     if len(classes) < 2:
         raise UsageError(f"{place}: at least two classes are needed, a folder each; there is only {min(classes)}")
-    for name, other in parts.items():
-        _same(f"{folder}: the classes of {place.name} and {name} differ", place.name, classes, name, _classes(other))
+    for other in parts.values():
+        problem = f"{folder}: the classes of {place.name} and {other.name} differ"
+        _same(problem, place.name, classes, other.name, _classes(other))
     files = {name: _files(place / spelled) for name, spelled in classes.items()}
     if "test" not in parts and part != "valid":
         files = {name: _share(found, part, place / name) for name, found in files.items()}
 
     labels = tuple(classes) if labels is None else tuple(labels)
+    _told_apart(labels, "labels")
     number = {folder_name(label): index for index, label in enumerate(labels)}
     _same(f"{place}: the classes are not those wanted", "folder", set(map(folder_name, classes)), "wanted", number)
     listed = [(number[folder_name(name)], file) for name, found in files.items() for file in found]
-    return Pictures(labels, np.array([target for target, _ in listed]), lambda i: read_picture(listed[i][1]))
+    return Pictures(labels, np.array([target for target, _ in listed], np.int64), lambda i: read_picture(listed[i][1]))
 
 
 def has_part(folder: Path, part: str) -> bool:
     """Whether a folder has such a part in a folder of its own."""
-    return part in PARTS and _is_part(folder / part)
+    return part in _parts(folder)
 
 
 def has_classes(folder: Path) -> bool:
@@ -71,33 +84,55 @@ def has_classes(folder: Path) -> bool:
     return bool(_parts(folder))
 
 
+def has_only_classes(folder: Path) -> bool:
+    """Whether the class folders lie in the folder itself: whatever is put there is one."""
+    return folder in _parts(folder).values()
+
+
 def _parts(folder: Path) -> dict[str, Path]:
     """Where each part lies: FOLDER/CLASS is all "train"; a class may be called `train`, if pictures lie right in it."""
-    found = {name: folder / name for name in PARTS if has_part(folder, name)}
-    return found or ({"train": folder} if _is_part(folder) else {})
-
-
-def _is_part(folder: Path) -> bool:
-    return folder.is_dir() and bool(_classes(folder))
+    found: dict[str, Path] = {}
+    for place in _folders(folder):
+        part = PARTS.get(place.name.lower())
+        if part and _folders(place) and found.setdefault(part, place) != place:
+            raise UsageError(f"{folder}: {found[part].name} and {place.name} are two folders for one part")
+    return found or ({"train": folder} if _folders(folder) else {})
 
 
 def _classes(folder: Path) -> dict[str, str]:
     """The class folders, sorted: name, and how the file system spells it (macOS may decompose accents)."""
+    spelled = _told_apart((place.name for place in _folders(folder)), str(folder)).values()
+    return {unicodedata.normalize("NFC", name): name for name in spelled}
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name, but for hidden ones and `unsorted`."""
     try:
-        spelled = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry))
+        found = [place for place in folder.iterdir() if place.is_dir() and not _is_hidden(place.name)]
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror or error}") from None
-    return {unicodedata.normalize("NFC", name): name for name in spelled if name != UNSORTED}
+    return sorted((place for place in found if place.name != UNSORTED), key=lambda place: place.name)
 
 
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith((".", "__"))
+def _told_apart(names: Iterable[str], where: str) -> dict[str, str]:
+    """Each class by its folder's name; UsageError on two of the same one, and on a name that is no text."""
+    found: dict[str, str] = {}
+    for name in names:
+        if name != name.encode("utf-8", "ignore").decode():
+            raise UsageError(f"{where}: the name {name!a} is not UTF-8; rename it")
+        if found.setdefault(folder_name(name), name) != name:
+            raise UsageError(f"{where}: {found[folder_name(name)]!a} and {name!a} are one class by their names")
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__")) or name.lower() in CLUTTER
 
 
 def _files(folder: Path) -> list[Path]:
     """The pictures below a class folder, in an order that is the same on every system."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path)]
-    files = [path for path in files if path.name.lower() not in CLUTTER]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in files if not any(map(_is_hidden, path.relative_to(folder).parts))]
     found = [path for path in files if path.suffix.lower() in SUFFIXES]
     others = ", ".join(sorted({path.suffix.lower() or path.name for path in files} - SUFFIXES))
     if not found:
@@ -111,7 +146,7 @@ def _share(files: list[Path], part: str, folder: Path) -> list[Path]:
     """The test pictures of a class, or the others."""
     if len(files) < 2:
         raise UsageError(f"{folder}: only one picture; two are needed, one to learn from and one to test with")
-    drawn = sorted(files, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+    drawn = sorted(files, key=lambda path: hashlib.sha256(os.fsencode(path.name)).digest())
     test = set(drawn[: max(1, round(TEST_SHARE * len(files)))])
     return [path for path in files if (path in test) == (part == "test")]
 

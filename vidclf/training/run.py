@@ -15,6 +15,15 @@ from torch import Tensor, nn
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.models import checkpoint
+from vidclf.training.places import read_config
+
+# Of what else than the settings a run keeps a hash: what it is, and which option has to be as it was.
+WHAT = {
+    "data": ("pictures", "--data"),
+    "validation": ("pictures to validate", "--data"),
+    "test": ("test pictures", "--data"),
+    "teachers": ("teachers", "--distill"),
+}
 
 
 @dataclass
@@ -31,12 +40,13 @@ class Run:
     """config.json, metrics.jsonl (a row an epoch), best.safetensors and last.safetensors (the state) in a folder.
 
     Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
+    digests: what it learns from and is measured on, each as a hash: "data" (the training pictures), "validation", ...
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], digest: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any]) -> None:
         self.folder = folder
         self.settings = dict(settings)
-        self.digest = digest  # of the training pictures
+        self.digests = dict(digests)
         self.best = folder / "best.safetensors"
         self.last = folder / "last.safetensors"
 
@@ -45,7 +55,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.last, self.best, self.folder / "metrics.jsonl", self.folder / "report.html"):
             path.unlink(missing_ok=True)
-        self._write("config.json", json.dumps({"settings": self.settings, "data": self.digest}, indent=2) + "\n")
+        self._write("config.json", json.dumps({"settings": self.settings, **self.digests}, indent=2) + "\n")
         return State()
 
     def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
@@ -73,16 +83,17 @@ class Run:
             raise UsageError(f"{self.last}: damaged ({error})") from error
 
     def _check(self) -> None:
-        try:
-            asked = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-            then, digest = asked["settings"], asked["data"]
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"{self.folder}: nothing to resume, there is no run with a config.json") from error
+        asked = read_config(self.folder)
+        if asked is None:
+            raise UsageError(f"{self.folder}: nothing to resume, there is no run with a config.json")
+        then = asked["settings"]
         changed = [f"{k}={then.get(k)} (now {v})" for k, v in self.settings.items() if then.get(k) != v]
         if changed:
             raise UsageError(f"{self.folder} was started with {', '.join(changed)}: resume it with the same options")
-        if digest != self.digest:
-            raise UsageError(f"{self.folder} was started with other pictures: resume it with the same --data")
+        for name, digest in self.digests.items():
+            if asked.get(name, digest) != digest:  # runs of earlier versions have "data" only
+                what, option = WHAT[name]
+                raise UsageError(f"{self.folder} was started with other {what}: resume it with the same {option}")
 
     def _write(self, name: str, text: str) -> None:
         with PartFile(self.folder / name, force=True) as part:
