@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.clips import look
 from tests.servers import RtspServer, free_port, mjpeg_server
+from vidclf.cli.live import live_outputs
 from vidclf.cli.main import main
 
 
@@ -55,6 +57,14 @@ def test_several_cameras_run_together_and_one_that_never_comes_does_not_matter(
     rows = Path("rows.csv").read_text()
     assert {row.split(",")[0] for row in rows.splitlines()[1:]} == set(names[:2])
     assert "secret" not in err + rows + Path("s.json").read_text() + "".join(map(str, files))
+
+
+@pytest.mark.parametrize(
+    ("target", "video"),
+    [("cams.v1/", f"cams.v1{os.sep}"), ("cams", f"cams{os.sep}"), ("cam.mp4", "cam.mp4"), (None, None)],
+)
+def test_where_a_cameras_video_goes(target: str | None, video: str | None) -> None:
+    assert live_outputs(["rtsp://host/cam"], target, None) == (video, None)
 
 
 def test_in_a_folder_a_run_leaves_the_record_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:

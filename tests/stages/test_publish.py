@@ -87,6 +87,14 @@ def test_every_detection_is_a_message(broker: Any, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_the_broker_refuses_for_good_is_dropped(redis_server: RedisServer, tmp_path: Path) -> None:
+    with pytest.importorskip("redis").Redis(port=redis_server.port) as client:
+        client.set("vidclf:clip", "no stream")
+    stage = publisher(redis_server, tmp_path)
+    list(stage(sights(5)))
+    assert stage.counts == {"events": 5, "delivered": 0, "waiting": 0, "dropped": 5}
+
+
 def test_the_topic_tells_source_and_label_and_the_status_who_is_there(mosquitto: Mosquitto, tmp_path: Path) -> None:
     odd = make_source("cams/front #1+")
     list(publisher(mosquitto, tmp_path, status="who/{x}")(sights(1, odd, "T-shirt/top")))
@@ -287,6 +295,7 @@ def test_several_stages_share_a_spool_and_send_nothing_twice(redis_server: Redis
         ({"url": "mqtt://host", "max_events": 0}, "max_events must be 1 to"),
         ({"url": "mqtt://host", "linger": -1.0}, "linger must be 0 to"),
         ({"url": "mqtt://host", "ca": "nosuch.pem"}, "no such file: nosuch.pem"),
+        ({"url": "mqtt://host", "status": "cams/#"}, "status must be a topic without the wildcards"),
         ({"url": "mqtt://host", "spool": "/dev/null/events"}, "cannot keep events in"),
     ],
 )

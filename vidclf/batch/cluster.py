@@ -28,7 +28,7 @@ class Actor:
     def __init__(self, items: list[Item], storage: Storage, folder: str):
         with suppress(OSError):  # paths relative to where the batch was started, and stages that lie there
             os.chdir(folder)
-        sys.path.insert(0, folder)
+        sys.path.append(folder)  # last, or a file there that is called as a package would pass for it
         limit_opencv()  # to OMP_NUM_THREADS, which Ray sets to the actor's share of the CPUs
         self._runner = Runner(items, storage)
         self._progress: Progress | None = None

@@ -13,7 +13,7 @@ from typing import Any
 from vidclf.files import hash_file
 from vidclf.models.cache import cache_folder
 from vidclf.models.detector import find_weights
-from vidclf.recipe import Item, check_options, find_stage
+from vidclf.recipe import Item, check_options, find_stage, parameters_of
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
@@ -43,7 +43,7 @@ def fingerprints(items: Iterable[Item]) -> dict[str, str]:
 def _describe(item: Item) -> dict[str, Any]:
     constructor = find_stage(item.name, item.where)
     given = check_options(constructor, item.options, f"{item.where}: {item.name}")
-    parameters = inspect.signature(constructor).parameters
+    parameters = parameters_of(constructor)
     options = {name: p.default for name, p in parameters.items() if p.default is not p.empty} | given
     if item.name == "yolo":
         weights = find_weights(str(options["weights"]))

@@ -60,23 +60,26 @@ def together(sources: Sequence[str]) -> bool:
     return bool(live)
 
 
-def live_outputs(sources: Sequence[str], output: Path | None, record: Path | None) -> tuple[str | None, Path | None]:
+def live_outputs(sources: Sequence[str], output: str | None, record: str | None) -> tuple[str | None, Path | None]:
     """Where the videos and the table of live sources go: several sources need a folder, but have one table.
 
     In a folder the table has a time in its name, as the videos do: what the run before wrote stays.
     """
     from vidclf.video.naming import stamped
 
-    several = len(sources) > 1
-    video = None if output is None else str(output)
-    if output is not None and (output.is_dir() or not output.suffix):
-        video = f"{output}{os.sep}"
-    elif output is not None and several:
+    if output is not None and _is_folder(output):
+        output = f"{Path(output)}{os.sep}"
+    elif output is not None and len(sources) > 1:
         raise UsageError(f"several sources need a folder for their videos, got {output}")
-    is_folder = record is not None and str(record) != STDOUT and (record.is_dir() or not record.suffix)
-    if record is not None and is_folder:
-        record = stamped(record / TABLE, Source("", (0, 0), live=True), time(), ())
-    return video, record
+    table = None if record is None else Path(record)
+    if table is not None and record != STDOUT and _is_folder(str(record)):
+        table = stamped(table / TABLE, Source("", (0, 0), live=True), time(), ())
+    return output, table
+
+
+def _is_folder(target: str) -> bool:
+    path = Path(target)
+    return target.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
 
 
 def side_by_side(items: list[Item], sources: Sequence[str]) -> list[Item]:

@@ -81,7 +81,7 @@ def run(
     several = len(sources) > 1
     jobs: list[list[Item]] = []
     if together(sources):
-        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, _path(output), _path(record)))
+        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, output, record))
         jobs.append(side_by_side(items, sources))
     else:
         for source in sources:

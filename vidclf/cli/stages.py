@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from vidclf.recipe import describe, find_stage
+from vidclf.recipe import describe, find_stage, parameters_of
 from vidclf.stages import STAGES
 
 
@@ -25,12 +25,12 @@ def stages(names: tuple[str, ...]) -> None:
     if names:
         for name in names:
             stage = find_stage(name, "vidclf stages")
-            click.echo(f"{name}: {{{describe(inspect.signature(stage).parameters)}}}\n")
+            click.echo(f"{name}: {{{describe(parameters_of(stage))}}}\n")
             click.echo(f"    {(inspect.getdoc(stage) or 'not documented').replace(chr(10), chr(10) + '    ')}\n")
         return
     table = Table("stage", "what it does", "options")
     for name in STAGES:
         stage = find_stage(name)
         first = (inspect.getdoc(stage) or "").partition("\n\n")[0].replace("\n", " ")
-        table.add_row(name, first, describe(inspect.signature(stage).parameters))
+        table.add_row(name, first, describe(parameters_of(stage)))
     Console(markup=False).print(table)

@@ -69,6 +69,8 @@ class Publish:
         self.on, self.gone, self.linger, self.length = on, gone, linger, length
         self.topic = check_topic(usual_topic(self._address) if topic is None else topic)
         self.status = f"vidclf-status/{clean(socket.gethostname())}" if status is None else status
+        if set(self.status) & set("+#"):
+            raise UsageError(f"status must be a topic without the wildcards + and #, got {self.status!r}")
         self.bounds = max_events, max_mb << 20
         self.spool = usual_path(f"{self._address.user} {self._address}") if spool is None else Path(spool)
         self.counts = {"events": 0, "delivered": 0, "waiting": 0, "dropped": 0}  # of the last run, or of this one
@@ -97,6 +99,7 @@ class Publish:
                     )
                 self.counts |= {"delivered": courier.delivered, "waiting": len(spool)}
                 self._tell()
+                self.counts["dropped"] += courier.refused  # of which the courier has told
 
     def _events(self, frame: Frame, changes: dict[Source, Changes]) -> Iterator[Change]:
         rows = [to_row(frame, detection) for detection in frame.detections]
