@@ -91,6 +91,17 @@ class TestEveryBackend:
             frame.image[:] = 0
         assert look(tmp_path / "out.mp4").indices == list(range(10))
 
+    @pytest.mark.parametrize("name", ["out.mp4", "out.mp4.part", "out.part.mp4"])
+    def test_what_is_read_is_not_written_to(self, tmp_path: Path, backend: str, name: str) -> None:
+        if name == ("out.part.mp4" if backend == "pyav" else "out.mp4.part"):
+            return  # another writer's part
+        write(numbered(3), tmp_path / "in.mp4")
+        source = (tmp_path / "in.mp4").rename(tmp_path / name)
+        whole = source.read_bytes()
+        with pytest.raises(UsageError, match="is what is being read; write to another file"):
+            list(Write(str(tmp_path / "out.mp4"), backend=backend, force=True)(Capture(str(source))()))
+        assert source.read_bytes() == whole
+
     def test_closed_early_the_file_is_complete(self, tmp_path: Path, backend: str) -> None:
         stream = iter(Write(str(tmp_path / "out.mp4"), backend=backend)(numbered(50)))
         for _ in range(20):

@@ -164,6 +164,7 @@ class Write:
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
         """One file from its first picture to its end; an error leaves it without its final name."""
         with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
+            _refuse_the_source(source, path, part)
             if source.live:
                 put_aside(part)
             file = _File(*self._open(part, first, source), rate_of(source), self._fit)
@@ -232,6 +233,14 @@ class _File:
                 self._writer.write(picture, tick)
         finally:
             self._writer.close(sound_until)
+
+
+def _refuse_the_source(source: Source, *written: Path) -> None:
+    """What is read must not be written to: the file itself, or the part of it that a crash has left."""
+    for path in written:
+        with suppress(OSError):  # no such files
+            if path.samefile(source.name):
+                raise UsageError(f"{path} is what is being read; write to another file")
 
 
 def _awaited(frames: Any, sweep: Callable[[], None]) -> Iterator[Frame]:
