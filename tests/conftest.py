@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,17 @@ def own_cache(pytestconfig: pytest.Config) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIDCLF_CACHE", str(pytestconfig.cache.mkdir("vidclf")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_modules(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stages of somebody's own, in a test's folder, are not found by the next test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    below = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(below):
+            del sys.modules[name]
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -148,6 +148,14 @@ def test_a_frame_that_is_repeated_is_lost_once_and_not_at_all_if_it_got_through(
     assert channel.lost[source] == 2  # of 2 one got through
 
 
+def test_who_is_cancelled_as_the_run_failed_does_not_take_it_for_the_end() -> None:
+    channel = Channel(size=2)
+    channel.put(next(make_frames(1)))
+    channel.cancel(failed=True)
+    with pytest.raises(Aborted):
+        channel.take()
+
+
 def test_cancel_wakes_a_waiting_producer() -> None:
     channel, results = Channel(size=1), []
     first, second = make_frames(2)

@@ -182,10 +182,14 @@ class Channel:
             self._failed = self._failed or failed
             self._for_frames.condition.notify_all()
 
-    def cancel(self) -> None:
-        """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted."""
+    def cancel(self, failed: bool = False) -> None:
+        """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted.
+
+        failed: it is the run's, and the consumer, should it come once more, must not take it for the end of its frames.
+        """
         with self._lock:
             self._cancelled = True
+            self._failed = self._failed or failed
             for frame, _ in self._waiting:
                 self._lose(frame)
             self._waiting.clear()

@@ -96,7 +96,7 @@ class Pipeline:
         except BaseException as error:  # a second Ctrl-C, in the last stage or while this thread waited for the others
             self._error = self._error or error
             for channel in channels:
-                channel.cancel()
+                channel.cancel(failed=True)
             wait_for(threads, ABORT_SECONDS)
         self._ended = perf_counter()
         if self._error:
