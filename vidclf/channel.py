@@ -154,7 +154,8 @@ class Channel:
                 self._bytes -= nbytes
                 if frame.source.live:
                     self._live[frame.source].popleft()
-                self._settled[frame.source] = max(frame.index, self._settled.get(frame.source, -1))
+                if frame.index > self._settled.get(frame.source, -1):
+                    self._settled[frame.source] = frame.index
                 group.append(frame)
             # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
             if self._for_room.waiting and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
