@@ -1,4 +1,4 @@
-"""Runs a chain of stages, a thread each, joined by channels: the only file with threads."""
+"""Runs a chain of stages, a thread each, joined by channels."""
 
 from __future__ import annotations
 

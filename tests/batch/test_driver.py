@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vidclf.batch import driver
+from vidclf.batch import chore, driver
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.driver import Batch, Settings
 from vidclf.batch.job import Job, Outcome
@@ -143,7 +143,8 @@ def test_a_foreign_file_is_a_problem_as_long_as_its_clip_is_there(watch: Make, w
 def test_a_rest_that_takes_long_comes_seldom(watch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every clip that arrived, the table of all clips was written anew."""
     clips, now, rests = [Clip(f"{n}.mp4", 10, 1) for n in range(3)], [100.0], list[tuple[int, float]]()
-    monkeypatch.setattr(driver, "monotonic", lambda: now[0])
+    for module in (driver, chore):
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
 
     def rest() -> None:
         rests.append((batch.report.done, now[0]))
@@ -154,7 +155,7 @@ def test_a_rest_that_takes_long_comes_seldom(watch: Make, monkeypatch: pytest.Mo
         return Found(clips)
 
     batch = watch(*(Found(clips[:count]) for count in (1, 1, 2, 2, 3, 3)), *[later] * 10)
-    batch.rest = rest
+    batch.rest.do = rest
     assert batch.run().done == 3
     assert rests == [(1, 100), (3, 121)]
 
@@ -164,7 +165,7 @@ def test_a_rest_that_fails_is_told_and_does_not_end_the_watch(watch: Make, caplo
         raise RuntimeError("the bucket is away")
 
     batch = watch(Found([A]), Found([A]), Found([A, B]), Found([A, B]))
-    batch.rest = rest
+    batch.rest.do = rest
     with caplog.at_level(logging.WARNING, "vidclf"):
         assert batch.run().done == 2
     assert "RuntimeError: the bucket is away" in caplog.text

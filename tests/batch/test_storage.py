@@ -102,7 +102,7 @@ def test_another_machine_goes_on_where_one_was_killed(
     """It took the results of the other for files of somebody else."""
     pytest.importorskip("fsspec")
     monkeypatch.setattr("vidclf.batch.driver.SAVE_SECONDS", every)
-    monkeypatch.setattr("vidclf.batch.driver.PAUSES", 0)
+    monkeypatch.setattr("vidclf.batch.chore.PAUSES", 0)
     url = f"local://{folder}/bucket"
     Path("bucket").mkdir()
     Path("bucket/b.mp4").write_text("somebody else's")

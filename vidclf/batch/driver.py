@@ -12,6 +12,7 @@ from sqlite3 import Row
 from time import monotonic, time
 from typing import Protocol
 
+from vidclf.batch.chore import Chore
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.disk import Disk, DiskFull
 from vidclf.batch.events import Began, Ended, Event, Planned, Report
@@ -27,7 +28,6 @@ SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at
 SCAN_SECONDS = 2.0  # between two looks for new clips
 SAVE_SECONDS = 60.0  # at least, between two times that the books are saved
-PAUSES = 20  # times as long as it took, until what costs more with every clip may be done again
 
 
 class Workers(Protocol):
@@ -66,8 +66,8 @@ class Batch:
         tell: Callable[[Event], object],
     ):
         self._settings, self._find, self._tell = settings, find, tell
-        self.rest: Callable[[], object] = lambda: None  # called while watching, when everything is done for now
-        self.save: Callable[[], object] = lambda: None  # called when clips are planned, and while there is news
+        self.rest = Chore()  # while watching, when everything is done for now
+        self.save = Chore(SAVE_SECONDS)  # when clips are planned, and while there is news
         self.problems: dict[str, str] = {}  # what could not even be tried at the latest look, and why
         self._manifest, self._storage, self._workers = manifest, storage, workers
         self._config = json.dumps(settings.config, sort_keys=True)
@@ -82,8 +82,6 @@ class Batch:
         self._stopping = False
         self._scanned: float | None = None
         self._is_away = False  # the folder, at the latest look
-        self._is_rested, self._rest_at = True, 0.0
-        self._is_saved, self._save_at = True, 0.0
         self.report = Report()
 
     def stop(self) -> None:
@@ -113,13 +111,13 @@ class Batch:
         while not (self._stopping and not self._running):
             if self._scanned is None or (self._settings.watch and monotonic() - self._scanned >= SCAN_SECONDS):
                 self._scan()
-            self._save()
+            self.save.turn()
             self._submit()
             if not self._running and not self._todo:
                 if not self._settings.watch:
                     return
-                self._rest()
-            self._is_rested = self._is_rested and not self._running
+                self.rest.turn()
+            self.rest.due = self.rest.due or bool(self._running)
             for event in self._workers.wait(WAIT_SECONDS):
                 if isinstance(event, Progress):
                     self._tell(event)
@@ -127,16 +125,6 @@ class Batch:
                     self._end(event)
             if self._running:
                 self._disk.check()
-
-    def _rest(self) -> None:
-        if not self._is_rested and monotonic() >= self._rest_at:
-            self._is_rested = True
-            self._rest_at = _attempt(self.rest)
-
-    def _save(self) -> None:
-        if not self._is_saved and monotonic() >= self._save_at:
-            self._is_saved = True
-            self._save_at = max(_attempt(self.save), monotonic() + SAVE_SECONDS)
 
     def _recover(self) -> None:
         """Clear away what a killed run has left, and put its clips back in the queue."""
@@ -181,7 +169,7 @@ class Batch:
                 self.report.failed.pop(path, None)
             self.problems = problems
             self.report.failed |= problems
-            self._is_rested = False
+            self.rest.due = True
 
     def _queue(self, clips: list[Clip], first: bool, paths: set[str]) -> None:
         """Put clips into the queue, but for what is done. paths: of all clips that there are."""
@@ -205,7 +193,7 @@ class Batch:
                 self._tries[clip.path] = 0
                 todo.append(clip)
         self._todo.extend(todo)
-        self._is_saved = self._is_saved and not todo
+        self.save.due = self.save.due or bool(todo)
         self.report.skipped += skipped
         self._note(self.problems | self._foreign)
         self._tell(Planned(todo, skipped, self.problems))
@@ -281,7 +269,7 @@ class Batch:
             self._todo.append(clip)
         else:
             self._enter(clip, outcome)
-            self._is_saved = False
+            self.save.due = True
         self._tell(Ended(clip, outcome, again))
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:
@@ -316,13 +304,3 @@ class Batch:
     def _wanted(self, path: str) -> dict[str, str]:
         """A clip's outputs as they should be: name and configuration."""
         return {name: self._settings.config[kind] for kind, name in self._outputs(path).items()}
-
-
-def _attempt(do: Callable[[], object]) -> float:
-    """Do what no clip needs, so that its failure is told and ends nothing; returns when to do it again."""
-    began = monotonic()
-    try:
-        do()
-    except Exception as error:  # what a bucket's client raises is of many kinds
-        log.warning("%s", describe(error))
-    return monotonic() + PAUSES * (monotonic() - began)

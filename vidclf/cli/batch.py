@@ -119,16 +119,16 @@ def batch(
             run = Batch(
                 settings, lambda: found.pop() if found else find(), results.manifest, results.storage, workers, show
             )
-            run.rest = lambda: results.conclude(table, run.problems)
-            run.save = lambda: results.save(run.problems)
+            run.rest.do = lambda: results.conclude(table, run.problems)
+            run.save.do = lambda: results.save(run.problems)
             try:
                 with stop_on_signals(run, console, "the clips that are running"):
                     report = run.run()
             except BaseException:
                 with suppress(VidclfError):  # the first error is the one to tell
-                    run.rest()
+                    run.rest.do()
                 raise
-            run.rest()
+            run.rest.do()
         if json_file:
             write_json(as_json(report) | {"outdir": outdir}, json_file)
     for line in closing_lines(report, outdir):
