@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from hashlib import file_digest
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -12,6 +13,8 @@ from types import TracebackType
 from vidclf.errors import UsageError, VidclfError
 
 log = logging.getLogger(__name__)
+
+PIECE = 1 << 20  # bytes of a file that are read at once
 
 
 class PartFile:
@@ -91,7 +94,14 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content, 64 hexadecimal digits; OSError where it cannot be read."""
+def hash_file(path: Path, tell: Callable[[], object] = lambda: None) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits; OSError where it cannot be read.
+
+    tell: hears of every piece, as a large file takes long.
+    """
+    digest = sha256()
     with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+        while piece := file.read(PIECE):
+            digest.update(piece)
+            tell()
+    return digest.hexdigest()

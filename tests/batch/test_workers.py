@@ -60,8 +60,8 @@ def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(
     """A large one was stopped each time, as if it had given no sign of life."""
     pytest.importorskip("fsspec")
     monkeypatch.setattr("vidclf.batch.job.TELL_SECONDS", 0.0)
-    for module in ("job", "storage"):
-        monkeypatch.setattr(f"vidclf.batch.{module}.PIECE", 100)
+    for module in ("files", "batch.storage"):
+        monkeypatch.setattr(f"vidclf.{module}.PIECE", 100)
     told: list[Progress] = []
     runner = Runner([Item("capture"), Item("record", {"frames": True})], Remote(f"local://{tmp_path}/bucket"))
     outcome = runner.run(Job("clip.mp4", str(clip), {"record": "clip.jsonl"}), told.append)

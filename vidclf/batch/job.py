@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
 import cv2
 
-from vidclf.batch.storage import PIECE, Storage
+from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
+from vidclf.files import hash_file
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
@@ -92,7 +92,7 @@ class Runner:
         try:
             about = source.stat()
             outcome.size, outcome.mtime_ns = about.st_size, about.st_mtime_ns
-            outcome.sha256 = _hash(source, watch.tell)
+            outcome.sha256 = hash_file(source, watch.tell)
         except OSError as error:
             raise VidclfError(f"cannot read {job.source}: {error.strerror}") from error
         if not outcome.size:
@@ -163,16 +163,6 @@ class _Watch:
             return None
         done, content = cv2.imencode(".webp", self._picture, [cv2.IMWRITE_WEBP_QUALITY, 50])
         return content.tobytes() if done else None
-
-
-def _hash(path: Path, tell: Callable[[], object]) -> str:
-    """As `hash_file`; tells of every piece."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-            tell()
-    return digest.hexdigest()
 
 
 def fault_of(error: BaseException) -> Fault:

@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vidclf.errors import UsageError
-from vidclf.files import part_of
+from vidclf.files import PIECE, part_of
 
 Paths = dict[str, Path]
 Tell = Callable[[], object]
-PIECE = 1 << 20  # bytes
 
 
 class Folder:
