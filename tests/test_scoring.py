@@ -2,7 +2,7 @@ import pytest
 
 from vidclf.errors import UsageError
 from vidclf.rows import RecordRow, TruthRow
-from vidclf.scoring import box_iou, calibration_error, compare, match, score_files
+from vidclf.scoring import box_iou, compare, match, score_files
 
 BOX = (0, 0, 10, 10)
 FAR = (100, 100, 110, 110)
@@ -107,14 +107,6 @@ def test_changes_are_counted_along_each_object_in_frame_order():
     labels = ["Coat", "Coat", "Shirt", "", "Shirt", "Coat", "Coat"]  # two changes in 0.6 s
     record = [found(n, label) for n, label in enumerate(labels)] + [found(n, "Bag", box=FAR) for n in range(7)]
     assert compare(record[::-1], truth[::-1]).label_changes_per_minute == pytest.approx(2 / 1.2 * 60)
-
-
-def test_calibration():
-    assert calibration_error([], []) is None
-    assert calibration_error([0.9] * 10, [True] * 9 + [False]) == pytest.approx(0)
-    assert calibration_error([1.0, 0.0], [True, False]) == 0
-    # Too sure in one bin and not sure enough in another do not make up for each other.
-    assert calibration_error([0.9, 0.3], [False, True]) == pytest.approx((0.9 + 0.7) / 2)
 
 
 def test_what_cannot_be_measured_is_none():

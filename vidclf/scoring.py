@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from vidclf.calibration import calibration_error
 from vidclf.errors import UsageError
 from vidclf.rows import RecordRow, TruthRow, pick_source, read_record, read_truth
 
@@ -97,19 +98,6 @@ def box_iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> np.nd
     shared = sides.clip(0).prod(axis=-1)
     areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (first, second)]
     return shared / (areas[0] + areas[1] - shared)
-
-
-def calibration_error(confidence: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float | None:
-    """Expected calibration error: mean distance of confidence and accuracy over equal bins of confidence, 0..1.
-
-    Guo et al. 2017, On Calibration of Modern Neural Networks; 15 bins as there.
-    """
-    if not confidence:
-        return None
-    scores = np.asarray(confidence, float)
-    index = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = np.bincount(index, weights=scores - np.asarray(correct, float), minlength=bins)
-    return float(np.abs(gaps).sum() / len(scores))
 
 
 def _object_accuracy(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float:

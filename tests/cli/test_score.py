@@ -93,3 +93,12 @@ def test_figures_that_cannot_be_written(files, tmp_path):
 
 def test_help_has_an_example():
     assert "vidclf score wardrobe.jsonl wardrobe.truth.jsonl" in run("--help").stdout
+
+
+def test_a_record_of_another_clip_gets_a_hint(files, tmp_path):
+    other = tmp_path / "other.truth.jsonl"
+    other.write_text(json.dumps({"frame": 900, "time": 9.0, "object": 0, **BOX, "label": "Coat"}) + "\n")
+    result = run(files[0], str(other))
+    assert result.exit_code == 0
+    assert "are record.jsonl and other.truth.jsonl about the same clip?" in result.stderr
+    assert not run(*files).stderr

@@ -26,13 +26,6 @@ def test_figures_of_a_case_counted_by_hand() -> None:
     assert "2 of 4 correct: top-1 50.00 %, top-5 75.00 %" in evaluation.table(figures)
 
 
-def test_calibration_error_of_a_case_counted_by_hand() -> None:
-    # Bin 0.93-1: 0.95 sure and half right, so 0.45 off, for half of the crops; bin 0.6: 0.6 sure and all right.
-    confidence = torch.tensor([0.95, 0.95, 0.62, 0.62])
-    correct = torch.tensor([True, False, True, True])
-    assert evaluation.calibration_error(confidence, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.38, abs=1e-6)
-
-
 def test_the_temperature_undoes_a_known_overconfidence() -> None:
     random = np.random.default_rng(0)
     honest = torch.from_numpy(random.normal(0, 2, (20_000, 10)))

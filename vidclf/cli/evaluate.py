@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from vidclf.cli.execute import check_target, write_json
-from vidclf.cli.options import json_option
-from vidclf.cli.train import DATA, DEBUG, DEVICE, VERIFY, check_data
+from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import named

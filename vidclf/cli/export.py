@@ -10,8 +10,8 @@ import click
 import numpy as np
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import json_option
-from vidclf.cli.train import DEBUG, VERIFY
+from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.train import VERIFY
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vidclf.cli.train import DEBUG
+from vidclf.cli.options import DEBUG
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels

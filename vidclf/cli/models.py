@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import json_option
-from vidclf.cli.train import DEBUG
+from vidclf.cli.options import DEBUG, json_option
 from vidclf.models.checkpoint import read_header
 from vidclf.models.zoo import NETWORKS
 from vidclf.resources import shipped

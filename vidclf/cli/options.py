@@ -13,6 +13,9 @@ from vidclf.cli.execute import check_target
 from vidclf.models.backends import Backend
 from vidclf.threads import set_threads
 
+# For commands that show no debug messages: `main` looks for it.
+DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
+
 OPTIONS = [
     click.option(
         "-p",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vidclf.cli.train import DEBUG
+from vidclf.cli.options import DEBUG
 from vidclf.rendering.levels import LEVELS
 
 

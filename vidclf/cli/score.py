@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import json_option
-from vidclf.cli.train import DEBUG
+from vidclf.cli.options import DEBUG, json_option
 from vidclf.scoring import Score, score_files
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
       vidclf score wardrobe.jsonl wardrobe.truth.jsonl --json - | jq .object_accuracy
     """
     result = score_files(record, truth, iou, source)
+    if not result.detection_recall:
+        click.echo(f"not one true box was found: are {record.name} and {truth.name} about the same clip?", err=True)
     if json_file:
         write_json(result.to_dict(), json_file)
     if json_file == "-":

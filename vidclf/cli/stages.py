@@ -8,12 +8,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from vidclf.cli.options import DEBUG
 from vidclf.recipe import describe, find_stage, parameters_of
 from vidclf.stages import STAGES
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[STAGE...]")
+@DEBUG
 def stages(names: tuple[str, ...]) -> None:
     """List the stages a pipeline file can use; name some to read all about them.
 

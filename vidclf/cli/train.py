@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.duration import Duration
+from vidclf.cli.options import DEBUG
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
@@ -28,7 +29,6 @@ DATA = click.option(
     "Default: Fashion-MNIST, downloaded into a cache.",
 )
 VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
-DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidclf.calibration import calibration_error
 from vidclf.models.classifier import Classifier
 
 # The least that a temperature is fitted on: with fewer crops, or hardly a mistake among them, the best one for them is
@@ -32,7 +33,7 @@ def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: f
         "total": len(targets),
         "top1": _percent(correct, len(targets)),
         "top5": _percent(int(hits[:, :5].sum()), len(targets)),
-        "ece": round(100 * calibration_error(confidence, hits[:, 0]), 3),
+        "ece": round(100 * (calibration_error(confidence.cpu().numpy(), hits[:, 0].cpu().numpy()) or 0), 3),
         "per_class": {label: _class_figures(ranked[:, 0], targets, i) for i, label in enumerate(labels)},
     }
 
@@ -50,24 +51,6 @@ def tops(hits: Tensor) -> dict[str, float]:
 def confusion(targets: Tensor, predictions: Tensor, classes: int) -> Tensor:
     """(classes, classes) int64 counts: a row a true class, a column a predicted one."""
     return torch.bincount(targets.cpu() * classes + predictions.cpu(), minlength=classes**2).view(classes, classes)
-
-
-def calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy over equal bins of confidence, 0..1.
-
-    Guo et al. 2017, On Calibration of Modern Neural Networks; 15 bins as there.
-    """
-    filled = reliability(confidence, correct, bins)
-    return sum(abs(sure - right) * count for sure, right, count in filled) / max(1, len(confidence))
-
-
-def reliability(confidence: Tensor, correct: Tensor, bins: int = 15) -> list[tuple[float, float, int]]:
-    """(mean confidence, accuracy, count) of each of the equal bins of confidence that is not empty, 0..1."""
-    index = (confidence * bins).long().clamp(max=bins - 1).cpu()
-    counts = torch.bincount(index, minlength=bins)
-    sure = torch.bincount(index, confidence.double().cpu(), minlength=bins)
-    right = torch.bincount(index, correct.double().cpu(), minlength=bins)
-    return [(float(sure[i] / n), float(right[i] / n), n) for i, n in enumerate(counts.tolist()) if n]
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:

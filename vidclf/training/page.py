@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidclf.calibration import calibration_error, reliability
 from vidclf.files import PartFile
 from vidclf.training import charts, evaluation
 from vidclf.training.progress import duration
@@ -172,12 +173,12 @@ def _classes(metrics: Mapping[str, Any], targets: Tensor, labels: Sequence[str])
 
 
 def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
-    right = logits.argmax(dim=1) == targets
+    right = (logits.argmax(dim=1) == targets).cpu().numpy()
     series, errors = [], []
     for name, divisor in (("as used", temperature), ("before the temperature", 1.0)):
-        confidence = torch.softmax(logits / divisor, dim=1).amax(dim=1)
-        series.append((name, evaluation.reliability(confidence, right)))
-        errors.append(f"{100 * evaluation.calibration_error(confidence, right):.2f} %")
+        confidence = _sureness(logits, divisor)
+        series.append((name, reliability(confidence, right)))
+        errors.append(f"{100 * (calibration_error(confidence, right) or 0):.2f} %")
     if temperature == 1:
         del series[1:], errors[1:]
         about = f"The calibration error is {errors[0]}; no temperature was fitted."
@@ -191,19 +192,24 @@ def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
     )
     figures = [
         _figure("Confidence and accuracy", [name for name, _ in series], charts.reliability(series)),
-        _abstaining(torch.softmax(logits / temperature, dim=1).amax(dim=1), right),
+        _abstaining(_sureness(logits, temperature), right),
     ]
     return _section("Can its confidence be believed?", about, f'<div class="pair">{"".join(figures)}</div>')
 
 
-def _abstaining(confidence: Tensor, right: Tensor) -> str:
+def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
+    """(N,) probability of the best class."""
+    return torch.softmax(logits / temperature, dim=1).amax(dim=1).cpu().numpy()
+
+
+def _abstaining(confidence: np.ndarray, right: np.ndarray) -> str:
     """What `classify.abstain` gains and costs: how many still get a name, and how many of those the true one."""
     accuracy, named = [], []
     for percent in range(0, 100, 5):
         kept = confidence >= percent / 100
-        named.append((float(percent), round(100 * float(kept.float().mean()), 2)))
+        named.append((float(percent), round(100 * float(kept.mean()), 2)))
         if kept.any():
-            accuracy.append((float(percent), round(100 * float(right[kept].float().mean()), 2)))
+            accuracy.append((float(percent), round(100 * float(right[kept].mean()), 2)))
     lines = [("right, of those named", accuracy), ("still named", named)]
     chart = charts.curves(lines, " %", "abstain below, %")
     return _figure("Abstaining, %", [name for name, _ in lines], chart)
