@@ -108,9 +108,12 @@ def place(
 
 def _clearest(candidates: Sequence[Box], placed: Sequence[Box]) -> Box:
     """The first candidate that hides nothing, else the one that hides least."""
+    lefts, tops, rights, bottoms = zip(*candidates, strict=True)
+    x0, y0, x1, y1 = min(lefts), min(tops), max(rights), max(bottoms)
+    near = [p for p in placed if p[0] < x1 and x0 < p[2] and p[1] < y1 and y0 < p[3]]  # of a crowd, each has few
     least = candidates[0], float("inf")
     for candidate in candidates:
-        hidden = sum(_overlap(candidate, other) for other in placed)
+        hidden = sum(_overlap(candidate, other) for other in near)
         if not hidden:
             return candidate
         if hidden < least[1]:
