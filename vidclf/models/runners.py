@@ -93,7 +93,8 @@ class OpenVinoRunner:
                 self._network.reshape(list(crops.shape))
                 self._of_one = self._compile()
             request = self._of_one
-        return np.array(request.infer([crops], share_inputs=True)[0])  # a copy: the next pass reuses its memory
+        # The result is a copy already, as share_outputs is False by default: the next pass does not overwrite it.
+        return request.infer([crops], share_inputs=True)[0]
 
     def _compile(self) -> Any:
         settings = openvino_settings(self._precision, "classifier")
