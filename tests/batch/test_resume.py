@@ -246,6 +246,15 @@ def test_what_is_not_wanted_is_not_made_whatever_the_pipeline_says_and_may_be_se
     assert "a batch writes one record of each clip, and twice.yaml has several" in batch(pipeline="twice.yaml")[2]
 
 
+@pytest.mark.parametrize(("stage", "jobs"), [("serve", 2), ("serve", 1), ("display", 2)])
+def test_a_stage_for_viewers_is_refused_before_anything_begins(batch: Run, stage: str, jobs: int) -> None:
+    """The second worker found the port of the first one taken, and the batch ended amid its clips."""
+    Path("seen.yaml").write_text(f"- capture\n- {stage}\n- write\n")
+    message = f"Error: a batch has no viewers, and seen.yaml has the stage {stage}; use vidclf run\n"
+    assert batch("--jobs", jobs, pipeline="seen.yaml") == (2, "", message)
+    assert not Path("out").exists()
+
+
 def test_a_folder_that_is_not_there(batch: Run) -> None:
     assert batch(folder="none")[::2] == (2, "Error: the folder none does not exist\n")
     assert not Path("out").exists()  # a mistyped name leaves nothing

@@ -24,9 +24,8 @@ ANYWHERE = {"device"}
 WRITTEN = {"save-crops": {"folder"}}
 # The options of our own stages that name files; of a user's stage, each may.
 FILES = {"weights", "like"}
-# What a kind of output does not depend on: `publish`, say, tells of what there is, and a new password is no change.
-ONLOOKERS = {"publish", "serve", "display"}
-IGNORED = {"write": {"record"} | ONLOOKERS, "record": {"write", "annotate"} | ONLOOKERS}
+# What a kind of output does not depend on: `publish` only tells of what there is, and a new password is no change.
+IGNORED = {"write": {"record", "publish"}, "record": {"write", "annotate", "publish"}}
 
 
 def fingerprints(items: Iterable[Item]) -> dict[str, str]:

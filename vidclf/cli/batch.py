@@ -31,6 +31,7 @@ from vidclf.recipe import Item
 from vidclf.threads import cores
 
 FAILED_CLIPS = 3
+VIEWERS = ("serve", "display")  # a page has one port and a window one main thread, and a batch has several workers
 ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 
 
@@ -148,6 +149,8 @@ def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> l
     unwanted = {kind for kind, wanted in (("write", video), ("record", record)) if not wanted}
     items = assemble(options, "clip", name.with_suffix(".mp4"), name.with_suffix(".jsonl"))
     items = [item for item in items if item.name not in unwanted]
+    if viewer := next((item.name for item in items if item.name in VIEWERS), None):
+        raise UsageError(f"a batch has no viewers, and {options.pipeline} has the stage {viewer}; use vidclf run")
     for kind in WRITERS:
         if sum(item.name == kind for item in items) > 1:
             raise UsageError(f"a batch writes one {kind} of each clip, and {options.pipeline} has several")
