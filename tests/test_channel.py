@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import runpy
 import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from threading import Thread
 from time import sleep
 
@@ -19,6 +22,12 @@ def indices(frames: object) -> list[int]:
 
 def test_frames_come_out_in_order() -> None:
     assert indices(Channel.of(make_frames(5))) == [0, 1, 2, 3, 4]
+
+
+def test_a_channel_of_given_frames_keeps_all_of_a_live_source_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(step=10)  # so many seconds pass between two frames
+    monkeypatch.setattr("vidclf.channel.perf_counter", lambda: next(clock))
+    assert indices(Channel.of(make_frames(5, make_camera()))) == [0, 1, 2, 3, 4]
 
 
 def test_take_returns_what_is_here_and_no_more_than_the_limit() -> None:
@@ -214,6 +223,12 @@ def test_where_ctrl_c_cannot_end_a_wait_the_consumer_looks_up(monkeypatch: pytes
     monkeypatch.undo()
 
     monkeypatch.setattr("vidclf.channel.LOOK_UP", 0.02)
+    for consume in (Channel.take, partial(Channel.wait, seconds=1)):
+        assert looks_before_ctrl_c(consume, monkeypatch) == [0.02] * 3
+
+
+def looks_before_ctrl_c(consume: Callable[[Channel], object], monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """How long a consumer waits each time until Ctrl-C is heard, which is pressed while it waits the third time."""
     channel, looks = Channel(size=1), []
 
     def look_up(seconds: float | None = None) -> None:
@@ -225,8 +240,8 @@ def test_where_ctrl_c_cannot_end_a_wait_the_consumer_looks_up(monkeypatch: pytes
     wait = channel._for_frames.wait
     monkeypatch.setattr(channel._for_frames, "wait", look_up)
     with pytest.raises(KeyboardInterrupt):
-        channel.take()
-    assert looks == [0.02] * 3
+        consume(channel)
+    return looks
 
 
 def test_a_wait_counts_while_it_goes_on() -> None:

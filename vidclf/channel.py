@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from math import inf
 from threading import Condition, Lock
 from time import perf_counter
 
@@ -91,9 +92,9 @@ class Channel:
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> Channel:
-        """A closed channel that holds `frames`: feeds a stage without a pipeline."""
+        """A closed channel that holds `frames`, live ones too: feeds a stage without a pipeline."""
         held = list(frames)
-        channel = cls(size=max(1, len(held)), max_bytes=1 << 62)
+        channel = cls(size=max(1, len(held)), max_bytes=1 << 62, patience=Patience(inf))
         for frame in held:
             channel.put(frame)
         channel.close()
@@ -164,9 +165,10 @@ class Channel:
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds`; whether `take` would now answer at once. For a stage with a window to look after."""
+        until = perf_counter() + seconds
         with self._lock:
-            if not self._answers():
-                self._for_frames.wait(seconds)
+            while not self._answers() and (left := until - perf_counter()) > 0:
+                self._for_frames.wait(min(left, LOOK_UP or left))
             return self._answers()
 
     def _answers(self) -> bool:
