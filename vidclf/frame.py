@@ -71,16 +71,11 @@ class Frame:
     image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
     detections: list[Detection] = field(default_factory=list)
     captured: float = field(default_factory=perf_counter)  # when it reached this machine, by `time.perf_counter`
-    skip: Skip = ""  # why the detector is spared it: it is "between" searched frames, or "still" as the last of them
+    skip: Skip = (
+        ""  # why the detector skips it: "between" two searched frames, or "still": nothing changed since the last
+    )
 
     @property
     def time(self) -> float:
         """Seconds from the source's start."""
         return float(self.pts * self.source.time_base)
-
-
-def clip_box(x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box | None:
-    """Round a box outwards to whole pixels inside a width x height image; None if nothing of it is inside."""
-    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
-    right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
-    return (left, top, right, bottom) if left < right and top < bottom else None

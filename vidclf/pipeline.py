@@ -64,6 +64,10 @@ class Pipeline:
         self._began = self._ended = 0.0
 
     @property
+    def _everyone(self) -> list[Stage]:
+        return [*self.sources, *self.stages]
+
+    @property
     def live(self) -> bool:
         """Whether a source gives frames by the clock, so that late ones are forgotten and there is no end."""
         return any(getattr(source, "live", False) for source in self.sources)
@@ -78,13 +82,12 @@ class Pipeline:
         self._watch = watch
         seconds = PATIENCE, LATER_PATIENCE  # before the first stage, and before all others
         self._patience = [Patience(each, self.latency_target) for each in seconds]
-        for stage in [*self.sources, *self.stages]:
+        for stage in self._everyone:
             if attach := getattr(stage, "attach", None):
                 attach(self)  # a stage that shows the books, or that can end the run
         channels = self._channels(trace)
         self._began, self._ended = perf_counter(), 0.0
-        everyone = [*self.sources, *self.stages]
-        jobs = list(zip(everyone, self._meters, strict=True))
+        jobs = list(zip(self._everyone, self._meters, strict=True))
         threads = [Thread(target=self._work, args=job, name=f"vidclf {job[1].name}", daemon=True) for job in jobs[:-1]]
         for thread in threads:
             thread.start()
@@ -111,12 +114,13 @@ class Pipeline:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
         producers = len(self.sources)
         channels = [
-            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience[i > 0])
+            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience[min(i, 1)])
             for i in range(len(self.stages))
         ]
-        inboxes: list[Channel | None] = [None] * producers + list(channels)
-        outboxes: list[Channel | None] = [*channels[:1], None][:1] * producers + [*channels[1:], None][: len(channels)]
-        names = map(name_of, [*self.sources, *self.stages])
+        inboxes: list[Channel | None] = [None] * producers + [*channels]
+        after: list[Channel | None] = [*channels, None]
+        outboxes = after[:1] * producers + after[1:]
+        names = map(name_of, self._everyone)
         places = zip(names, inboxes, outboxes, strict=True)
         self._meters = trace.meters(places) if trace else [Meter(*each) for each in places]
         return channels
@@ -195,7 +199,6 @@ class Pipeline:
         or a live one, `sources`: a ledger each, and how it is (see `stats.health`); with a live one `lag_ms`, the
         percentiles from capture to output.
         """
-        everyone = [*self.sources, *self.stages]
         wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
         # A camera that has not been seen yet has no frame, but it has a place in the books.
         expected = [source for stage in self.sources if (source := getattr(stage, "reading", None))]
@@ -217,7 +220,7 @@ class Pipeline:
             "detections": self._tally.detections,
             "labels": dict(self._tally.labels.most_common()),
             "bottleneck": busiest.name if busiest else "",
-            "stages": [meter.row() | counts(stage) for meter, stage in zip(self._meters, everyone, strict=False)],
+            "stages": [meter.row() | counts(stage) for meter, stage in zip(self._meters, self._everyone, strict=False)],
             "peak_rss_mb": round(peak_rss() / 2**20, 1),
             **({"lag_ms": lag(self._tally, live)} if live else {}),
             **({"sources": each} if len(each) > 1 or live else {}),

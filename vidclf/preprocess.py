@@ -33,7 +33,9 @@ class Preprocess:
     aspect: Aspect = "letterbox"  # keep the aspect ratio, centred on black; or squash to the square
     mask: bool = True  # paint everything outside the detection's mask black
     padding: float = 0.0  # how far to widen the box on each side, as a share of its longer side
-    polarity: Polarity = "light"  # the object is lighter than its background; darker (invert); or find out
+    polarity: Polarity = (
+        "light"  # the object is lighter than its background ("light"), darker ("dark": inverted), or "auto"
+    )
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
@@ -84,7 +86,7 @@ def crop_picture(
     if policy.polarity == "dark" or (policy.polarity == "auto" and _is_dark(picture, mask)):
         picture = 255 - picture
     if mask is not None:
-        picture = np.where(mask if picture.ndim == 2 else mask[..., None], picture, 0).astype(np.uint8)
+        picture = picture * (mask if picture.ndim == 2 else mask[..., None])
     if policy.aspect == "squash":
         return _resize(picture, policy.size, policy.size)
     return letterbox(picture, policy.size, policy.size)

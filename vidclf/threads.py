@@ -17,18 +17,18 @@ from vidclf.errors import UsageError
 Part = Literal["detector", "classifier", "opencv", "decoder", "encoder"]
 VARIABLE = "VIDCLF_THREADS"
 
-# Part: (share of the cores, most threads that still help).
+# The most threads that still help each part; below that, every core.
 # - opencv: its pictures are small: on two cores a second thread made motion no faster, and half as costly again.
 # - classifier: small layers, each of which waits for its slowest thread.
 # - detector: beyond 32 threads a YOLO of one batch waits for memory, not for arithmetic.
 # - decoder: mostly of slices of one picture, of which there are few.
 # - encoder: of one picture each; more cost memory, and frames that a crash loses.
-SHARES: dict[Part, tuple[float, int]] = {
-    "detector": (1.0, 32),
-    "classifier": (1.0, 4),
-    "opencv": (1.0, 1),
-    "decoder": (1.0, 4),
-    "encoder": (1.0, 4),
+MOST: dict[Part, int] = {
+    "detector": 32,
+    "classifier": 4,
+    "opencv": 1,
+    "decoder": 4,
+    "encoder": 4,
 }
 
 
@@ -44,8 +44,7 @@ def cores() -> int:
 
 def threads(part: Part) -> int:
     """Threads for one part of a run, at least one."""
-    share, most = SHARES[part]
-    return max(1, min(most, int(cores() * share)))
+    return min(MOST[part], cores())
 
 
 def set_threads(count: int) -> None:
@@ -64,7 +63,7 @@ def limit_opencv() -> None:
 
 def describe() -> str:
     """The division in words: "2 threads for detector, 2 for classifier, ..."."""
-    detector, *others = SHARES
+    detector, *others = MOST
     return f"{threads(detector)} threads for {detector}, " + ", ".join(f"{threads(part)} for {part}" for part in others)
 
 

@@ -66,8 +66,8 @@ def test_an_interrupted_clip_has_no_name(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--size", "641x360"], "'641x360' is no size: say WIDTHxHEIGHT, even numbers from 64 to 4096"),
-        (["--size", "big"], "'big' is no size"),
+        (["--size", "641x360"], "'641x360' is not a size: WIDTHxHEIGHT, even numbers from 64 to 4096"),
+        (["--size", "big"], "'big' is not a size"),
         (["--level", "harder"], "'harder' is not one of 'easy', 'street', 'hard'"),
         (["--clips", "0"], "0 is not in the range"),
         (["--seconds", "1"], "1.0 is not in the range"),

@@ -122,3 +122,12 @@ def test_pictures_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch
         most = max(most, taken - given)
     assert given == 21
     assert most == 4
+
+
+def test_a_narrow_object_keeps_a_pixel() -> None:
+    """(1, 0, 2, 5) and (2, 0, 3, 5): both edges between them round to 2."""
+    frames = marked("sbs")
+    for frame, x in ((frames[0], 1), (frames[2], 2)):
+        frame.detections = [Detection((x, 0, x + 1, 5), 0.8, "person", track=1)]
+    between = list(Interpolate()(frames))[1]
+    assert [d.box for d in between.detections] == [(2, 0, 3, 5)]

@@ -57,7 +57,7 @@ def test_beyond_this_machine_a_token_is_needed_and_the_error_says_so(address: st
         ({"quality": 0}, "quality must be 1 to 100, got 0"),
         ({"token": ""}, "the token must be visible ASCII"),
         ({"token": "my secret"}, "the token must be visible ASCII"),
-        ({"address": "no-such-host.invalid:1", "token": "x"}, "no address of this machine"),
+        ({"address": "no-such-host.invalid:1", "token": "x"}, "not an address of this machine"),
     ],
 )
 def test_wrong_options_are_told_but_never_the_token(options: dict, message: str) -> None:

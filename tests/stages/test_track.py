@@ -9,8 +9,9 @@ import pytest
 
 from tests.frames import make_frames, make_source
 from vidclf.errors import UsageError
-from vidclf.frame import Detection, Frame, Source, clip_box
+from vidclf.frame import Detection, Frame, Source
 from vidclf.stages import Track
+from vidclf.stages.yolo import nearest_box
 
 
 def walkers(source: Source, count: int, step: int = 2) -> list[Frame]:
@@ -87,7 +88,7 @@ def pets(shared: Path, every: int) -> list[Frame]:
     for row in rows:
         frame = frames[int(row["frame"]) - 1]
         x, y, w, h = (float(row[name]) for name in "xywh")
-        if box := clip_box(x, y, x + w, y + h, 480, 360):
+        if box := nearest_box(x, y, x + w, y + h, 480, 360):
             frame.detections.append(Detection(box, 0.9, row["id"]))
     for frame in frames:
         if frame.index % every:

@@ -16,7 +16,7 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Frame
-from vidclf.models.detector import _download, load_detector
+from vidclf.models.ultralytics_model import _download, load_detector
 from vidclf.pipeline import Pipeline
 from vidclf.stages import Capture, Yolo
 
@@ -106,7 +106,7 @@ def state():
 before = state()
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
-from vidclf.models.detector import _download, load_detector
+from vidclf.models.ultralytics_model import _download, load_detector
 from vidclf.stages import Yolo
 from tests.frames import make_frames
 assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64)(Channel.of(make_frames(2))))) == 2

@@ -23,7 +23,7 @@ class Size(click.ParamType):
         found = re.fullmatch(r"(\d+)x(\d+)", str(value))
         size = (int(found[1]), int(found[2])) if found else (0, 0)
         if not (min(size) >= 64 and max(size) <= 4096 and size[0] % 2 == size[1] % 2 == 0):
-            self.fail(f"{value!r} is no size: say WIDTHxHEIGHT, even numbers from 64 to 4096", param, ctx)
+            self.fail(f"{value!r} is not a size: WIDTHxHEIGHT, even numbers from 64 to 4096", param, ctx)
         return size
 
 

@@ -109,10 +109,6 @@ def run(
     return code
 
 
-def _path(target: str | None) -> Path | None:
-    return None if target is None else Path(target)
-
-
 def _must_be_there(sources: tuple[str, ...]) -> None:
     """Of several files, a mistyped one is told now rather than when its turn comes."""
     from vidclf.video.opening import is_url
@@ -124,7 +120,7 @@ def _must_be_there(sources: tuple[str, ...]) -> None:
 
 def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Path | None:
     """The output file for one source: the target itself, or a file named after the source in the target folder."""
-    path = _path(target)
+    path = None if target is None else Path(target)
     is_folder = path is not None and (str(target).endswith(("/", os.sep)) or path.is_dir())
     if path is None or not (several or is_folder):
         return path

@@ -111,7 +111,8 @@ class Scene:
         self._background, self._hold, self._follow = background, hold, follow
         self._age = np.zeros(image.shape[:2], np.int32)  # frames with an object, less ten for each without
         self._still = self._age == 0  # pixels that belonged to the background in the last frame
-        self._seen = self._picture = image
+        # Of the picture looked at last: as it came, in the background's light, and the background.
+        self._image = self._seen = self._picture = image
 
     def look(self, image: np.ndarray) -> np.ndarray:
         """Which pixels of the next picture are not background: (height, width) uint8, 0 or 255."""

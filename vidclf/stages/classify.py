@@ -27,8 +27,9 @@ class Classify:
     """Fill in every detection's probabilities, label and ranking.
 
     weights: a shipped name (see `vidclf models`), the path of a checkpoint, or what `vidclf export` made of one.
-    batch: crops in one forward pass; also how many waiting frames share it. device: auto, cpu, cuda, cuda:N.
-    top: how many classes to rank. abstain: below this calibrated probability the label stays empty.
+    batch: crops in one forward pass, rounded up to a power of two; also how many waiting frames share it.
+    device: auto, cpu, cuda, cuda:N. top: how many classes to rank.
+    abstain: below this calibrated probability the label stays empty.
     backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
     hold: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
     precision: f32, f16, bf16; auto is 16 bits for a checkpoint on a GPU, or in OpenVINO on a CPU made for them.

@@ -64,7 +64,7 @@ def _fill(gap: Gap, after: Frame) -> list[Frame]:
 def _at(one: Detection, two: Detection, share: float) -> Detection:
     """An object between two sights: what the detector and the tracker said, and nothing of what came after them."""
     x0, y0, x1, y1 = (round(a + (b - a) * share) for a, b in zip(one.box, two.box, strict=True))
-    box: Box = (x0, y0, x1, y1)
+    box: Box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))  # rounding must not leave a narrow one empty
     near = two if share > 0.5 else one
-    mask = near.mask if near.mask is not None and near.mask.shape == (y1 - y0, x1 - x0) else None
+    mask = near.mask if near.mask is not None and near.mask.shape == (box[3] - y0, box[2] - x0) else None
     return Detection(box, one.score + (two.score - one.score) * share, near.kind, mask, one.track)

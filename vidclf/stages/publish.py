@@ -81,9 +81,10 @@ class Publish:
         is_tracked = has_objects = False
         self.counts |= dict.fromkeys(self.counts, 0)
         broker = connect(self._address, status=self.status, length=self.length)
+        courier = Courier(broker, self.spool, str(self._address), self.linger)
         with Spool(self.spool, *self.bounds) as spool:
             try:
-                with Courier(broker, self.spool, str(self._address), self.linger) as courier:
+                with courier:
                     for frame in frames:
                         is_tracked = is_tracked or any(d.track is not None for d in frame.detections)
                         has_objects = has_objects or bool(frame.detections)
@@ -97,7 +98,8 @@ class Publish:
                     log.warning(
                         "publish has no events: no detection has a track; put track behind the detector (--track)"
                     )
-                self.counts |= {"delivered": courier.delivered, "waiting": len(spool)}
+                self.counts["delivered"] = courier.delivered
+                self._count_waiting(spool)
                 self._tell()
                 self.counts["dropped"] += courier.refused  # of which the courier has told
 
@@ -123,6 +125,12 @@ class Publish:
         if dropped and not self.counts["dropped"]:
             log.warning("%s", reason)
         self.counts["dropped"] += dropped
+
+    def _count_waiting(self, spool: Spool) -> None:
+        try:
+            self.counts["waiting"] = len(spool)
+        except OSError as error:  # a disk that is gone must not fail a run at its end
+            log.warning("cannot tell how many events wait: %s", error)
 
     def _tell(self) -> None:
         if self.counts["dropped"]:

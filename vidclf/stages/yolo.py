@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
-from vidclf.frame import Detection, Frame, clip_box
+from vidclf.frame import Box, Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
 
@@ -44,7 +44,7 @@ class Yolo:
         backend: Backend = "auto",
         precision: Precision = "auto",
     ):
-        from vidclf.models.detector import find_weights
+        from vidclf.models.ultralytics_model import find_weights
 
         for name, value in (("confidence", confidence), ("iou", iou)):
             if not 0 <= value <= 1:
@@ -107,10 +107,7 @@ def to_detections(result: Any) -> list[Detection]:
     masks = result.masks.data.cpu().numpy() if result.masks is not None else None
     detections = []
     for i, (x0, y0, x1, y1) in enumerate(boxes.xyxy):
-        # To the nearest pixel, not outwards: a box one pixel too large all around costs IoU on small objects.
-        box = clip_box(
-            round(x0), round(y0), max(round(x1), round(x0) + 1), max(round(y1), round(y0) + 1), width, height
-        )
+        box = nearest_box(x0, y0, x1, y1, width, height)
         if box is None:
             continue
         mask = _inside(masks[i], box, width, height) if masks is not None else None
@@ -119,7 +116,17 @@ def to_detections(result: Any) -> list[Detection]:
     return detections
 
 
-def _inside(mask: np.ndarray, box: tuple[int, int, int, int], width: int, height: int) -> np.ndarray:
+def nearest_box(x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box | None:
+    """The nearest whole pixels inside a width x height picture, at least one; None if nothing of the box is inside.
+
+    Not rounded outwards: a box one pixel too large all around costs IoU on small objects.
+    """
+    left, top = max(0, round(x0)), max(0, round(y0))
+    right, bottom = min(width, max(round(x1), round(x0) + 1)), min(height, max(round(y1), round(y0) + 1))
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _inside(mask: np.ndarray, box: Box, width: int, height: int) -> np.ndarray:
     """A mask as the network gives it, over its letterboxed input -> bool over the box."""
     rows, columns = mask.shape
     scale = min(columns / width, rows / height)

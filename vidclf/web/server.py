@@ -29,12 +29,12 @@ def bind(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
     except socket.gaierror:
-        raise UsageError(f"cannot serve on {address}: {host} is no address of this machine") from None
+        raise UsageError(f"cannot serve on {address}: {host} is not an address of this machine") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             hint = f"another program listens there; take another port, as in {address.rpartition(':')[0]}:{port + 1}"
         elif error.errno == errno.EADDRNOTAVAIL:
-            hint = f"{host} is no address of this machine"
+            hint = f"{host} is not an address of this machine"
         else:
             hint = error.strerror or str(error)
         raise UsageError(f"cannot serve on {address}: {hint}") from None
