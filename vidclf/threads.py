@@ -38,8 +38,13 @@ def cores() -> int:
         chosen = os.environ.get(name, "")
         if chosen.isdigit() and int(chosen):
             return int(chosen)
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(granted, _quota() or granted))
+    return granted()
+
+
+def granted() -> int:
+    """CPU cores that the machine grants this process, whatever anybody chose."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, _quota() or allowed))
 
 
 def threads(part: Part) -> int:

@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from vidclf.bench.agree import Seen, agreement
-from vidclf.bench.measure import Cost, by_turns, cores, ratio, spread, summary
+from vidclf.bench.measure import Cost, by_turns, ratio, spread, summary
 from vidclf.bench.others import OTHERS
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import Setting
+from vidclf.threads import granted
 
 Tell = Callable[[str], None]
 PIPELINE, SERIAL, CODECS = "vidclf", "serial loop", "decode and encode"
@@ -85,7 +86,7 @@ def efficiency(pipeline: list[Cost], stages: dict[str, list[Cost]]) -> dict[str,
         ((name, spread([cost.wall / cost.count for cost in costs])["median"]) for name, costs in stages.items()),
         key=lambda pair: pair[1],
     )
-    bounds = [max(alone * cost.count, cost.cpu / cores()) for cost in pipeline]
+    bounds = [max(alone * cost.count, cost.cpu / granted()) for cost in pipeline]
     return {
         "slowest_stage": slowest,
         "slowest_stage_ms": 1000 * alone,

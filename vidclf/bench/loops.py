@@ -14,8 +14,8 @@ from vidclf.bench.agree import Seen
 from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.frame import Box
 from vidclf.models import load
-from vidclf.models.detector import load_detector
 from vidclf.models.device import choose_device
+from vidclf.models.ultralytics_model import load_detector
 from vidclf.preprocess import crop_picture
 
 GREEN = (0, 255, 0)

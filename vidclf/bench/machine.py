@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from vidclf.bench.measure import cores
+from vidclf.threads import granted
 
 LIBRARIES = ("vidclf", "numpy", "opencv-python", "av", "torch", "ultralytics", "openvino", "supervision", "inference")
 
@@ -22,7 +22,7 @@ def describe() -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": _processor(),
-        "cores": cores(),
+        "cores": granted(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": _gpu(),
         "system": f"{platform.system()} {platform.machine()}",

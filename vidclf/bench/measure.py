@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +60,3 @@ def summary(costs: Sequence[Cost]) -> dict[str, Any]:
 def ratio(ours: Sequence[Cost], theirs: Sequence[Cost]) -> dict[str, float]:
     """How many times as fast `ours` is: of the runs that followed each other, round by round."""
     return spread([a.speed / b.speed for a, b in zip(ours, theirs, strict=True)])
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
