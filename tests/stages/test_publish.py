@@ -173,6 +173,19 @@ def test_a_full_disk_loses_events_and_no_frame(
     assert told == ["events are lost: events.sqlite: database or disk is full", "3 events were dropped"]
 
 
+def test_a_spool_that_is_gone_at_the_end_does_not_fail_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> int:
+        raise OSError("events.sqlite: disk I/O error")
+
+    monkeypatch.setattr("vidclf.events.spool.Spool.__len__", gone)
+    stage = Publish(f"mqtt://127.0.0.1:{free_port()}", spool=str(tmp_path / "events.sqlite"), linger=0.0)
+    assert len(list(stage(sights(3)))) == 3
+    told = [record.getMessage() for record in caplog.records if record.name == "vidclf.stages.publish"]
+    assert told == ["cannot tell how many events wait: events.sqlite: disk I/O error"]
+
+
 def test_only_changes_of_tracks(redis_server: RedisServer, tmp_path: Path) -> None:
     frames = list(sights(100))
     for frame in frames[20:40]:

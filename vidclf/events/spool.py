@@ -26,8 +26,13 @@ PUT = """
 insert into events (topic, key, payload, upto)
 values (?1, ?2, ?3, coalesce((select upto from events order by id desc limit 1), 0) + ?4)
 """
+# By id alone, which is indexed: as `upto` grows with it, what is beyond either bound is all before one event. The inner
+# look for that event passes only those that have to go, so that a spool which is full for hours holds nothing up.
 TRIM = """
-delete from events where id <= (select max(id) from events) - ?1 or upto <= (select max(upto) from events) - ?2
+delete from events where id < max(
+    (select max(id) from events) - ?1 + 1,
+    (select id from events where upto > (select upto from events order by id desc limit 1) - ?2 order by id limit 1)
+)
 """
 
 
@@ -87,8 +92,11 @@ class Spool:
             raise OSError(f"{self.path}: {error}") from None
 
     def __len__(self) -> int:
-        (count,) = self._db.execute("select count(*) from events").fetchone()
-        return int(count)
+        try:
+            (count,) = self._db.execute("select count(*) from events").fetchone()
+            return int(count)
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from None
 
     def close(self) -> None:
         self._db.close()
