@@ -8,32 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.models.conftest import OPTIONS, pictures
 from vidclf.errors import UsageError
-from vidclf.models import detection
+from vidclf.models import detection, networks
 from vidclf.models.detection import Detector, ReadyDetector, open_detector
-from vidclf.models.detector import expected_distance
-
-OPTIONS = {"conf": 0.3, "iou": 0.7, "classes": [0], "max_det": 300}
-
-
-@pytest.fixture(scope="module", params=["detect", "segment"])
-def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small untrained model that is sure of everything: its boxes are nonsense, and many."""
-    import torch
-    from ultralytics import YOLO
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    model = YOLO("yolo11n-seg.yaml" if request.param == "segment" else "yolo11n.yaml")
-    model.model.names = {0: "person", 1: "tie"} | {i: f"thing {i}" for i in range(2, 80)}
-    for branch in model.model.model[-1].cv3:
-        branch[-1].bias.data.fill_(0.0)
-    model.save(path)
-    return str(path)
-
-
-def pictures(count: int, width: int = 160, height: int = 90) -> list[np.ndarray]:
-    return list(np.random.default_rng(0).integers(0, 255, (count, height, width, 3), np.uint8))
 
 
 def boxes(results: list) -> list[np.ndarray]:
@@ -79,8 +57,8 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
 def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    works = detection.OpenVinoNetwork.__call__
-    monkeypatch.setattr(detection.OpenVinoNetwork, "__call__", lambda *a: [output + 0.5 for output in works(*a)])
+    works = networks.OpenVinoNetwork.__call__
+    monkeypatch.setattr(networks.OpenVinoNetwork, "__call__", lambda *a: [output + 0.5 for output in works(*a)])
     detector = open_detector(weights, "cpu", "auto", "f32", 160)
     assert "does not run on openvino, torch takes over: its scores differ from torch's by 0.5" in (
         warning_of(detector, caplog)
@@ -92,7 +70,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
     precision: str, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr(detection, "to_openvino", fails)
+    monkeypatch.setattr(networks, "to_openvino", fails)
     detector = open_detector(weights, "cpu", "auto", precision, 160)
     assert warning_of(detector, caplog, precision).endswith("torch takes over: no such operation")
 
@@ -111,16 +89,6 @@ def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypat
     """RT-DETR's boxes were shifted, as it was given a letterbox."""
     monkeypatch.setattr("ultralytics.engine.predictor.BasePredictor.scale_fill", True)
     assert open_detector(weights, "cpu", "torch", "f32", 160)._letterbox(image=pictures(1)[0]).shape == (160, 160, 3)
-
-
-def test_a_detector_without_yolos_head_stays_in_32_bits_and_says_so(
-    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(detection, "keep_boxes_exact", lambda _: False)
-    assert open_detector(weights, "cpu", "torch", "auto", 160).name == "torch f32 on cpu"
-    assert caplog.records == []
-    assert open_detector(weights, "cpu", "torch", "bf16", 160).name == "torch f32 on cpu"
-    assert "runs in f32" in caplog.text
 
 
 def test_what_cannot_be_is_told(shared: Path) -> None:
@@ -152,19 +120,6 @@ def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path, backend: st
     assert same >= total - 1
 
 
-def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> None:
-    """With all of it in bfloat16 the corners are up to pixels off, as numbers beyond 256 are even ones only."""
-    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
-    images = pictures(2, 640, 480)
-    exact, fast = (open_detector(weights, "cpu", "torch", precision, 640) for precision in ("f32", "bf16"))
-    assert (exact.name, fast.name) == ("torch f32 on cpu", "torch bf16 on cpu")
-    outputs = [network(np.stack(images))[0] for network in (exact._torch[0], fast._torch[0])]
-    outputs = [(output[0] if isinstance(output, tuple) else output)[:, :4] for output in outputs]
-    assert outputs[1].dtype == outputs[0].dtype
-    assert float((outputs[0] - outputs[1]).abs().max()) < 0.5
-    assert all(len(result) for result in fast(images, **options))
-
-
 def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """ultralytics gave up on the rest of a batch after two seconds, and frames lost all their people."""
     from ultralytics.utils import nms
@@ -174,12 +129,3 @@ def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest
     clock = iter(range(0, 10_000, 60))  # a minute between any two looks at it
     monkeypatch.setattr(nms.time, "time", lambda: float(next(clock)))
     assert [len(found) for found in detector(pictures(4), **options)] == [20] * 4
-
-
-def test_the_sum_that_stays_in_32_bits_is_the_mean_distance_of_ultralytics() -> None:
-    import torch
-    from ultralytics.nn.modules import DFL
-
-    distances = torch.randn(2, 4 * 16, 21, generator=torch.Generator().manual_seed(0)) * 4
-    dfl = DFL(16)
-    assert torch.allclose(expected_distance(dfl, distances), dfl(distances), atol=1e-5)

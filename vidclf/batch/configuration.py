@@ -12,7 +12,7 @@ from typing import Any
 
 from vidclf.files import hash_file
 from vidclf.models.cache import cache_folder
-from vidclf.models.detector import find_weights
+from vidclf.models.ultralytics_model import find_weights
 from vidclf.recipe import Item, check_options, find_stage, parameters_of
 from vidclf.resources import shipped
 from vidclf.stages import STAGES

@@ -1,0 +1,111 @@
+"""A detector's network in torch and in OpenVINO, both with one face: pictures in, the network's outputs out.
+
+Each takes (N, height, width, 3) uint8 BGR, letterboxed, and gives a list with a tensor for each output, from which
+ultralytics makes boxes.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidclf.models.cache import cached, forget
+from vidclf.models.device import cpu_has_bf16
+from vidclf.models.parallel import pictures_at_once
+from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
+from vidclf.models.ultralytics_model import keep_boxes_exact, to_openvino
+
+log = logging.getLogger(__name__)
+
+LAYOUT = 2  # of what is kept of detectors in the cache; another number makes it anew
+
+
+class TorchNetwork:
+    """The network in torch, as ultralytics has set it up (its `AutoBackend`, the module in its `model`).
+
+    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that computes with it. Boxes stay in 32 bits.
+    On a GPU: on a stream of its own, so that it does not wait for the classifier's work; pictures travel from pinned
+    memory, as bytes, while the CPU goes on.
+    """
+
+    def __init__(self, network: Any, device: str, precision: str):
+        import torch
+
+        self._network, self._device = network, device
+        self.is_on_cpu = not device.startswith("cuda")
+        asked = precision
+        if precision == "auto":
+            precision = ("bf16" if cpu_has_bf16() else "f32") if self.is_on_cpu else "f16"
+        if precision != "f32" and not keep_boxes_exact(network.model):
+            if asked != "auto":
+                log.warning("this kind of detector runs in f32: its boxes would be too coarse in %s", asked)
+            precision = "f32"
+        self._autocast: dict[str, Any] = {
+            "device_type": "cpu" if self.is_on_cpu else "cuda",
+            "dtype": torch.float16 if precision == "f16" else torch.bfloat16,
+            "enabled": precision != "f32",
+        }
+        self._stream = None if self.is_on_cpu else torch.cuda.Stream(device)
+        if self._stream is not None:
+            network.model.to(memory_format=torch.channels_last)
+            self._stream.wait_stream(torch.cuda.current_stream(device))
+        self.name = f"torch {precision} on {device}"
+
+    def __call__(self, batch: np.ndarray) -> list[Any]:
+        import torch
+
+        # A stream of None changes nothing.
+        with torch.inference_mode(), torch.cuda.stream(self._stream), torch.autocast(**self._autocast):
+            pictures = torch.from_numpy(batch)
+            if self._stream is not None:
+                pictures = pictures.pin_memory().to(self._device, non_blocking=True)
+            outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
+        if self._stream is not None:
+            torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+class OpenVinoNetwork:
+    """The network in OpenVINO's CPU plugin, converted once into the cache; it takes the bytes as they are.
+
+    The first batch tells how it will be used. Where pictures come one by one, as from a camera, each gets all threads,
+    so that it is soon done. Where several wait, each gets its share of them: no thread then waits, at every layer, for
+    the slowest, and more pictures get done.
+    """
+
+    def __init__(self, model: Any, precision: str):
+        self.precision = openvino_precision() if precision == "auto" else precision
+        self.name = f"openvino {self.precision}"
+        folder = cached(
+            Path(model.ckpt_path),
+            f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
+            lambda folder: to_openvino(model, folder / "network.xml"),
+        )
+        try:
+            self._network = openvino_core().read_model(str(folder / "network.xml"))
+        except RuntimeError:
+            forget(folder)  # damaged, it seems: the next run makes it anew
+            raise
+        self._compiled: Any = None
+        self._requests: list[Any] = []  # one for each picture of the largest batch so far
+
+    def __call__(self, batch: np.ndarray) -> list[Any]:
+        import torch
+
+        if self._compiled is None:
+            streams = min(pictures_at_once(), len(batch))
+            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": streams}
+            self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
+        while len(self._requests) < len(batch):
+            self._requests.append(self._compiled.create_infer_request())
+        running = self._requests[: len(batch)]
+        for request, picture in zip(running, batch, strict=True):
+            request.start_async([picture[None]], share_inputs=True)
+        for request in running:
+            request.wait()
+        outputs = zip(*(request.results.values() for request in running), strict=True)
+        return [torch.from_numpy(np.concatenate(pictures)) for pictures in outputs]
