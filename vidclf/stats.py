@@ -23,7 +23,7 @@ class Meter:
         self.latencies: deque[float] = deque(maxlen=RECENT)
         self.read: Counter[Source] = Counter()  # frames that began here (sources only)
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
-        self.at: Frame | None = None  # the last frame it took or gave, to name in an error
+        self.at: Frame | None = None  # the last frame that it took, or (a source) made, to name in an error
         self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet given: (frame index, when)
         self._latest: dict[Source, int] = {}  # index of the latest that was taken
         self.began = perf_counter()
@@ -38,6 +38,8 @@ class Meter:
         now = perf_counter()
         for frame in group:
             self._enter(frame, now)
+        if not group:
+            return group  # the end of the stream is no batch
         self.takes += 1
         self.sources_taken += len({frame.source for frame in group}) if len(group) > 1 else len(group)
         return group
