@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.clips import write_clip
+from vidclf.channel import Channel
 from vidclf.cli.run import run
 from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline
@@ -84,6 +85,18 @@ def test_every_frame_has_a_slice_in_every_stage_and_a_span_in_every_queue(tmp_pa
     ways = {e["id"]: "".join(o["ph"] for o in found if o.get("id") == e["id"]) for e in found if e["ph"] == "s"}
     assert sorted(ways.values()) == ["st"] * 10 + ["stf"] * 10
     assert {e["args"]["name"] for e in found if e["name"] == "thread_name"} == {"capture", "pairs", "odd"}
+
+
+def test_a_stage_that_looks_up_while_it_waits_is_seen_to_wait(tmp_path):
+    """As `write` and `display` do, which have something else to look after."""
+    trace = Trace()
+    (meter,) = trace.meters([("write", Channel(1), None)])
+    assert not meter.wait(0.02)
+    meter.inbox.close()
+    assert meter.wait(0.02)
+    (wait,) = [e for e in events(trace, tmp_path) if e["ph"] == "X"]
+    assert (wait["name"], wait["cat"]) == ("waits for a frame", "wait")
+    assert wait["dur"] > 15_000
 
 
 def test_a_long_run_keeps_its_end(tmp_path):

@@ -80,6 +80,14 @@ class TracedMeter(Meter):
             self._notes.append(("taken", self, frame.source, frame.index, now, now, depth))
         return group
 
+    def wait(self, seconds: float) -> bool:
+        asked = perf_counter()
+        answers = super().wait(seconds)
+        self._since = now = perf_counter()
+        if now - asked > WORTH_SHOWING:  # mostly a frame is there, and `take` notes it
+            self._notes.append(("waits for a frame", self, None, 0, asked, now, 0))
+        return answers
+
     def gave(self, frame: Frame) -> None:
         super().gave(frame)
         self._worked_on(frame)
