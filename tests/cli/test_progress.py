@@ -72,6 +72,18 @@ def test_a_first_stage_of_ones_own_leaves_nothing_out() -> None:
     assert expected_frames(Source("a", (96, 72), frames=7), Frames(7)) == 7
 
 
+@pytest.mark.parametrize(
+    ("count", "name", "shown"),
+    [(1, "clips/a.mp4", "a.mp4"), (1, "rtsp://host/x", "x"), (2, "rtsp://host/x, rtsp://host/y", "2 sources")],
+)
+def test_the_bar_tells_of_all_sources(count: int, name: str, shown: str) -> None:
+    console = Console(file=StringIO(), width=200, force_terminal=True)
+    pipeline = Pipeline([[Frames(1) for _ in range(count)], lambda frames: frames])
+    with ShowProgress(console, pipeline, name) as show:
+        pipeline.run(show)
+    assert f" {shown} " in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_progress_is_of_the_frames_that_will_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidclf.cli.progress.LINE_SECONDS", 0.0)
     console = Console(file=StringIO(), width=200)

@@ -49,7 +49,9 @@ class ShowProgress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(Path(name).name, total=None, expected="?", speed="starting")
+        cameras = len(pipeline.sources)
+        shown = f"{cameras} sources" if cameras > 1 else Path(name).name
+        self._task = self._bar.add_task(shown, total=None, expected="?", speed="starting")
 
     def __enter__(self) -> ShowProgress:
         self._bar.start()
