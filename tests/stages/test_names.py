@@ -9,7 +9,8 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
-from vidclf.stages import Classify
+from vidclf.stages import Classify, _names
+from vidclf.stages._names import Names
 
 
 def sights(count: int, track: int | None = 1, size: int = 20) -> list[Frame]:
@@ -61,6 +62,24 @@ def test_hold_without_tracks_says_that_it_did_nothing(caplog: pytest.LogCaptureF
     assert [record.getMessage() for record in caplog.records] == [
         "hold did nothing: no detection has a track; put track behind the detector (--track)"
     ]
+
+
+def test_the_clock_of_one_source_ends_no_name_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where many names are known, those that have run out go: by their own source's clock."""
+    monkeypatch.setattr(_names, "MANY", 2)
+    names = Names(seconds=1.0)
+
+    def wants(frame: Frame, track: int) -> bool:
+        return names.wants(frame, Detection((0, 0, 9, 9), track=track))
+
+    early, late = ([*make_frames(40, make_source(name, rate=10))] for name in "ab")
+    assert all([wants(early[0], 1), wants(late[30], 1), wants(late[30], 2)])
+    assert wants(late[39], 3)
+    assert not wants(early[1], 1)
+    assert wants(late[39], 4)  # of `late`, none has run out
+    assert len(names._latest) == 5
+    assert wants(early[39], 2)
+    assert len(names._latest) == 5  # as the first of `early` has
 
 
 def test_hold_is_checked() -> None:

@@ -43,10 +43,14 @@ class Names:
             self._waiting.append((detection, known))
             return False
         if len(self._latest) > MANY:
-            self._latest = {k: v for k, v in self._latest.items() if frame.time - v.time < self._seconds}
+            self._latest = {k: v for k, v in self._latest.items() if self._holds(v, k, frame)}
         self._latest[key] = Known(frame.time, (x1 - x0, y1 - y0), detection)
         self._fresh.append(self._latest[key])
         return True
+
+    def _holds(self, known: Known, key: tuple[Source, int], frame: Frame) -> bool:
+        """Whether a name has not run out, as far as this frame tells: another source has a clock of its own."""
+        return key[0] is not frame.source or frame.time - known.time < self._seconds
 
     def share(self) -> int:
         """Once all that was wanted has its name: name the others. Returns how many those are."""
