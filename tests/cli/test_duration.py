@@ -16,13 +16,13 @@ def test_a_time_is_so_many_seconds(text: str | float, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("least", "text", "message"),
     [
-        (None, "soon", "'soon' is no time: say 90s, 20m or 1h30m"),
-        (None, "-5", "'-5' is no time: say 90s, 20m or 1h30m"),
-        (None, "0m", "'0m' is no time: say 90s, 20m or 1h30m"),
+        (None, "soon", "'soon' is not a duration; use 90s, 20m or 1h30m"),
+        (None, "-5", "'-5' is not a duration; use 90s, 20m or 1h30m"),
+        (None, "0m", "'0m' is not a duration; use 90s, 20m or 1h30m"),
         (1, "500ms", "'500ms' is too short: at least 1s"),
     ],
 )
-def test_what_is_no_time_is_refused(least: float | None, text: str, message: str) -> None:
+def test_what_is_not_a_duration_is_refused(least: float | None, text: str, message: str) -> None:
     with pytest.raises(click.BadParameter) as told:
         Duration(least).convert(text, None, None)
     assert told.value.message == message

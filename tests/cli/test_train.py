@@ -209,8 +209,8 @@ def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch
         (["--epochs", "0"], "0 is not in the range 1<=x<=10000"),
         (["--lr", "-1"], "-1.0 is not in the range"),
         (["--model", "vgg"], "'vgg' is not one of 'lean'"),
-        (["--time-limit", "soon"], "'soon' is no time: say 90s, 20m or 1h30m"),
-        (["--time-limit", "0m"], "'0m' is no time"),
+        (["--time-limit", "soon"], "'soon' is not a duration; use 90s, 20m or 1h30m"),
+        (["--time-limit", "0m"], "'0m' is not a duration"),
         (["--threads", "0"], "0 is not in the range"),
     ],
 )

@@ -25,7 +25,7 @@ class Duration(click.ParamType):
         try:
             seconds = to_seconds(value, "a time", zero=self.least is not None)
         except UsageError:
-            self.fail(f"{value!r} is no time: say 90s, 20m or 1h30m", param, ctx)
+            self.fail(f"{value!r} is not a duration; use 90s, 20m or 1h30m", param, ctx)
         if self.least is not None and seconds < self.least:
             self.fail(f"{value!r} is too short: at least {self.least:g}s", param, ctx)
         return seconds

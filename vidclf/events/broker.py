@@ -77,7 +77,7 @@ def parse_url(url: str, ca: str | None = None) -> Address:
     except ValueError:
         raise UsageError("url is not a URL such as mqtt://user:password@host:1883") from None
     if scheme not in BROKERS:
-        raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'a text without ://'}")
+        raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'text without ://'}")
     if set(url) & {"?", "#"} or "@" in parts.path:  # a part of a password that the rest of us would show
         raise UsageError(
             "url may hold ?, # and / in its user and password only as %3F, %23 and %2F, and has no options"

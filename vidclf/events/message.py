@@ -43,7 +43,7 @@ def check_topic(template: str) -> str:
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(f"topic {template!r} is no template: {error}") from None
+        raise UsageError(f"topic {template!r} is not a valid template: {error}") from None
     for text, field, form, conversion in parts:
         if field is not None and (field not in FIELDS or form or conversion):
             allowed = ", ".join(f"{{{name}}}" for name in FIELDS)
