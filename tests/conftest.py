@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers import RedisServer
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(pytestconfig: pytest.Config) -> Iterator[None]:
@@ -26,6 +28,15 @@ def own_modules(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(below):
             del sys.modules[name]
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own; skips where there is none."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.end()
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -20,16 +20,8 @@ redis = pytest.importorskip("redis")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.end()
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[Any]:
-    with redis.Redis(port=server.port) as client:
+def client(redis_server: RedisServer) -> Iterator[Any]:
+    with redis.Redis(port=redis_server.port) as client:
         yield client
 
 
@@ -42,8 +34,8 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
         yield spool
 
 
-def deliver(server: RedisServer, spool: Spool) -> Courier:
-    return Courier(connect(parse_url(f"redis://127.0.0.1:{server.port}")), spool.path, "the broker", 5)
+def deliver(redis_server: RedisServer, spool: Spool) -> Courier:
+    return Courier(connect(parse_url(f"redis://127.0.0.1:{redis_server.port}")), spool.path, "the broker", 5)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +46,15 @@ def deliver(server: RedisServer, spool: Spool) -> Courier:
     ],
 )
 def test_what_will_never_be_taken_is_dropped_and_told(
-    server: RedisServer, client: Any, spool: Spool, caplog: pytest.LogCaptureFixture, prepare: list[str], reason: str
+    redis_server: RedisServer,
+    client: Any,
+    spool: Spool,
+    caplog: pytest.LogCaptureFixture,
+    prepare: list[str],
+    reason: str,
 ) -> None:
     client.execute_command(*prepare)
-    with caplog.at_level(logging.WARNING, "vidclf"), deliver(server, spool) as sent:
+    with caplog.at_level(logging.WARNING, "vidclf"), deliver(redis_server, spool) as sent:
         wait_for(lambda: not len(spool))
     assert (sent.delivered, sent.refused, client.xlen("hall")) == (10, 1, 10)
     told, total = [record.getMessage() for record in caplog.records]
@@ -67,11 +64,15 @@ def test_what_will_never_be_taken_is_dropped_and_told(
 
 
 def test_a_server_that_is_full_for_a_while_gets_all_of_them_once(
-    server: RedisServer, client: Any, spool: Spool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer,
+    client: Any,
+    spool: Spool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(courier, "PAUSES", (0.02, 0.05))
     client.config_set("maxmemory", 1)
-    with caplog.at_level(logging.WARNING, "vidclf"), deliver(server, spool) as sent:
+    with caplog.at_level(logging.WARNING, "vidclf"), deliver(redis_server, spool) as sent:
         wait_for(lambda: caplog.records)
         assert len(spool) == 11
         client.config_set("maxmemory", 0)

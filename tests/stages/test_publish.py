@@ -31,14 +31,6 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker.end()
 
 
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.end()
-
-
 @pytest.fixture(params=["mosquitto", "redis_server"])
 def broker(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
