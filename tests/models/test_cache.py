@@ -1,3 +1,5 @@
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,21 @@ def test_a_failure_leaves_nothing(source: Path, empty_cache: Path) -> None:
     with pytest.raises(RuntimeError, match="no"):
         cached(source, "kind-1", fail)
     assert list(empty_cache.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+@pytest.mark.parametrize(
+    ("umask", "folder", "file"), [(0o022, 0o755, 0o644), (0o002, 0o775, 0o664), (0o077, 0o700, 0o600)]
+)
+def test_others_may_read_what_is_made_as_far_as_the_user_allows(
+    source: Path, umask: int, folder: int, file: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        made = cached(source, "kind-1", write("1"))
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (made, made / "made")] == [folder, file]
 
 
 def test_two_processes_that_make_the_same_at_once_get_one_whole_folder(source: Path, empty_cache: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from vidclf.files import hash_file
 
@@ -36,7 +36,8 @@ def cached(source: Path, kind: str, make: Callable[[Path], None]) -> Path:
     if final.is_dir():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=final.parent, prefix=".making-"))
+    made = final.parent / f".making-{uuid4().hex}"
+    made.mkdir()  # not mkdtemp, whose folders are for one user alone: a cache may be shared
     try:
         make(made)
         try:
