@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
@@ -115,6 +119,44 @@ def test_no_sound_if_not_wanted(clip, tmp_path: Path) -> None:
     source, _ = clip("aac", "mp4")
     list(Write(str(tmp_path / "out.mp4"), audio=False)(Capture(str(source))()))
     assert look(tmp_path / "out.mp4").sound_codecs == []
+
+
+@contextmanager
+def one_time_server(content: bytes) -> Iterator[str]:
+    """Gives its file once, as a link with a one-time token does, and refuses it from then on; its host and port."""
+    asked = []
+
+    class Once(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if len(asked) == 1 else 403)
+            self.send_header("Content-Length", str(len(content) if len(asked) == 1 else 0))
+            self.end_headers()
+            if len(asked) == 1:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Once) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_without_its_sound_where_a_source_opens_only_once(
+    clip, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, before = clip("aac", "mkv")
+    with one_time_server(source.read_bytes()) as host:
+        url = f"http://me:secret@{host}/clip.mkv"
+        list(Write(str(tmp_path / "out.mp4"))(Capture(url)()))
+    after = look(tmp_path / "out.mp4")
+    assert (after.indices, after.sound_codecs) == (before.indices, [])
+    said = f"no sound from http://me:***@{host}/clip.mkv: Server returned 403 Forbidden (access denied)"
+    assert caplog.record_tuples == [("vidclf.video.audio", logging.WARNING, said)]
 
 
 def test_sound_that_begins_before_the_pictures_stays_before_them(tmp_path: Path) -> None:

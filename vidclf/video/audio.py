@@ -19,7 +19,7 @@ from vidclf.video.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.packet import Packet
 
 log = logging.getLogger(__name__)
@@ -32,16 +32,28 @@ COPIED = {
 TRANSCODED = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus", "avi": "libmp3lame", "mpegts": "aac"}
 
 
+def sound_of(source: Source, output: OutputContainer) -> Audio | None:
+    """The sound of `source`, read apart from its pictures: it needs no stage, so it need not travel with the frames.
+
+    None, with a warning, where the source cannot be opened a second time: some servers give a file only once.
+    """
+    try:
+        opened = open_again(source)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        log.warning("no sound from %s: %s", source.name, reason(error))
+        return None
+    return Audio(source, opened, output)
+
+
 class Audio:
     """Every audio track of `source`, copied packet for packet; transcoded where the container cannot hold its codec.
 
-    It opens the source a second time: sound needs no stage, so it need not travel with the frames. A track that
-    cannot be carried over is left out with a warning.
+    opened: the source once more, at its start; `close` closes it. A track that cannot be carried over is left
+    out with a warning.
     """
 
-    def __init__(self, source: Source, output: OutputContainer):
-        self._output = output
-        self._source = open_again(source)
+    def __init__(self, source: Source, opened: InputContainer, output: OutputContainer):
+        self._source, self._output = opened, output
         self._shift = source.origin + Fraction(source.begin)  # source clock at the output's zero, seconds
         self._tracks: dict[int, _Copied | _Transcoded] = {}
         for stream in self._source.streams.audio:

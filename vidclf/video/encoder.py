@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
 from vidclf.threads import threads
-from vidclf.video.audio import Audio
+from vidclf.video.audio import sound_of
 from vidclf.video.opening import reason
 from vidclf.video.planes import BT601, BT709, even, to_yuv420p
 
@@ -132,7 +132,7 @@ class Encoder:
             self._configure(codec, size, rate, time_base)
             if sample_aspect_ratio:  # in the codec's own header: VP9, AV1 and FFV1 mostly lose it
                 self._stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
-            self._audio = Audio(sound, self._output) if sound else None
+            self._audio = sound_of(sound, self._output) if sound else None
             self._output.start_encoding()
         self.size: tuple[int, int] = (self._stream.width, self._stream.height)
         self.time_base: Fraction = self._stream.codec_context.time_base
