@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 
 import av
@@ -10,10 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.clips import MARK, blocks, index_of, picture, rotate_metadata, write_clip
+from tests.clips import MARK, blocks, index_of, look, picture, rotate_metadata, write_clip
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Frame
+from vidclf.pipeline import Pipeline
 from vidclf.stages.capture import Capture
+from vidclf.stages.write import Write
 from vidclf.video.opening import hardware_decoder
 
 
@@ -135,6 +141,38 @@ def test_a_pattern_of_pictures(tmp_path: Path, pattern: str) -> None:
 def test_a_single_picture(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), picture(5))
     assert numbers(read(tmp_path / "one.png")) == [5]
+
+
+@contextmanager
+def pipe_of(path: Path) -> Iterator[Path]:
+    """A pipe beside a file that gives the file's bytes once, as `cat FILE | vidclf run /dev/stdin` does."""
+    pipe = path.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    thread = Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    thread.start()
+    yield pipe
+    thread.join(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_gives_all_its_pictures_and_no_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A second reader, for the sound, would take a part of the bytes: three of four frames were lost."""
+    with pipe_of(write_clip(tmp_path / "clip.ts", 200, sound="aac")) as pipe:
+        Pipeline([Capture(str(pipe)), Write(str(tmp_path / "out.mp4"))]).run()
+    seen = look(tmp_path / "out.mp4")
+    assert (seen.indices, seen.sound_codecs) == (list(range(200)), [])
+    assert caplog.messages == [f"no sound from {pipe}: a pipe cannot be read twice"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("sound", ["aac", None])
+def test_where_nobody_misses_the_sound_of_a_pipe_nothing_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sound: str | None
+) -> None:
+    with pipe_of(write_clip(tmp_path / "clip.ts", 30, sound=sound)) as pipe:
+        Pipeline([Capture(str(pipe)), Write(str(tmp_path / "out.mp4"), audio=sound is None)]).run()
+    assert look(tmp_path / "out.mp4").indices == list(range(30))
+    assert caplog.messages == []
 
 
 def test_stride_gives_every_so_many_th_and_counts_the_others(clip: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.clips import write_clip
 from vidclf.errors import UsageError, VidclfError
-from vidclf.video.opening import _windows_camera, is_camera, is_live, open_source, reason, redact
+from vidclf.video.opening import _windows_camera, is_camera, is_live, open_source, opens_twice, reason, redact
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,16 @@ from vidclf.video.opening import _windows_camera, is_camera, is_live, open_sourc
 )
 def test_kinds_of_sources(source: str, camera: bool, live: bool) -> None:
     assert (is_camera(source), is_live(source)) == (camera, live)
+
+
+def test_what_a_second_reader_gets_all_of(tmp_path: Path) -> None:
+    (tmp_path / "clip.ts").touch()
+    assert opens_twice(str(tmp_path / "clip.ts"))
+    assert opens_twice("https://host/clip.ts")
+    assert not opens_twice("pipe://0")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "fifo.ts")
+        assert not opens_twice(str(tmp_path / "fifo.ts"))
 
 
 @pytest.mark.parametrize(

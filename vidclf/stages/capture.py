@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from vidclf.pipeline import Pipeline
+
 log = logging.getLogger(__name__)
 
 LARGEST = 16_384  # pixels a side; the common codecs' own limit, too
@@ -83,6 +85,7 @@ class Capture:
         self.options = dict(option.split("=", 1) for option in options or ())
         self.realtime, self.hardware = realtime, hardware
         self._live = live
+        self._sound_is_wanted = True
         self.reading: Source | None = None  # a live source, from before its first picture on
 
     @property
@@ -91,6 +94,10 @@ class Capture:
         from vidclf.video.opening import is_live
 
         return is_live(self.uri) if self._live is None else self._live
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Know whether a stage of this pipeline carries the sound over."""
+        self._sound_is_wanted = any(getattr(stage, "audio", False) for stage in pipeline.stages)
 
     def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame | None]:
         return self._watch() if self.live else self._read()
@@ -181,7 +188,7 @@ class Capture:
 
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
         from vidclf.video.decoder import origin_of
-        from vidclf.video.opening import is_camera, redact
+        from vidclf.video.opening import redact
 
         base = stream.time_base or Fraction(1, 90_000)
         duration = container.duration / 1_000_000 if container.duration else None
@@ -194,8 +201,20 @@ class Capture:
             frames=stream.frames or None,
             origin=origin_of(container, stream),
             begin=self.start,
-            uri=None if is_camera(self.uri) or not container.streams.audio else container.name,
+            uri=self._sound_uri(container),
         )
+
+    def _sound_uri(self, container: InputContainer) -> str | None:
+        """What is opened for the sound, which is read apart from the pictures; None where that is not possible."""
+        from vidclf.video.opening import is_camera, opens_twice, redact
+
+        if is_camera(self.uri) or not container.streams.audio:
+            return None
+        if opens_twice(self.uri):
+            return container.name
+        if self._sound_is_wanted:
+            log.warning("no sound from %s: a pipe cannot be read twice", readable(redact(self.uri)))
+        return None
 
 
 def readable(name: str) -> str:

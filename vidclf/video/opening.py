@@ -69,6 +69,13 @@ def is_recording(source: str, container: InputContainer) -> bool:
     return bool(container.duration) if container.format.name == "hls" else container.size > 0
 
 
+def opens_twice(source: str) -> bool:
+    """Whether a second reader gets all of it, too: two readers of a pipe (a FIFO, stdin) share its bytes."""
+    if is_url(source):
+        return urlsplit(source).scheme.lower() not in ("pipe", "fd")
+    return Path(source).is_file()
+
+
 def redact(source: str) -> str:
     """The source without its passwords: what may appear in logs, records and errors."""
     if not is_url(source):
