@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -82,6 +83,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("missing/%04d.png", UsageError, r"no such file: missing/%04d\.png"),
         ("missing/*.png", UsageError, r"no file matches missing/\*\.png"),
         (".", UsageError, r"\. is a folder; name a pattern of pictures"),
+        ("x" * 300, UsageError, r"(no such file: x{300}|cannot read x{300} as video: File name too long)$"),
         ("empty.mp4", VidclfError, r"cannot read empty\.mp4 as video: "),
         ("text.mp4", VidclfError, r"cannot read text\.mp4 as video: "),
         ("/dev/video99", UsageError, "no such camera: /dev/video99"),
@@ -99,6 +101,17 @@ def test_what_cannot_be_opened_is_one_clear_line(
     assert type(raised.value) is error
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_file_in_a_folder_that_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11's Path says so by an error, which as root cannot be had for real."""
+
+    def is_dir(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    with pytest.raises(UsageError, match=r"^no permission to read theirs/clip\.mp4$"):
+        open_source("theirs/clip.mp4")
 
 
 def test_on_windows_pictures_are_named_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,11 +99,9 @@ def open_source(source: str, rate: float | None = None, hardware: bool = False) 
     rate: pictures a second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
     Raises UsageError when there is no such thing, VidclfError when FFmpeg cannot read it.
     """
-    if is_camera(source) or is_url(source):
-        name, options, arguments = _device_or_url(source)
-    else:
-        name, options, arguments = _file(source, rate)
     with explained(source):
+        is_file = not (is_camera(source) or is_url(source))
+        name, options, arguments = _file(source, rate) if is_file else _device_or_url(source)
         return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
 
 
@@ -143,15 +141,18 @@ def hardware_decoder() -> HWAccel | None:
 
 @contextmanager
 def explained(source: str) -> Iterator[None]:
-    """What FFmpeg says of a source it cannot open, as one of our errors."""
+    """What FFmpeg or the system says of a source that cannot be opened, as one of our errors; ours stay as they are."""
     try:
         yield
+    except VidclfError:
+        raise
     except FileNotFoundError:
         raise UsageError(f"no such {'camera' if is_camera(source) else 'file'}: {redact(source)}") from None
     except PermissionError:
         raise UsageError(f"no permission to read {redact(source)}") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise VidclfError(f"cannot read {redact(source)} as video: {reason(error)}") from None
+        kind = UsageError if getattr(error, "errno", None) == errno.ENAMETOOLONG else VidclfError
+        raise kind(f"cannot read {redact(source)} as video: {reason(error)}") from None
 
 
 def open_again(source: Source) -> InputContainer:
