@@ -100,10 +100,11 @@ def framed(header: bytes) -> bytes:
     [
         *(b"", b"12345", b"x" * 500, pickle.dumps(Trap()), (9**9).to_bytes(8, "little")),
         *(framed(b"[]"), framed(b'{"a": 1}'), framed(b'{"a": {"data_offsets": []}}'), framed(b'{"__metadata__": 3}')),
+        framed(b'{"__metadata__": ' + b"[" * 100_000),
     ],
     ids=[
         *("empty", "short", "text", "pickle", "longer than the file"),
-        *("list", "no tensor", "no place", "no metadata"),
+        *("list", "no tensor", "no place", "no metadata", "nested"),
     ],
 )
 def test_what_is_not_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -145,6 +146,7 @@ def test_another_number_of_labels_is_refused(tmp_path: Path, model: Classifier) 
         ({"temperature": "warm"}, "temperature"),
         ({"temperature": 0}, "temperature"),
         ({"preprocess": {"size": 28, "colour": "red"}}, "unknown preprocessing fields: colour"),
+        ({"preprocess": {"size": 4}}, "size must be 8 to 1024 pixels, got 4"),
     ],
 )
 def test_a_header_that_makes_no_sense_is_refused(
@@ -153,6 +155,33 @@ def test_a_header_that_makes_no_sense_is_refused(
     path = rewrite(save(tmp_path / "pets.safetensors", model), **changes)
     with pytest.raises(UsageError, match=words):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": 3}, "the header's labels must be a list of names, got 3"),
+        ({"preprocess": "abc"}, "the header's preprocess must be an object, got 'abc'"),
+        ({"preprocess": {"size": "28"}}, "the header's preprocess: size must be a whole number, got '28'"),
+    ],
+)
+def test_a_header_of_the_wrong_kinds_is_told_with_its_file(
+    tmp_path: Path, model: Classifier, changes: dict[str, object], words: str
+) -> None:
+    path = rewrite(save(tmp_path / "pets.safetensors", model), **changes)
+    for read in (checkpoint.read_header, checkpoint.read_preprocess, load):
+        with pytest.raises(UsageError) as told:
+            read(path)
+        assert str(told.value) == f"{path}: {words}"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "null", "3", "[]", "1" * 5000], ids=lambda text: text[:5])
+def test_a_header_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, {"vidclf": text})
+    with pytest.raises(UsageError) as told:
+        checkpoint.read_header(path)
+    assert str(told.value) == f"{path}: the vidclf header is not a JSON object"
 
 
 def test_safetensors_without_our_header_are_refused(tmp_path: Path) -> None:

@@ -10,19 +10,20 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from reprlib import repr as shown  # of a value that may be long
 from typing import TYPE_CHECKING, Any
 
 from vidclf import resources
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.models import exported
+from vidclf.models.header import check_header
 from vidclf.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from vidclf.models.classifier import Classifier
 
 SCHEMA = 1
-_REQUIRED = ("architecture", "labels", "preprocess", "temperature")
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -57,15 +58,14 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
     try:
         header = json.loads(text)
         schema = header.get("schema")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: the vidclf header is not a JSON object") from error
     if schema != SCHEMA:
-        raise UsageError(f"{path}: header schema {schema!r}, this version reads {SCHEMA}")
-    if missing := [key for key in _REQUIRED if key not in header]:
-        raise UsageError(f"{path}: the header lacks {', '.join(missing)}")
-    temperature = header["temperature"]
-    if not isinstance(temperature, int | float) or not temperature > 0:
-        raise UsageError(f"{path}: the temperature must be a number above 0, got {temperature!r}")
+        raise UsageError(f"{path}: header schema {shown(schema)}, this version reads {SCHEMA}")
+    try:
+        check_header(header)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     return header
 
 
@@ -179,7 +179,7 @@ def _metadata(path: Path) -> dict[str, str]:
             metadata = dict(header.pop("__metadata__", {}))
             end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
             is_short = end > size
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise UsageError(f"{path}: not a safetensors file") from error
     if is_short:
         raise UsageError(f"{path}: cut short: {size} bytes of {end}")

@@ -1,0 +1,75 @@
+"""What the header of a checkpoint has to be, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from math import isfinite
+from reprlib import repr as shown  # of a value that may be long
+from typing import Any
+
+from vidclf.errors import UsageError
+from vidclf.preprocess import Preprocess
+
+REQUIRED = ("architecture", "labels", "preprocess", "temperature")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # JSON knows whole numbers that no float can hold
+        return False
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+Kind = tuple[Callable[[Any], bool], str]  # whether a value is of the kind, and the kind in words
+KINDS: dict[type, Kind] = {
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
+    float: (_is_number, "a number"),
+    str: (_is_text, "text"),
+    dict: (_is_object, "an object"),
+}
+# The fields that the program reads; any other is for people alone.
+FIELDS: dict[str, Kind] = {
+    "architecture": KINDS[str],
+    "labels": (lambda value: isinstance(value, list) and value != [] and all(map(_is_text, value)), "a list of names"),
+    "preprocess": KINDS[dict],
+    "temperature": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "mean": KINDS[float],
+    "std": KINDS[float],
+    "parameters": KINDS[int],
+    "metrics": KINDS[dict],
+    "config": KINDS[dict],
+    "versions": (lambda value: _is_object(value) and all(map(_is_text, value.values())), "an object of names and text"),
+    "seconds": KINDS[float],
+    "created": KINDS[str],
+    "command": KINDS[str],
+    "bin": KINDS[str],
+}
+
+
+def check_header(header: Mapping[str, Any]) -> None:
+    """Raise UsageError, which names the field, where a header is not as `checkpoint.save` writes it."""
+    if missing := [name for name in REQUIRED if name not in header]:
+        raise UsageError(f"the header lacks {', '.join(missing)}")
+    _check_fields(header, FIELDS, "the header's ")
+    policy, where = header["preprocess"], "the header's preprocess: "
+    _check_fields(policy, {field.name: KINDS[type(field.default)] for field in fields(Preprocess)}, where)
+    try:
+        Preprocess.from_dict(policy)
+    except UsageError as error:
+        raise UsageError(f"{where}{error}") from None
+
+
+def _check_fields(values: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> None:
+    for name, (fits, wanted) in kinds.items():
+        if name in values and not fits(values[name]):
+            raise UsageError(f"{where}{name} must be {wanted}, got {shown(values[name])}")
