@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from vidclf.batch import chore, driver
+from vidclf.batch import chore, driver, plan
 from vidclf.batch.clips import Clip, Found
-from vidclf.batch.driver import Batch, Settings
+from vidclf.batch.driver import Batch
 from vidclf.batch.job import Job, Outcome
 from vidclf.batch.manifest import Manifest
+from vidclf.batch.plan import Settings
 from vidclf.batch.storage import Folder
 from vidclf.errors import UsageError
 
@@ -52,10 +53,10 @@ def workers() -> Idle:
 @pytest.fixture
 def watch(tmp_path: Path, workers: Idle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes a batch that watches, each look of which finds the next of these, or raises it, or calls it."""
-    monkeypatch.setattr(driver, "SCAN_SECONDS", 0.0)
+    monkeypatch.setattr(plan, "SCAN_SECONDS", 0.0)
     manifest = Manifest(tmp_path / "manifest.sqlite")
 
-    def make(*looks: Any) -> Batch:
+    def make(*looks: Any, **options: Any) -> Batch:
         left = list(looks)
 
         def find() -> Found:
@@ -68,7 +69,7 @@ def watch(tmp_path: Path, workers: Idle, monkeypatch: pytest.MonkeyPatch) -> Ite
             return look() if callable(look) else look
 
         settings = Settings(tmp_path, {"record": "0"}, watch=True, settle=0)
-        batch = Batch(settings, find, manifest, Folder(tmp_path), workers, lambda _: None)
+        batch = Batch(settings, find, manifest, Folder(tmp_path), workers, lambda _: None, **options)
         return batch
 
     yield make
@@ -143,10 +144,10 @@ def test_a_foreign_file_is_a_problem_as_long_as_its_clip_is_there(watch: Make, w
 def test_a_rest_that_takes_long_comes_seldom(watch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every clip that arrived, the table of all clips was written anew."""
     clips, now, rests = [Clip(f"{n}.mp4", 10, 1) for n in range(3)], [100.0], list[tuple[int, float]]()
-    for module in (driver, chore):
+    for module in (driver, plan, chore):
         monkeypatch.setattr(module, "monotonic", lambda: now[0])
 
-    def rest() -> None:
+    def rest(_: object) -> None:
         rests.append((batch.report.done, now[0]))
         now[0] += 1
 
@@ -154,18 +155,23 @@ def test_a_rest_that_takes_long_comes_seldom(watch: Make, monkeypatch: pytest.Mo
         now[0] += 5
         return Found(clips)
 
-    batch = watch(*(Found(clips[:count]) for count in (1, 1, 2, 2, 3, 3)), *[later] * 10)
-    batch.rest.do = rest
+    batch = watch(*(Found(clips[:count]) for count in (1, 1, 2, 2, 3, 3)), *[later] * 10, when_idle=rest)
     assert batch.run().done == 3
     assert rests == [(1, 100), (3, 121)]
 
 
 def test_a_rest_that_fails_is_told_and_does_not_end_the_watch(watch: Make, caplog: pytest.LogCaptureFixture) -> None:
-    def rest() -> None:
+    def rest(_: object) -> None:
         raise RuntimeError("the bucket is away")
 
-    batch = watch(Found([A]), Found([A]), Found([A, B]), Found([A, B]))
-    batch.rest.do = rest
+    batch = watch(Found([A]), Found([A]), Found([A, B]), Found([A, B]), when_idle=rest)
     with caplog.at_level(logging.WARNING, "vidclf"):
         assert batch.run().done == 2
     assert "RuntimeError: the bucket is away" in caplog.text
+
+
+def test_the_books_are_saved_as_clips_are_planned_with_what_could_not_be_tried(watch: Make) -> None:
+    broken, saved = {"c.mp4": "a symbolic link to nothing"}, list[tuple[int, dict[str, str]]]()
+    batch = watch(Found([A], broken), save=lambda problems: saved.append((batch.report.done, problems)))
+    assert batch.run().done == 1
+    assert saved == [(0, broken)]  # the next time is a minute away

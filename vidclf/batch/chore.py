@@ -19,10 +19,9 @@ class Chore:
     every: seconds, at least, between two times.
     """
 
-    def __init__(self, every: float = 0.0):
-        self.do: Callable[[], object] = lambda: None
+    def __init__(self, do: Callable[[], object], every: float = 0.0):
         self.due = False
-        self._every, self._next = every, 0.0
+        self._do, self._every, self._next = do, every, 0.0
 
     def turn(self) -> None:
         """Do it if it is due, and the time before is long enough ago."""
@@ -31,7 +30,7 @@ class Chore:
             return
         self.due = False
         try:
-            self.do()
+            self._do()
         except Exception as error:  # what a bucket's client raises is of many kinds
             log.warning("%s", describe(error))
         ended = monotonic()

@@ -15,10 +15,11 @@ from click.core import ParameterSource
 
 from vidclf.batch.clips import SUFFIXES, Order, find_clips, must_exist
 from vidclf.batch.configuration import fingerprints
-from vidclf.batch.driver import Batch, Settings, Workers
+from vidclf.batch.driver import Batch, Workers
 from vidclf.batch.events import as_json
 from vidclf.batch.job import PER_CLIP, WRITERS
 from vidclf.batch.outdir import OutDir
+from vidclf.batch.plan import Settings
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
@@ -117,19 +118,19 @@ def batch(
             console.print(f"warning: no clips below {folder} (--ext, --include and --exclude say what counts)")
         table = options["table"] if options["record"] else "none"
         with _workers(items, results, options) as workers, ShowBatch(console) as show:
+            conclude = partial(results.conclude, table)
             run = Batch(
-                settings, lambda: found.pop() if found else find(), results.manifest, results.storage, workers, show
-            )
-            run.rest.do = lambda: results.conclude(table, run.problems)
-            run.save.do = lambda: results.save(run.problems)
+                settings, lambda: found.pop() if found else find(), results.manifest, results.storage, workers,
+                tell=show, when_idle=conclude, save=results.save,
+            )  # fmt: skip
             try:
                 with stop_on_signals(run, console, "the clips that are running"):
                     report = run.run()
             except BaseException:
                 with suppress(VidclfError):  # the first error is the one to tell
-                    run.rest.do()
+                    conclude(run.problems)
                 raise
-            run.rest.do()
+            conclude(run.problems)
         if json_file:
             write_json(as_json(report) | {"outdir": outdir}, json_file)
     for line in closing_lines(report, outdir):

@@ -1,0 +1,76 @@
+"""The plan alone: which clips get into the queue, look by look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vidclf.batch.clips import Clip, Found
+from vidclf.batch.events import Planned, Report
+from vidclf.batch.manifest import Manifest
+from vidclf.batch.plan import Plan, Settings, output_names
+from vidclf.batch.storage import Folder
+from vidclf.errors import UsageError
+
+A, B = Clip("a.mp4", 10, 1), Clip("b.mp4", 10, 1)
+Make = Callable[..., Plan]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes a plan, each look of which finds the next of these, or raises it."""
+    manifest = Manifest(tmp_path / "manifest.sqlite")
+
+    def plan(*looks: Found | Exception, watch: bool = True) -> Plan:
+        left = iter(looks)
+
+        def find() -> Found:
+            look = next(left)
+            if isinstance(look, Exception):
+                raise look
+            return look
+
+        settings = Settings(tmp_path, {"write": "0", "record": "1"}, watch=watch, settle=0)
+        return Plan(settings, find, manifest, Folder(tmp_path), Report())
+
+    yield plan
+    manifest.close()
+
+
+def test_a_clip_that_waits_or_runs_is_not_planned_again_though_it_looks_otherwise_now(make: Make) -> None:
+    grown = [Clip(clip.path, 20, 2) for clip in (A, B)]
+    plan = make(Found([A, B]), Found(grown), Found(grown))
+    assert plan.look([]) == Planned([A, B], 0, {})
+    assert plan.queue.popleft() == A
+    assert plan.look(["a.mp4"]) is None
+    assert list(plan.queue) == [B]
+    assert plan.look([]) == Planned([grown[0]], 0, {})
+    assert list(plan.queue) == [B, grown[0]]
+
+
+def test_who_does_not_watch_looks_once(make: Make) -> None:
+    plan = make(Found([A]), watch=False)
+    assert plan.is_due
+    plan.look([])
+    assert not plan.is_due
+
+
+def test_a_folder_is_away_until_it_is_found_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    away = UsageError("the folder clips does not exist")
+    plan, states = make(Found([A]), away, away, Found([A])), []
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        for _ in range(4):
+            plan.look([])
+            states.append(plan.is_away)
+    assert states == [False, True, True, False]
+    assert caplog.messages == ["the folder clips does not exist; it is looked for again"]
+
+
+def test_outputs_have_the_name_of_their_clip_and_the_hash_of_what_makes_them(make: Make) -> None:
+    plan = make(Found([A]))
+    plan.look([])
+    assert plan.outputs("a.mp4") == output_names("a") == {"write": "a.mp4", "record": "a.jsonl"}
+    assert plan.wanted("a.mp4") == {"a.mp4": "0", "a.jsonl": "1"}
