@@ -20,8 +20,7 @@ from vidclf.stages.write import Write
 
 def through(source: Path, target: Path, **capture: float) -> Seen:
     """Captured and written, nothing between."""
-    for _ in Write(str(target))(Capture(str(source), **capture)()):
-        pass
+    list(Write(str(target))(filter(None, Capture(str(source), **capture)())))
     return look(target)
 
 

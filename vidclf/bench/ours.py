@@ -69,7 +69,7 @@ def opencv_limited() -> Iterator[None]:
 def _decode(capture: Any, frames: list[Frame], limit: int) -> int:
     """Decode up to `limit` frames into the list."""
     with closing(iter(capture(Channel.of(())))) as stream:
-        frames += islice(stream, limit)
+        frames += islice(filter(None, stream), limit)
     return len(frames)
 
 

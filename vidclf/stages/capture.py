@@ -42,8 +42,8 @@ class Capture:
     live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
     for a live source, NAME=VALUE: input_format=mjpeg, video_size=1280x720.
     hardware: decode in the GPU (NVDEC, VideoToolbox, VA-API, ...), or in software what it cannot.
-    Corrupt packets are counted and skipped. Raises UsageError for a source that does not exist, VidclfError for
-    one that holds no picture.
+    Corrupt packets are counted and skipped. It gives None where there is no frame yet or one is skipped, so that a
+    pipeline can stop it. Raises UsageError for a source that does not exist, VidclfError for one that holds no picture.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Capture:
         return self._watch() if self.live else self._read()
 
     def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
-        """What has an end, from its beginning to its end."""
+        """What has an end, from its beginning to its end; None for what is skipped, so that it can be stopped."""
         from vidclf.video.decoder import Upright, pictures, video_stream
         from vidclf.video.opening import open_source
 
@@ -113,9 +113,14 @@ class Capture:
             upright = Upright()
             index = given = 0
             began: float | None = None  # when the source's own clock showed 0, by ours
-            for picture, pts in pictures(container, stream, source):
+            for shot in pictures(container, stream, source):
+                if shot is None:
+                    yield None
+                    continue
+                picture, pts = shot
                 if index % self.stride:
                     source.dropped["stride"] += 1
+                    yield None
                 else:
                     if self.realtime:
                         time = float(pts * source.time_base)

@@ -56,9 +56,10 @@ def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
     return min(max(start, Fraction(0)), first) if stream.start_time is not None else max(start, Fraction(0))
 
 
-def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int]]:
+def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int] | None]:
     """The pictures from `source.begin` on, each with its time after the source's start, in `source.time_base` units.
 
+    None for each before it (without an index there may be many), so that reading can be stopped.
     Counts corrupt packets in `source.corrupt`. Raises VidclfError when the source cannot be read on.
     """
     begin = Fraction(source.begin).limit_denominator(1_000_000)  # 0.1 as its user meant it
@@ -68,13 +69,15 @@ def pictures(container: InputContainer, stream: VideoStream, source: Source) -> 
         source.corrupt = 0
         timestamps = Timestamps(_step(stream))
         for picture in _decode(container, stream, source):
+            if picture is None:
+                yield None
+                continue
             pts = timestamps.repair(None if picture.pts is None else picture.pts - origin)
             time = pts * source.time_base
             if maybe_late and time > begin:
                 break
             maybe_late = False
-            if time >= begin:
-                yield picture, pts
+            yield (picture, pts) if time >= begin else None
         if not maybe_late:
             return
 
@@ -109,8 +112,11 @@ def _step(stream: VideoStream) -> int:
     return round(1 / (rate * stream.time_base)) if stream.time_base else 1
 
 
-def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[VideoFrame]:
-    """Decode packet by packet, so that a corrupt one costs itself and not the rest of the file."""
+def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[VideoFrame | None]:
+    """Decode packet by packet, so that a corrupt one costs itself and not the rest of the file.
+
+    None while a device has nothing yet.
+    """
     set_times = _AviTimes() if container.format.name == "avi" else None
     broken = 0
     empty_since: float | None = None  # since when a device has been saying that it has nothing yet
@@ -123,6 +129,7 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
             if perf_counter() - empty_since > PATIENCE[1]:
                 raise VidclfError(f"{source.name} said nothing for {PATIENCE[1]:.0f} s") from None
             sleep(POLL)
+            yield None
             packets = container.demux(stream)
             continue
         except (OSError, av.error.ExitError) as error:  # a failed read is not the end of the file
