@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from tests.clips import write_clip
 from vidclf.cli.main import COMMANDS, cli
 from vidclf.models.checkpoint import read_header
-from vidclf.recipe import Item, check_options, find_recipe, find_stage, load_recipe, override
+from vidclf.options import check_options
+from vidclf.recipe import Item, find_recipe, find_stage, load_recipe, override
 from vidclf.resources import shipped
 from vidclf.rows import COLUMNS
 from vidclf.stages import STAGES

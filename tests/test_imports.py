@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "stats": "channel frame",
     "pipeline": "channel frame stats",
     "trace": "channel frame stats",
-    "recipe": "errors pipeline resources stages",
+    "options": "errors",
+    "recipe": "errors options pipeline resources stages",
     "video": "errors frame threads",
     "models": "errors files preprocess resources threads",
     "stages": "errors events files frame models preprocess rows units video web",
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "units": "errors",
     "calibration": "",
     "scoring": "calibration errors rows",
-    "batch": "errors files frame models pipeline recipe resources stages threads video",
+    "batch": "errors files frame models options pipeline recipe resources stages threads video",
     "__init__": "channel errors frame pipeline recipe",
     "bench": "channel errors frame models pipeline preprocess recipe stages threads video",
     "__main__": "cli",
@@ -53,6 +54,7 @@ ENGINE = {
     "stats": set(),
     "pipeline": {"psutil"},
     "trace": set(),
+    "options": set(),
     "recipe": {"yaml"},
 }
 THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py", "parallel.py"}

@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NewType
 
 import pytest
 
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
-from vidclf.recipe import build, check_options, convert, find_stage, load_pipeline, load_recipe, override, parse_item
+from vidclf.options import check_options, parameters_of, type_hints
+from vidclf.recipe import find_stage, load_pipeline, load_recipe, override, parse_item
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
 
 class Blur:
-    def __init__(self, radius: int = 15, mode: Literal["box", "gauss"] = "box"):
+    def __init__(self, radius: int = 15):
         if radius < 1:
             raise UsageError(f"radius must be at least 1, got {radius}")
         self.radius = radius
@@ -50,42 +50,8 @@ def test_every_shipped_pipeline_fits_its_stages(path: Path) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_every_built_in_stage_is_there_and_every_option_has_a_checkable_type(name: str) -> None:
-    from inspect import signature
-
-    from vidclf.recipe import type_hints
-
     stage = find_stage(name)
-    assert set(signature(stage).parameters) <= set(type_hints(stage))
-
-
-def test_a_misspelt_option_names_the_item_and_what_it_takes() -> None:
-    with pytest.raises(UsageError) as caught:
-        check_options(Blur, {"radus": 3}, "mine.yaml, item 2: blur")
-    assert str(caught.value) == (
-        "mine.yaml, item 2: blur has no option 'radus'; did you mean radius? (it takes radius=15, mode=box)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"radius": "wide"}, "here: radius must be a whole number, got 'wide'"),
-        ({"radius": 1.5}, "here: radius must be a whole number, got 1.5"),
-        ({"radius": True}, "here: radius must be a whole number, got True"),
-        ({"mode": "median"}, "here: mode must be one of box, gauss, got 'median'"),
-    ],
-)
-def test_a_value_of_the_wrong_type_says_what_is_wanted(options: dict, message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        check_options(Blur, options, "here")
-    assert str(caught.value) == message
-
-
-def test_a_missing_option_is_named() -> None:
-    def needs(path: str) -> None: ...
-
-    with pytest.raises(UsageError, match="here needs path"):
-        check_options(needs, {}, "here")
+    assert set(parameters_of(stage)) <= set(type_hints(stage))
 
 
 def test_a_value_out_of_range_names_the_item() -> None:
@@ -222,76 +188,13 @@ def test_set_refuses_what_it_does_not_understand(assignment: str) -> None:
         override([parse_item("capture", "")], assignment)
 
 
+def test_a_pipeline_is_the_stages_of_its_file(tmp_path: Path) -> None:
+    path = write(tmp_path, f"- capture\n- {__name__}:Blur: {{radius: 3}}\n")
+    pipeline = load_pipeline(path, capture={"source": "in.mp4"})
+    assert [type(stage).__name__ for stage in (*pipeline.sources, *pipeline.stages)] == ["Capture", "Blur"]
+
+
 def test_options_for_a_stage_that_is_not_there_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         load_pipeline("motion", capture={"source": "in.mp4"}, clasify={"top": 3})
     assert str(caught.value) == "motion: no stage 'clasify' here; capture, motion, crop, classify, annotate, write"
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "result"),
-    [
-        ("640x360", tuple[int, int], (640, 360)),
-        ([640, 360], tuple[int, int] | None, (640, 360)),
-        (None, tuple[int, int] | None, None),
-        (1, float, 1.0),
-        ("1e-3", float, 0.001),  # a text to YAML
-        (7, str, "7"),
-        ("person, car", list[str], ["person", "car"]),
-        ("person", list[str] | None, ["person"]),
-        ("in.mp4", Path, Path("in.mp4")),
-        # What a stage of somebody's own may want.
-        ("person, car", tuple[str, ...], ("person", "car")),
-        ([1, 2], tuple[float, ...] | None, (1.0, 2.0)),
-        ("person", Sequence[str], ["person"]),
-        (["person"], set[str], {"person"}),
-        ({"person": 1}, dict[str, int], {"person": 1}),
-        (3, NewType("Pixels", int), 3),
-    ],
-)
-def test_values_are_converted(value: object, kind: object, result: object) -> None:
-    assert convert(value, kind) == result
-
-
-@pytest.mark.parametrize("value", [float("nan"), "nan", "2s", True, 10**400])
-def test_what_is_not_a_number_is_none(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^a number$"):
-        convert(value, float)
-
-
-def test_a_time_is_a_number_or_a_text() -> None:
-    assert convert(90, float | str) == 90.0
-    assert convert("10m", float | str) == "10m"
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "wanted"),
-    [
-        (3, tuple[str, ...], "a list"),
-        (3, Sequence[str], "a list"),
-        (["x"], tuple[int, ...], "a whole number"),
-        ("x", dict[str, int], "a dict"),
-        ([1], Mapping[str, int] | None, "a Mapping"),
-    ],
-)
-def test_what_does_not_fit_is_told_in_words(value: object, kind: object, wanted: str) -> None:
-    with pytest.raises(ValueError, match=f"^{wanted}$"):
-        convert(value, kind)
-
-
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14 the module itself fails")
-def test_an_annotation_for_type_checkers_alone_does_no_harm() -> None:
-    names: dict = {}
-    exec("class Own:\n    def __init__(self, size: Nowhere = 3): ...", names)
-    assert check_options(names["Own"], {"size": 4}, "here") == {"size": 4}
-
-
-@pytest.mark.parametrize("value", ["640", "640xhigh", [1, 2, 3], 640, "-1x-1"])
-def test_a_size_must_be_two_whole_numbers(value: object) -> None:
-    with pytest.raises(ValueError):
-        convert(value, tuple[int, int])
-
-
-def test_build_joins_the_stages() -> None:
-    pipeline = build([parse_item({"capture": {"source": "in.mp4"}}, ""), parse_item(f"{__name__}:Blur", "")])
-    assert len(pipeline.stages) == 1

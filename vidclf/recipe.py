@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from math import isnan
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.options import check_options, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
-
-UNIONS = (Union, types.UnionType)
-# What a list becomes, by the annotation's origin.
-MANY: dict[Any, Callable[..., Any]] = {list: list, Sequence: list, Iterable: list, set: set, frozenset: frozenset}
 
 
 @dataclass(slots=True)
@@ -111,19 +104,16 @@ def override(items: list[Item], assignment: str) -> None:
     except (yaml.YAMLError, ValueError):  # the second: 2025-02-30
         value = text
     for item in matching:
-        item.options[option] = text if _wants_text(item, option, value) else value
+        item.options[option] = text if wants_text(_kind_of(item, option), value) else value
 
 
-def _wants_text(item: Item, option: str, value: Any) -> bool:
-    """Whether an option is a text or a path, and what YAML made of it is not, nor a null that it may be."""
+def _kind_of(item: Item, option: str) -> Any:
+    """The annotation of an option; Any where it has none."""
     _look_in(item.folder)
     try:
-        kind = type_hints(find_stage(item.name, item.where)).get(option)
+        return type_hints(find_stage(item.name, item.where)).get(option, Any)
     except UsageError:  # it is told when the stage is made
-        return False
-    kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
-    fits = isinstance(value, str) or (value is None and types.NoneType in kinds)
-    return not fits and all(kind in (str, Path, types.NoneType) for kind in kinds)
+        return Any
 
 
 def _named(items: list[Item], stage: str, asked: str) -> list[Item]:
@@ -141,11 +131,6 @@ def load_pipeline(name_or_path: str | Path, **options: dict[str, Any]) -> Pipeli
     for stage, values in options.items():
         for item in _named(items, stage, str(name_or_path)):
             item.options |= values
-    return build(items)
-
-
-def build(items: Iterable[Item]) -> Pipeline:
-    """Make the stages and join them."""
     return Pipeline([item.create() for item in items])
 
 
@@ -179,112 +164,3 @@ def _look_in(folder: str) -> None:
     """Import from a folder, too, but behind all others: a file there shall not pass for a package of ours."""
     if folder and folder not in sys.path:
         sys.path.append(folder)
-
-
-def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
-    """The options, converted to the annotated types of the constructor; UsageError names the one that does not fit."""
-    parameters = parameters_of(constructor)
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    hints = type_hints(constructor)
-    checked = {}
-    for name, value in options.items():
-        if name not in parameters and not open_ended:
-            guess = get_close_matches(str(name), parameters, 1)
-            hint = f"; did you mean {guess[0]}?" if guess else ""
-            raise UsageError(f"{where} has no option {name!r}{hint} (it takes {describe(parameters)})")
-        try:
-            checked[name] = convert(value, hints.get(name, Any))
-        except ValueError as wanted:
-            raise UsageError(f"{where}: {name} must be {wanted}, got {value!r}") from None
-    missing = [
-        name
-        for name, p in parameters.items()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name not in checked
-    ]
-    if missing:
-        raise UsageError(f"{where} needs {', '.join(missing)}")
-    return checked
-
-
-def parameters_of(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """The options a stage takes, by name."""
-    if sys.version_info >= (3, 14):  # it evaluates annotations here, and a name may be there for type checkers alone
-        from annotationlib import Format
-
-        return inspect.signature(constructor, annotation_format=Format.FORWARDREF).parameters
-    return inspect.signature(constructor).parameters
-
-
-def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a class's constructor, or of a function; none where they cannot be resolved."""
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor
-    try:
-        return get_type_hints(function)
-    except (NameError, AttributeError, TypeError):
-        return {}
-
-
-def describe(parameters: Mapping[str, inspect.Parameter]) -> str:
-    """The options a stage takes, as they would be written: `min_area=0.003, history=500`."""
-    shown = (name if p.default is p.empty else f"{name}={p.default}" for name, p in parameters.items())
-    return ", ".join(shown) or "none"
-
-
-def convert(value: Any, kind: Any) -> Any:
-    """`value` as YAML gave it, as `kind`; ValueError says in words what was wanted."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any or kind is inspect.Parameter.empty:
-        return value
-    if origin in UNIONS:
-        if value is None and type(None) in arguments:
-            return None
-        wanted = []
-        for choice in (a for a in arguments if a is not type(None)):
-            try:
-                return convert(value, choice)
-            except ValueError as error:
-                wanted.append(str(error))
-        raise ValueError(" or ".join(wanted))
-    if origin is Literal:
-        if value in arguments:
-            return value
-        raise ValueError(f"one of {', '.join(map(str, arguments))}")
-    if make := tuple if origin is tuple and arguments[1:] == (Ellipsis,) else MANY.get(origin):
-        entries = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        if not isinstance(entries, (list, tuple, set, frozenset)):
-            raise ValueError("a list")
-        return make(convert(entry, arguments[0] if arguments else Any) for entry in entries)
-    if origin is tuple:
-        return _convert_tuple(value, arguments)
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with suppress(ValueError, OverflowError):
-            number = float(value)  # also of a text: to YAML, 1e-3 is one
-            if not isnan(number):
-                return number
-    if kind is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind in (bool, int, float, str, Path):
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
-        raise ValueError(names[kind])
-    try:
-        if isinstance(value, origin or kind):
-            return value
-    except TypeError:  # a NewType, a TypedDict, ...: nothing to check by
-        return value
-    raise ValueError(f"a {(origin or kind).__name__}")
-
-
-def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A fixed number of values; two whole numbers may be written as 640x360."""
-    if isinstance(value, str) and arguments == (int, int) and value.lower().count("x") == 1:
-        value = [int(part) if part.strip().isdigit() else part for part in value.lower().split("x")]
-    if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
-        wanted = "WIDTHxHEIGHT" if arguments == (int, int) else f"a list of {len(arguments)}"
-        raise ValueError(wanted)
-    return tuple(convert(entry, kind) for entry, kind in zip(value, arguments, strict=True))

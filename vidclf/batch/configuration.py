@@ -13,7 +13,8 @@ from typing import Any
 from vidclf.files import hash_file
 from vidclf.models.cache import cache_folder
 from vidclf.models.ultralytics_model import find_weights
-from vidclf.recipe import Item, check_options, find_stage, parameters_of
+from vidclf.options import check_options, parameters_of
+from vidclf.recipe import Item, find_stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from vidclf.cli.options import DEBUG
-from vidclf.recipe import describe, find_stage, parameters_of
+from vidclf.options import describe, parameters_of
+from vidclf.recipe import find_stage
 from vidclf.stages import STAGES
 
 
