@@ -86,7 +86,6 @@ def test_an_rtsp_camera_is_absent_comes_dies_and_comes_back_as_another(caplog: p
 
 def test_a_stream_that_falls_silent_is_left_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (2.0, 1.0))
-    monkeypatch.setattr("vidclf.video.live.LIVE_PATIENCE", (2.0, 1.0))
     with RtspServer("cam=160x120@25") as server:
         capture = Capture(server.url("cam"))
         stream = capture()
@@ -219,7 +218,21 @@ def test_a_stream_that_never_comes_is_given_up_if_told_so(caplog: pytest.LogCapt
     assert not any(capture())
     assert 1 < perf_counter() - began < 8
     assert capture.reading and capture.reading.problem == "Connection refused"
-    assert f"rtsp://me:***@127.0.0.1:{port}/cam gave no picture for 1 s: it is given up" in caplog.messages
+    assert f"giving up on rtsp://me:***@127.0.0.1:{port}/cam: no picture for 1 s" in caplog.messages
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("list.m3u8?a=b", 2), ("cam", 1)])
+def test_a_server_that_never_answers_is_left_after_the_limit_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, path: str, seconds: int
+) -> None:
+    monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (1.0, 1.0))
+    monkeypatch.setattr("vidclf.video.opening.HLS_PATIENCE", (2.0, 2.0))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        capture = Capture(f"http://127.0.0.1:{silent.getsockname()[1]}/{path}", give_up_after="500ms")
+        began = perf_counter()
+        assert not any(capture())
+    assert seconds <= perf_counter() - began < seconds + 5
+    assert capture.reading and capture.reading.problem == f"it said nothing for {seconds} s"
 
 
 def test_a_page_without_video_is_told_as_such(web: tuple[Path, str]) -> None:
@@ -292,7 +305,7 @@ def test_a_capture_that_waits_for_its_camera_says_since_when(tmp_path: Path, mon
 
 
 def test_a_camera_that_has_nothing_for_too_long_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidclf.video.live.LIVE_PATIENCE", (5.0, 1.0))
+    monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (5.0, 1.0))
     capture = polled(monkeypatch, write_clip(tmp_path / "clip.mp4", 1), empty=1_000_000)
     stream = capture()
     watch(stream, lambda: capture.reading is not None and capture.reading.problem != "")

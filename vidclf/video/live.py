@@ -14,7 +14,7 @@ import av.error
 
 from vidclf.errors import VidclfError
 from vidclf.video.decoder import BROKEN_READS, POLL, video_stream
-from vidclf.video.opening import HLS_PATIENCE, LIVE_PATIENCE, explained, is_camera, is_url, open_live, reason
+from vidclf.video.opening import explained, is_camera, is_url, live_patience, open_live, reason
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -128,14 +128,14 @@ class Live:
                     with explained(self.uri):
                         raise
                 # An RTSP source that was told to hurry up complains about its data.
-                took = perf_counter() - asked
-                timed_out = is_url(self.uri) and took > LIVE_PATIENCE[0]
+                took, limit = perf_counter() - asked, live_patience(self.uri)[0]
+                timed_out = is_url(self.uri) and took > limit
                 why = "it gave no video" if self._is_over(error) else reason(error)
-                self._ended_by = f"it said nothing for {LIVE_PATIENCE[0]:.0f} s" if timed_out else why
+                self._ended_by = f"it said nothing for {limit:.0f} s" if timed_out else why
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
                 source.state = "given up"
-                log.error("%s gave no picture for %g s: it is given up", source.name, self.give_up_after)
+                log.error("giving up on %s: no picture for %g s", source.name, self.give_up_after)
                 return
             wait = FIRST_WAIT if self._seen > seen else min(2 * wait, LONGEST_WAIT)
             yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras shall not knock at once
@@ -199,7 +199,7 @@ class Live:
         """Packets, whether each had to be waited for, and when it came; None while there is none."""
         broken = 0
         empty_since: float | None = None  # since when a device has been saying that it has nothing yet
-        patience = (HLS_PATIENCE if container.format.name == "hls" else LIVE_PATIENCE)[1]
+        patience = live_patience(self.uri)[1]
         packets = container.demux(stream)
         while broken < BROKEN_READS:
             asked = perf_counter()

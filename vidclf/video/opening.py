@@ -105,17 +105,25 @@ def open_source(source: str, rate: float | None = None, hardware: bool = False) 
         return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
 
 
+def is_hls(source: str) -> bool:
+    return urlsplit(source).path.lower().endswith(".m3u8")
+
+
+def live_patience(source: str) -> tuple[float, float]:
+    """Seconds that a live source may say nothing: while it is opened, and later."""
+    return HLS_PATIENCE if is_hls(source) else LIVE_PATIENCE
+
+
 def open_live(source: str, options: dict[str, str], transport: str = "tcp", hardware: bool = False) -> InputContainer:
     """Open a live source: within seconds, and with limits on how long it may say nothing; raises PyAV's errors.
 
     options: FFmpeg's own. transport: of RTSP. hardware: see `hardware_decoder`.
     """
     name, usual, arguments = _device_or_url(source, transport)
-    arguments["timeout"] = LIVE_PATIENCE
+    arguments["timeout"] = live_patience(source)
     if is_url(source):
         usual |= LIVE_OPTIONS
-    if urlsplit(source).path.lower().endswith(".m3u8"):
-        arguments["timeout"] = HLS_PATIENCE
+    if is_hls(source):
         usual["live_start_index"] = "-1"  # the latest segment
     if source.lower().startswith("udp:"):
         usual |= UDP_OPTIONS
