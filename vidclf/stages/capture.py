@@ -150,7 +150,8 @@ class Capture:
     def _watch(self) -> Iterator[Frame | None]:
         """What has no end, over all its connections; None where there is nothing yet."""
         from vidclf.video.decoder import Upright
-        from vidclf.video.live import TICKS, Live
+        from vidclf.video.live import Live
+        from vidclf.video.live_clock import TICKS
         from vidclf.video.opening import is_recording, redact
 
         source = Source(

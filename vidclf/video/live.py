@@ -14,6 +14,7 @@ import av.error
 
 from vidclf.errors import VidclfError
 from vidclf.video.decoder import BROKEN_READS, POLL, video_stream
+from vidclf.video.live_clock import LiveClock
 from vidclf.video.opening import explained, is_camera, is_url, live_patience, open_live, reason
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 Shot = tuple["VideoFrame", int, float]  # a picture, its timestamp, when it was taken
 
-TICKS = 90_000  # units a second of a live source's timestamps, whatever its own are
 FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
 BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
 FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
@@ -38,50 +38,7 @@ BEHIND = 0.05  # seconds behind the source's edge from which pictures are skippe
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
 FAR_BEHIND = 0.5  # seconds behind from which all but key frames are not even decoded
 BARREN = 20.0  # seconds of packets without a picture: some cameras send a key frame every 10 s only
-BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
-FORWARDS = 60.0  # seconds that a picture may be early, as HLS comes in pieces; a clock so far ahead was set anew
 BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
-
-
-class Clock:
-    """When a live picture was taken, across reconnects, on this machine's clock: what has no jumps and no drift.
-
-    A picture for which reading had to wait is as fresh as can be. It tells the distance between the source's clock
-    and ours, and so how late the next ones are that were waiting already.
-    paced: the source comes in large pieces (HLS), and its pictures are meant for later.
-    """
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-        self._last = -1
-        self._distance: float | None = None  # our clock's seconds less the source's
-        self._before = 0.0
-
-    def reconnected(self) -> None:
-        """The source's own clock begins anew."""
-        self._distance = None
-
-    def taken(self, time: float | None, arrived: float, fresh: bool, paced: bool = False) -> float:
-        """`perf_counter` seconds at which a picture of the source's time `time` was taken (or shall be shown)."""
-        if time is None:
-            return arrived
-        if (
-            self._distance is None
-            or time < self._before - BACKWARDS
-            or (fresh and not (paced and arrived < time + self._distance))
-            or (paced and time + self._distance - arrived > FORWARDS)
-        ):
-            self._distance = arrived - time
-        self._before = time
-        due = time + self._distance
-        return due if paced else min(arrived, due)
-
-    def ticks(self, taken: float) -> int:
-        """The picture's timestamp: later than the one before, counted from the first picture of all."""
-        if self._began is None:
-            self._began = taken
-        self._last = max(self._last + 1, round((taken - self._began) * TICKS))
-        return self._last
 
 
 class Live:
@@ -103,7 +60,7 @@ class Live:
     ):
         self.uri, self.source, self.options, self.transport, self.hardware = uri, source, options, transport, hardware
         self.give_up_after = give_up_after
-        self._clock = Clock()
+        self._clock = LiveClock()
         self._seen = perf_counter()  # when there was a picture, or the beginning
         self._ended_by = ""  # what ended the latest connection, or kept it from being made
 
