@@ -94,7 +94,7 @@ class PlainWriter:
     def __init__(self, path: Path, codec: str, rate: float, size: tuple[int, int]):
         import av
 
-        from vidclf.video.encoder import encoder_options
+        from vidclf.video.codecs import encoder_options
 
         self._output = av.open(str(path), "w")
         exact = Fraction(rate).limit_denominator(1001)

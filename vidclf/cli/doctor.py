@@ -116,7 +116,7 @@ def _pyav() -> str:
 def _hardware_encoders() -> str:
     import av.logging
 
-    from vidclf.video.encoder import ENCODERS, HARDWARE, opens
+    from vidclf.video.codecs import ENCODERS, HARDWARE, opens
 
     av.logging.set_level(None)  # what does not open says so at length
     names = [name for names in ENCODERS.values() for name in names if name.endswith(HARDWARE)]

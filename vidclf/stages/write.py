@@ -106,7 +106,7 @@ class Write:
         self.fps = Fraction(fps).limit_denominator(1001) if fps is not None else None
         self.backend, self.force = backend, force
         if backend == "pyav":
-            from vidclf.video.encoder import check_codec
+            from vidclf.video.codecs import check_codec
 
             self._container, self._encoders = check_codec(self.path, codec, hardware)
         else:

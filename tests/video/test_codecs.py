@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.video.codecs import CONTAINERS, ENCODERS, HARDWARE, check_codec, choose_encoder, opens
+
+HELD = {  # what each suffix can hold, of the codecs we name
+    ".mp4": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".m4v": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".mov": "h264 hevc mpeg4 mjpeg",
+    ".mkv": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
+    ".webm": "av1 vp9",
+    ".avi": "h264 av1 vp9 mpeg4 mjpeg ffv1",
+    ".ts": "h264 hevc mpeg4",
+}
+
+
+@pytest.mark.parametrize("suffix", list(CONTAINERS))
+def test_a_container_refuses_a_codec_it_cannot_hold_before_anything_is_opened(suffix: str) -> None:
+    for codec in HELD[suffix].split():
+        check_codec(Path(f"out{suffix}"), codec)
+    for codec in set(ENCODERS) - set(HELD[suffix].split()):
+        with pytest.raises(UsageError, match=rf"^a {suffix} file cannot hold {codec}; it can hold "):
+            check_codec(Path(f"out{suffix}"), codec)
+
+
+def test_an_encoder_may_be_named(tmp_path: Path) -> None:
+    assert check_codec(tmp_path / "out.mp4", "libx264") == ("mp4", ["libx264"])
+    with pytest.raises(UsageError, match="unknown codec 'nosuch'; one of h264, hevc, "):
+        check_codec(tmp_path / "out.mp4", "nosuch")
+    with pytest.raises(UsageError, match="unknown codec 'aac'"):
+        check_codec(tmp_path / "out.mp4", "aac")
+    with pytest.raises(UsageError, match=r"cannot write \.xyz \(out\.xyz\); one of \.mp4, "):
+        check_codec(tmp_path / "out.xyz", None)
+
+
+@pytest.mark.skipif("h264_nvenc" not in av.codecs_available or opens("h264_nvenc"), reason="it works, or is not there")
+def test_a_hardware_encoder_that_does_not_work_here_is_told_with_what_does() -> None:
+    what = "the encoder h264_nvenc does not work on this machine, for pictures of 96x72"
+    with pytest.raises(VidclfError, match=f"^{what}; codec h264 takes one that does$"):
+        choose_encoder(["h264_nvenc"], (96, 72))
+
+
+def test_the_first_encoder_that_opens_is_taken() -> None:
+    """FFmpeg lists hardware encoders that do not work; one that it does not know looks the same here."""
+    assert choose_encoder(["nosuch_nvenc", "mpeg4"], (96, 72)) == "mpeg4"
+    assert not opens("nosuch_nvenc")
+    assert opens("mpeg4")
+
+
+def test_hardware_is_left_out_if_not_wanted() -> None:
+    for codec in ENCODERS:
+        _, encoders = check_codec(Path("out.mkv"), codec, hardware=False)
+        assert not [name for name in encoders if name.endswith(HARDWARE)]

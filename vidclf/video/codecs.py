@@ -1,0 +1,133 @@
+"""Knows what can be encoded here: which codecs a container holds, which encoders work, and how they are set."""
+
+from __future__ import annotations
+
+import io
+import os
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.video.reformatter import ColorRange
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.video.planes import even
+
+# Suffix: (container, usual codec).
+CONTAINERS = {
+    ".mp4": ("mp4", "h264"),
+    ".m4v": ("mp4", "h264"),
+    ".mov": ("mov", "h264"),
+    ".mkv": ("matroska", "h264"),
+    ".webm": ("webm", "vp9"),
+    ".avi": ("avi", "mpeg4"),
+    ".ts": ("mpegts", "h264"),
+}
+# Codec: its encoders, the preferred first. Hardware ones are tried by opening them, as being listed proves nothing.
+ENCODERS = {
+    "h264": ["h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf", "libx264", "libopenh264"],
+    "hevc": ["hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "libx265"],
+    "av1": ["av1_nvenc", "av1_qsv", "libsvtav1"],
+    "vp9": ["libvpx-vp9"],
+    "mpeg4": ["mpeg4"],
+    "mjpeg": ["mjpeg"],
+    "ffv1": ["ffv1"],
+}
+# What FFmpeg's own list says too little of (mpegts: it writes the rest, too, as something no player knows) or too much.
+HELD = {"mpegts": {"h264", "hevc", "mpeg4", "mpeg2video"}}
+NOT_HELD = {"mov": {"vp9", "av1"}}
+HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
+DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
+
+
+def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[str, list[str]]:
+    """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
+    if path.suffix.lower() not in CONTAINERS:
+        what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", f"; a folder is {path.name}/")
+        raise UsageError(f"cannot write {what} ({path.name}); one of {', '.join(CONTAINERS)}{hint}")
+    container, usual = CONTAINERS[path.suffix.lower()]
+    encoders = ENCODERS.get(codec or usual, [codec or usual])
+    available = [name for name in encoders if name in av.codecs_available and _is_video_encoder(name)]
+    if not available:
+        raise UsageError(f"unknown codec {codec!r}; one of {', '.join(ENCODERS)}, or the name of an FFmpeg encoder")
+    held = _codecs_in(container)
+    if (wanted := av.Codec(available[0], "w").canonical_name) not in held:
+        choices = ", ".join(name for name in ENCODERS if name in held)
+        raise UsageError(f"a {path.suffix} file cannot hold {wanted}; it can hold {choices}")
+    software = [name for name in available if not name.endswith(HARDWARE)]
+    return container, (software or available) if not hardware else available
+
+
+def _is_video_encoder(name: str) -> bool:
+    try:
+        return av.Codec(name, "w").type == "video"
+    except ValueError:
+        return False
+
+
+@cache
+def _codecs_in(container: str) -> set[str]:
+    with av.open(io.BytesIO(), "w", format=container) as trial:
+        return HELD.get(container, trial.supported_codecs) - NOT_HELD.get(container, set())
+
+
+def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
+    """What an encoder is told besides size, rate and colours; quality None is the usual one."""
+    level = str(quality if quality is not None else DEFAULT_QUALITY.get(codec, 23))
+    if codec == "libx264":
+        # A short look-ahead: what it holds back is what a killed process loses.
+        return {"preset": "veryfast", "crf": level, "x264-params": "rc-lookahead=4:sync-lookahead=0"}
+    if codec == "libx265":
+        return {"preset": "veryfast", "crf": level, "x265-params": "log-level=error:rc-lookahead=5:bframes=0"}
+    if codec == "libvpx-vp9":
+        speed = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
+        return {"crf": level, "b": "0", **speed}
+    if codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "0")  # its own way to be told not to print
+        return {"crf": level, "preset": "9", "svtav1-params": "pred-struct=1:lookahead=0"}
+    if codec in ("mpeg4", "mjpeg"):
+        return {"qmin": level, "qmax": level}
+    if codec.endswith("_nvenc"):
+        return {"preset": "p4", "rc": "vbr", "cq": level, "b": "0"}
+    if codec.endswith("_qsv"):
+        return {"global_quality": level}
+    return {}
+
+
+def choose_encoder(encoders: list[str], size: tuple[int, int]) -> str:
+    """The first of some encoders that works on this machine for pictures of (width, height).
+
+    Raises VidclfError if only a hardware one is left, and it does not work.
+    """
+    name = _first_that_opens(tuple(encoders), even(size))
+    if name.endswith(HARDWARE) and not opens(name, even(size)):  # FFmpeg's own words: operation not permitted
+        usual, (width, height) = av.Codec(name, "w").canonical_name, size
+        what = f"the encoder {name} does not work on this machine, for pictures of {width}x{height}"
+        raise VidclfError(f"{what}; codec {usual} takes one that does")
+    return name
+
+
+@cache
+def _first_that_opens(encoders: tuple[str, ...], size: tuple[int, int]) -> str:
+    """The first encoder that really works here at this size; the last is software and needs no trial."""
+    for name in encoders[:-1]:
+        if not name.endswith(HARDWARE) or opens(name, size):
+            return name
+    return encoders[-1]
+
+
+def opens(encoder: str, size: tuple[int, int] = (640, 360)) -> bool:
+    """Whether an encoder works on this machine for pictures of (width, height); being listed does not prove it."""
+    try:
+        context: Any = av.CodecContext.create(encoder, "w")
+        context.options = encoder_options(encoder, None)
+        context.width, context.height, context.pix_fmt = *size, "yuv420p"
+        context.color_range = ColorRange.JPEG if encoder == "mjpeg" else ColorRange.MPEG
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        context.open()
+        return True
+    except (av.error.FFmpegError, ValueError, MemoryError):
+        return False
