@@ -49,10 +49,18 @@ def test_a_missing_option_is_named() -> None:
     ("value", "kind", "result"),
     [
         ("640x360", tuple[int, int], (640, 360)),
+        ("640 X 0360", tuple[int, int], (640, 360)),
         ([640, 360], tuple[int, int] | None, (640, 360)),
         (None, tuple[int, int] | None, None),
         (1, float, 1.0),
-        ("1e-3", float, 0.001),  # a text to YAML
+        ("1e-3", float, 0.001),  # text to YAML
+        ("010", int, 10),
+        ("-08", int, -8),
+        ("010", float, 10.0),
+        ("010", str, "010"),
+        (["010", 3], list[int], [10, 3]),
+        ("010", int | str, 10),
+        ("10M", int | str, "10M"),
         (7, str, "7"),
         ("person, car", list[str], ["person", "car"]),
         ("person", list[str] | None, ["person"]),
@@ -70,13 +78,19 @@ def test_values_are_converted(value: object, kind: object, result: object) -> No
     assert convert(value, kind) == result
 
 
+@pytest.mark.parametrize("value", ["1.0", "1_000", "0x10", "1:30", "", "ten", "٣", "1" * 5000, 1.0, None, True])
+def test_what_is_not_a_whole_number_is_none(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^a whole number$"):
+        convert(value, int)
+
+
 @pytest.mark.parametrize("value", [float("nan"), "nan", "2s", True, 10**400])
 def test_what_is_not_a_number_is_none(value: object) -> None:
     with pytest.raises(ValueError, match=r"^a number$"):
         convert(value, float)
 
 
-def test_a_time_is_a_number_or_a_text() -> None:
+def test_a_time_is_a_number_or_text() -> None:
     assert convert(90, float | str) == 90.0
     assert convert("10m", float | str) == "10m"
 
@@ -87,6 +101,10 @@ def test_a_time_is_a_number_or_a_text() -> None:
         (3, tuple[str, ...], "a list"),
         (3, Sequence[str], "a list"),
         (["x"], tuple[int, ...], "a whole number"),
+        (None, str, "text"),
+        (True, str | None, "text"),
+        ("yes", bool, "true or false"),
+        (3, Path, "a path"),
         ("x", dict[str, int], "a dict"),
         ([1], Mapping[str, int] | None, "a Mapping"),
     ],
@@ -96,6 +114,14 @@ def test_what_does_not_fit_is_told_in_words(value: object, kind: object, wanted:
         convert(value, kind)
 
 
+@pytest.mark.parametrize("annotation", ["Nowhere", "3 4", "1 / 0", "[int]", "{}"])
+def test_an_annotation_that_makes_no_sense_is_none(annotation: str) -> None:
+    def stage(size: object = 3) -> None: ...
+
+    stage.__annotations__["size"] = annotation
+    assert check_options(stage, {"size": 4}, "here") == {"size": 4}
+
+
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14 the module itself fails")
 def test_an_annotation_for_type_checkers_alone_does_no_harm() -> None:
     names: dict = {}
@@ -103,7 +129,7 @@ def test_an_annotation_for_type_checkers_alone_does_no_harm() -> None:
     assert check_options(names["Own"], {"size": 4}, "here") == {"size": 4}
 
 
-@pytest.mark.parametrize("value", ["640", "640xhigh", [1, 2, 3], 640, "-1x-1"])
+@pytest.mark.parametrize("value", ["640", "640xhigh", "640x", "1x2x3", [1, 2, 3], 640, "-1x-1", "1" * 5000 + "x1"])
 def test_a_size_must_be_two_whole_numbers(value: object) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^WIDTHxHEIGHT$"):
         convert(value, tuple[int, int])

@@ -106,10 +106,12 @@ def test_a_file_in_the_working_folder_passes_for_no_package(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("my_faults:X", "mine.yaml, item 2: my_faults:X is no class, nor a function that makes a stage"),
+        ("my_faults:X", "mine.yaml, item 2: my_faults:X is neither a class nor a function that makes a stage"),
         ("my_faults:Fails", "mine.yaml, item 2: my_faults:Fails: ValueError: no luck"),
         ("my_syntax:Blur", "mine.yaml, item 2: cannot import 'my_syntax': SyntaxError: "),
         ("my_import:Blur", "mine.yaml, item 2: cannot import 'my_import': RuntimeError: no luck"),
+        ("builtins:dict", "mine.yaml, item 2: builtins:dict cannot be a stage, as Python cannot tell its parameters"),
+        ("my_faults:odd", "mine.yaml, item 2: my_faults:odd makes something of type NoneType, which is not a stage"),
         (":Blur", "mine.yaml, item 2: cannot import '': ValueError: Empty module name"),
     ],
 )
@@ -117,7 +119,7 @@ def test_what_is_wrong_with_a_stage_of_ones_own_is_told_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
     (tmp_path / "my_faults.py").write_text(
-        "X = 3\nclass Fails:\n    def __init__(self):\n        raise ValueError('no luck')\n"
+        "X = 3\nclass Fails:\n    def __init__(self):\n        raise ValueError('no luck')\ndef odd():\n    pass\n"
     )
     (tmp_path / "my_syntax.py").write_text("def f(:")
     (tmp_path / "my_import.py").write_text("raise RuntimeError('no luck')")
@@ -129,7 +131,10 @@ def test_what_is_wrong_with_a_stage_of_ones_own_is_told_with_its_place(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "capture", "- [capture]", "- {capture: 1}", "- {a: {}, b: {}}", "- 'unclosed", "- crop: [1, 2]", "\x00"],
+    [
+        *("[" * 5000, "- crop: {padding: " + "{a: " * 5000, "- !!bool 3", "- !!timestamp x", "- " + "1" * 5000),
+        *("", "capture", "- [capture]", "- {capture: 1}", "- {a: {}, b: {}}", "- 'unclosed", "- crop: [1, 2]", "\x00"),
+    ],
 )
 def test_what_is_no_pipeline_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -165,7 +170,7 @@ def test_set_overrides_one_option() -> None:
         ("serve.token='0123'", "0123"),
         ("serve.token=null", None),
         ("serve.address=", ""),
-        ("serve.fps=010", 8),
+        ("serve.fps=10", 10),
         ("capture.source=010", "010"),
         ("save-crops.folder=2025-11-24", "2025-11-24"),
         ("save-crops.folder=2025-02-30", "2025-02-30"),  # no date at all
@@ -180,6 +185,42 @@ def test_set_leaves_a_text_as_it_is(assignment: str, value: object) -> None:
     override([item], assignment)
     assert item.options == {option: value}
     assert type(item.options[option]) is type(value)
+
+
+@pytest.mark.parametrize("text", ["010", "0012", "10", "08"])
+def test_a_number_is_decimal_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, f"- capture: {{max_frames: {text}}}\n- serve: {{fps: {text}, token: '{text}'}}\n")
+    in_file, set_later = load_recipe(path), load_recipe(path)
+    for name in ("capture.max_frames", "serve.fps", "serve.token"):
+        override(set_later, f"{name}={text}")
+    for items in (in_file, set_later):
+        capture, serve = (check_options(find_stage(item.name), item.options, item.where) for item in items)
+        assert (capture, serve) == ({"max_frames": int(text)}, {"fps": float(text), "token": text})
+
+
+def test_text_keeps_its_zeros(tmp_path: Path) -> None:
+    (item,) = load_recipe(write(tmp_path, "- serve: {token: 0123}"))
+    assert check_options(find_stage("serve"), item.options, "") == {"token": "0123"}
+
+
+@pytest.mark.parametrize(("name", "option"), [("on", "on"), ("'on'", "on"), ("off", "off"), ("1", 1)])
+def test_the_name_of_an_option_is_what_is_written(tmp_path: Path, name: str, option: object) -> None:
+    (item,) = load_recipe(write(tmp_path, f"- publish: {{url: 'mqtt://host', {name}: track}}"))
+    assert item.options == {"url": "mqtt://host", option: "track"}
+
+
+def test_publish_on_track_can_be_written_in_a_file(tmp_path: Path) -> None:
+    (item,) = load_recipe(write(tmp_path, "- publish: {on: track}"))
+    assert check_options(find_stage("publish"), item.options, item.where) == {"on": "track"}
+    (item,) = load_recipe(write(tmp_path, "- publish:\n    off: track\n"))
+    with pytest.raises(UsageError, match=r": publish has no option 'off' \(it takes"):
+        item.create()
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "on", "True"])
+def test_a_value_may_be_on_or_yes(tmp_path: Path, value: str) -> None:
+    (item,) = load_recipe(write(tmp_path, f"- write: {{audio: {value}}}"))
+    assert check_options(find_stage("write"), item.options, "") == {"audio": True}
 
 
 @pytest.mark.parametrize("assignment", ["capture", "capture=1", "capture.=1", "nosuch.size=1"])

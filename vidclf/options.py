@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,7 +60,7 @@ def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
     function = constructor.__init__ if inspect.isclass(constructor) else constructor
     try:
         return get_type_hints(function)
-    except (NameError, AttributeError, TypeError):
+    except Exception:  # whatever evaluating them raises, a SyntaxError of '3 4' included
         return {}
 
 
@@ -111,9 +112,12 @@ def _convert_plain(value: Any, kind: type) -> Any:
         return value
     if kind is int and isinstance(value, int) and not is_true_or_false:
         return value
+    if kind is int and is_text and re.fullmatch("[-+]?[0-9]+", value):
+        with suppress(ValueError):  # more digits than Python converts
+            return int(value)  # 010, say, which is octal to YAML
     if kind is float and (is_number or is_text):
         with suppress(ValueError, OverflowError):
-            number = float(value)  # also of text: to YAML, 1e-3 is that
+            number = float(value)  # also of text, as 1e-3 is to YAML
             if not isnan(number):
                 return number
     if kind is str and (is_number or is_text):
@@ -138,8 +142,9 @@ def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
 
 def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """A fixed number of values; two whole numbers may be written as 640x360."""
-    if isinstance(value, str) and arguments == (int, int) and value.lower().count("x") == 1:
-        value = [int(part) if part.strip().isdigit() else part for part in value.lower().split("x")]
+    is_size = isinstance(value, str) and arguments == (int, int)
+    if is_size and (sides := re.fullmatch(r"\s*([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})\s*", value)):
+        value = [int(side) for side in sides.groups()]
     if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
         wanted = "WIDTHxHEIGHT" if arguments == (int, int) else f"a list of {len(arguments)}"
         raise ValueError(wanted)

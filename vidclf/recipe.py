@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.options import check_options, type_hints, wants_text
+from vidclf.options import check_options, parameters_of, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
@@ -32,23 +33,28 @@ class Item:
         constructor = find_stage(self.name, self.where)
         options = check_options(constructor, self.options, f"{self.where}: {self.name}")
         try:
-            return constructor(**options)
+            stage = constructor(**options)
         except VidclfError as error:
             raise type(error)(f"{self.where}: {self.name}: {error}") from None
         except Exception as error:  # a stage of somebody's own
             raise UsageError(f"{self.where}: {self.name}: {type(error).__name__}: {error}") from error
+        if not callable(stage):
+            raise UsageError(
+                f"{self.where}: {self.name} makes something of type {type(stage).__name__}, which is not a stage"
+            )
+        return stage
 
 
 def load_recipe(name_or_path: str | Path) -> list[Item]:
     """Read a pipeline file, by path or by the name of a shipped one ("motion", "person.yaml")."""
-    import yaml
-
     path = find_recipe(name_or_path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except RecursionError:
+        raise UsageError(f"{path}: not a pipeline file: nested too deeply") from None
+    except Exception as error:  # PyYAML raises more than its own, as KeyError for !!bool 3
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", error)).split())
@@ -61,6 +67,23 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
             item.folder = str(path.parent.resolve())
             _look_in(item.folder)
     return items
+
+
+def read_yaml(text: str) -> Any:
+    """YAML's plain values, but for whole numbers that begin with 0, which are octal to YAML 1.1: they stay text.
+
+    What an option makes of that is its annotation's business: a number is decimal, a token keeps its 0.
+    """
+    import yaml
+
+    def whole(loader: Any, node: Any) -> Any:
+        text = loader.construct_scalar(node)
+        return text if re.fullmatch("[-+]?0[0-9]+", text) else loader.construct_yaml_int(node)
+
+    class Loader(yaml.SafeLoader): ...
+
+    Loader.add_constructor("tag:yaml.org,2002:int", whole)
+    return yaml.load(text, Loader)
 
 
 def find_recipe(name_or_path: str | Path) -> Path:
@@ -83,25 +106,28 @@ def parse_item(entry: Any, where: str) -> Item:
     if isinstance(entry, dict) and len(entry) == 1:
         name, options = next(iter(entry.items()))
         if isinstance(name, str) and (options is None or isinstance(options, dict)):
-            return Item(name, dict(options or {}), where)
+            return Item(name, {_as_written(key): value for key, value in (options or {}).items()}, where)
     raise UsageError(f"{where}: write a stage as `name` or `name: {{option: value}}`, got {entry!r}")
+
+
+def _as_written(option: Any) -> Any:
+    """The name of an option: to YAML 1.1, `on` and `off` are true and false."""
+    return ("off", "on")[option] if isinstance(option, bool) else option
 
 
 def override(items: list[Item], assignment: str) -> None:
     """Apply one `stage.option=value` to the items; UsageError if no stage has the name.
 
-    The value is read as YAML, unless the option is a text: a token of 0123 is no octal number.
+    The value is read as YAML, unless the option is text.
     """
-    import yaml
-
     target, equals, text = assignment.partition("=")
     stage, dot, option = target.rpartition(".")
     if not equals or not dot or not option:
         raise UsageError(f"--set wants stage.option=value, got {assignment!r}")
     matching = _named(items, stage, f"--set {target}")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # the second: 2025-02-30
+        value = read_yaml(text)
+    except Exception:  # PyYAML raises more than its own, as ValueError for 2025-02-30
         value = text
     for item in matching:
         item.options[option] = text if wants_text(_kind_of(item, option), value) else value
@@ -156,7 +182,11 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     if not hasattr(found, attribute):
         raise UsageError(f"{place}module {module!r} has no {attribute!r}")
     if not callable(stage := getattr(found, attribute)):
-        raise UsageError(f"{place}{name} is no class, nor a function that makes a stage")
+        raise UsageError(f"{place}{name} is neither a class nor a function that makes a stage")
+    try:
+        parameters_of(stage)
+    except (ValueError, TypeError):  # dict, say
+        raise UsageError(f"{place}{name} cannot be a stage, as Python cannot tell its parameters") from None
     return stage
 
 
