@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -86,27 +87,33 @@ def play(screen: Screen, count: int = 50, **options: object) -> tuple[dict, Lear
     return stats, learner
 
 
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged, which --quiet silences; anything else on a stream is a failure."""
+    caplog.set_level(logging.INFO, "vidclf.stages.display")
+    yield caplog
+    assert capsys.readouterr() == ("", "")
+
+
 def test_q_ends_the_run_and_says_how_long_one_inference_took(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
 ) -> None:
     stats, _ = play(Screen(monkeypatch, "...q"), count=10_000)
     finished = stats["ledger"]["finished"]
     assert 4 <= finished < 100
-    assert capsys.readouterr().err == f"{2 * finished} objects classified, 2.00 ms each on average\n"
+    assert said.messages == [f"{2 * finished} objects classified, 2.00 ms each on average"]
 
 
-def test_q_before_any_detection_is_no_crash(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_q_before_any_detection_is_no_crash(monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     Screen(monkeypatch, "q")
     Pipeline([Frames(1000), Display()], queue=2).run()
-    assert capsys.readouterr().err == "no object was classified\n"
+    assert said.messages == ["no object was classified"]
 
 
-def test_no_frame_at_all_is_no_crash(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_frame_at_all_is_no_crash(monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     Screen(monkeypatch)
     assert list(Display()(Channel.of([]))) == []
-    assert capsys.readouterr().err == "no object was classified\n"
+    assert said.messages == ["no object was classified"]
 
 
 def test_an_arrow_neither_quits_nor_saves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -144,13 +151,16 @@ def test_a_pause_ends_when_the_run_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     assert pipeline.run()["ledger"]["finished"] < 100
 
 
-def test_s_saves_the_picture_without_what_the_window_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_s_saves_the_picture_without_what_the_window_adds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
     screen = Screen(monkeypatch, "..s")
     play(screen, count=5, folder=tmp_path)
     (path,) = tmp_path.iterdir()
     assert path.name.startswith("vidclf-2")
     assert path.suffix == ".png"
     assert (cv2.imread(str(path)) == 2).all()  # the third frame is all of value 2
+    assert said.messages[0] == f"saved {path}"
 
 
 def test_a_picture_that_cannot_be_saved_does_not_end_the_run(

@@ -72,7 +72,7 @@ class Display:
         finally:
             cv2.destroyAllWindows()
             cv2.waitKey(1)  # the windows go when events are handled, and not before
-            print(summary(classified, seconds), file=sys.stderr)
+            log.info("%s", summary(classified, seconds))
 
     def _awaited(self, frames: Any, windows: dict[Source, Window]) -> Iterator[Frame]:
         """The frames; while none comes, as from a lost camera, windows and keys are looked after."""
@@ -151,7 +151,7 @@ class Window:
         except Exception as error:  # a full disk is no reason to end the run
             log.warning("%s", error)
         else:
-            print(f"saved {path}", file=sys.stderr)
+            log.info("saved %s", path)
 
 
 def action_of(key: int) -> Action | None:
