@@ -52,6 +52,9 @@ class Write:
     that were finished so long ago (7d), or when all together are larger (50G). only_when: write only while one of
     these kinds or labels is seen ("any": anything), a file an event, from pre_roll before the first sight to
     post_roll after the last; what may become pre-roll is held in memory, as JPEGs of 128 MB a source at most.
+    A live source goes on in a new file after a gap of more than ten minutes; with fps, or the opencv or skvideo
+    backend, of more than five seconds, as a constant rate fills gaps with repeated pictures. So does a source whose
+    pictures come in another size, unless size is given.
     Such files have a time in their names: the date, UTC, of live sources, else the place in the source, hhmmss.
     force: overwrite an existing file.
     The file is PATH.part while it is written, playable at any time, and gets its name when it is complete.
