@@ -1,8 +1,10 @@
 import io
+import itertools
 import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -182,6 +184,19 @@ def test_the_time_limit_ends_a_run_annealed(tmp_path: Path, pictures: Path) -> N
     assert 0 < len(rows) < 1000
     assert rows[-1]["rate"] < 0.2 * max(row["rate"] for row in rows)
     assert load(tmp_path / "out.safetensors").name == "lean"
+
+
+def test_the_clock_ends_an_epoch_between_two_of_its_steps(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, said = itertools.count(), list[str]()
+    progress = Progress(quiet=True)
+    monkeypatch.setattr(progress, "live", said.append)
+    monkeypatch.setattr("vidclf.training.loop.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    run(tmp_path, pictures, Config(model="v1", epochs=9, batch=32), progress=progress, time_limit=6.0)
+    # Each look at the clock takes a second, and there are three before the first step.
+    assert [text for text in said if "step" in text] == [f"epoch 1, step {i} of 8" for i in (1, 2, 3)]
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Path) -> None:

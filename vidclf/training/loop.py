@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch.nn import functional as F
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
+from vidclf.models.classifier import Classifier
 from vidclf.models.device import cpu_has_bf16
 from vidclf.models.labels import named
 from vidclf.models.zoo import create
@@ -22,13 +25,28 @@ from vidclf.training import data, evaluation, page
 from vidclf.training.augment import augment_all, mix
 from vidclf.training.board import Board
 from vidclf.training.config import Config
+from vidclf.training.data import Dataset
 from vidclf.training.optim import follow, learning_rate, make_optimizer
 from vidclf.training.progress import Progress, duration
-from vidclf.training.run import Run, git_commit, run_tensors
+from vidclf.training.run import Run, State, git_commit, run_tensors
 from vidclf.training.targets import distillation, load_teachers, smoothed, taught
 
 # Mean and standard deviation of the pixels, 0..1. MNIST's are what predecessor A normalised Fashion-MNIST with.
 NORMALISATIONS = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What every step needs: the network that learns, the one that is kept, and what moves them."""
+
+    config: Config
+    batch: int  # crops in a step
+    model: Classifier
+    forward: Callable[[Tensor], Tensor]  # the model, or what torch.compile made of it
+    average: Classifier  # what is validated and kept
+    optimizer: torch.optim.Optimizer
+    class_weights: Tensor | None
+    device: str
 
 
 def train(
@@ -66,7 +84,7 @@ def train(
         "teachers": [hash_file(checkpoint.find(name)) for name in config.distill],
     }
     learning, validation, test = (part.to(device) for part in (learning, validation, test))
-    labels, classes = everything.labels, len(everything.labels)
+    labels = everything.labels
     if config.patience and not len(validation):
         raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
     if len(learning) < 2:
@@ -74,7 +92,7 @@ def train(
     # A handful of pictures wants many steps, too; batch normalisation wants more than one crop in each.
     batch = min(config.batch, max(2, len(learning) // 8))
     steps = len(learning) // batch
-    weights = data.class_weights(learning.targets, classes) if config.class_weights else None
+    weights = data.class_weights(learning.targets, len(labels)) if config.class_weights else None
     teachers = load_teachers(config.distill, labels, config.policy, device)
 
     torch.manual_seed(config.seed)
@@ -82,8 +100,9 @@ def train(
     model = create(config.model, labels, config.policy, mean, std, pretrained=config.pretrained, init=config.init)
     model.to(device).to(memory_format=torch.channels_last)
     forward = torch.compile(model) if compiled else model
-    average = copy.deepcopy(model).requires_grad_(False)  # what is validated and kept
+    average = copy.deepcopy(model).requires_grad_(False)
     optimizer = make_optimizer(model, config)
+    learner = Learner(config, batch, model, forward, average, optimizer, weights, device)
     run = Run(folder, config.to_dict(), digests)
     tensors = run_tensors(model, average, optimizer)
     state = run.restore(tensors) if resume else run.start()
@@ -113,39 +132,7 @@ def train(
                 answers.clear()
             with mixed_precision(device):
                 answers[version] = taught(teachers, crops, config.distill_temperature)
-        torch.manual_seed(config.seed * 200_003 + state.epoch)
-        order = torch.randperm(len(learning)).to(device)
-        losses: list[Tensor] = []
-        hits: list[Tensor] = []
-        rate = 0.0
-        model.train()
-        for i in range(steps):
-            step = state.epoch * steps + i
-            if (share := done(step)) >= 1:
-                break
-            rate = learning_rate(config, share)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            chosen = order[i * batch : (i + 1) * batch]
-            inputs, targets = crops[chosen], smoothed(learning.targets[chosen], classes, config.label_smoothing)
-            soft = answers[version][chosen] if teachers else None
-            if config.mixup or config.cutmix:
-                inputs, partner, own = mix(inputs, config)
-                targets = torch.lerp(targets[partner], targets, own)
-                soft = torch.lerp(soft[partner], soft, own) if soft is not None else None
-            with mixed_precision(device):
-                logits = forward(inputs).float()
-            loss = F.cross_entropy(logits, targets, weights)
-            if soft is not None:
-                loss = loss.lerp(distillation(logits, soft, config.distill_temperature), config.distill_share)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            follow(average, model, min(config.ema, (1 + step) / (10 + step)))
-            losses.append(loss.detach())
-            hits.append(evaluation.hits(logits.detach(), learning.targets[chosen]))
-            progress.live(f"epoch {state.epoch + 1}, step {i + 1} of {steps}")
-
+        losses, hits, rate = _epoch(learner, crops, learning.targets, answers.get(version), state.epoch, done, progress)
         state.epoch += 1
         state.seconds = time.monotonic() - begin
         # The harm that the last step does is in no loss yet.
@@ -176,7 +163,79 @@ def train(
             f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
         )
 
-    best = checkpoint.load(run.best, device)
+    return _conclude(config, run, state, validation, test, board, output, progress, command)
+
+
+def _epoch(
+    learner: Learner,
+    crops: Tensor,
+    targets: Tensor,
+    answers: Tensor | None,
+    epoch: int,
+    done: Callable[[int], float],
+    progress: Progress,
+) -> tuple[list[Tensor], list[Tensor], float]:
+    """Learn from every crop once, in random order; returns each step's loss and hits, and the last learning rate.
+
+    answers: the teachers' answers to all crops. done: the share of the run that lies before a step; where it is 1, the
+    epoch ends early, as the clock may run out in the middle of it.
+    """
+    config, batch = learner.config, learner.batch
+    steps = len(targets) // batch
+    torch.manual_seed(config.seed * 200_003 + epoch)
+    order = torch.randperm(len(targets)).to(learner.device)
+    losses, hits, rate = list[Tensor](), list[Tensor](), 0.0
+    learner.model.train()
+    for i in range(steps):
+        step = epoch * steps + i
+        if (share := done(step)) >= 1:
+            break
+        rate = learning_rate(config, share)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = rate
+        chosen = order[i * batch : (i + 1) * batch]
+        soft = answers[chosen] if answers is not None else None
+        loss, logits = _loss(learner, crops[chosen], targets[chosen], soft)
+        learner.optimizer.zero_grad()
+        loss.backward()
+        learner.optimizer.step()
+        follow(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
+        losses.append(loss.detach())
+        hits.append(evaluation.hits(logits.detach(), targets[chosen]))
+        progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")
+    return losses, hits, rate
+
+
+def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The loss of one batch, and its logits; the crops are blended first where the settings say so."""
+    config = learner.config
+    wanted = smoothed(targets, len(learner.model.labels), config.label_smoothing)
+    if config.mixup or config.cutmix:
+        crops, partner, own = mix(crops, config)
+        wanted = torch.lerp(wanted[partner], wanted, own)
+        answers = torch.lerp(answers[partner], answers, own) if answers is not None else None
+    with mixed_precision(learner.device):
+        logits = learner.forward(crops).float()
+    loss = F.cross_entropy(logits, wanted, learner.class_weights)
+    if answers is not None:
+        loss = loss.lerp(distillation(logits, answers, config.distill_temperature), config.distill_share)
+    return loss, logits
+
+
+def _conclude(
+    config: Config,
+    run: Run,
+    state: State,
+    validation: Dataset,
+    test: Dataset,
+    board: Board,
+    output: Path,
+    progress: Progress,
+    command: str,
+) -> dict[str, Any]:
+    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test's figures."""
+    labels = test.labels
+    best = checkpoint.load(run.best, str(test.images.device))
     if len(validation):
         scores = evaluation.predict(best, validation.images)
         if (temperature := evaluation.fit_temperature(scores, validation.targets)) is not None:
@@ -186,18 +245,13 @@ def train(
                 f"the temperature stays 1: to fit one takes {evaluation.LEAST_CROPS} crops to validate, and "
                 f"{evaluation.LEAST_MISTAKES} mistakes among them"
             )
-        board.confusion(
-            "valid", evaluation.confusion(validation.targets, scores.argmax(1), classes), labels, state.epoch
-        )
+        counts = evaluation.confusion(validation.targets, scores.argmax(1), len(labels))
+        board.confusion("valid", counts, labels, state.epoch)
     scores = evaluation.predict(best, test.images)  # the only look at the test set
     check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
-    board.test(
-        metrics | {"loss": float(F.cross_entropy(scores, test.targets))},
-        evaluation.confusion(test.targets, scores.argmax(1), classes),
-        labels,
-        state.epoch,
-    )
+    counts = evaluation.confusion(test.targets, scores.argmax(1), len(labels))
+    board.test(metrics | {"loss": float(F.cross_entropy(scores, test.targets))}, counts, labels, state.epoch)
     board.close()
     checkpoint.save(
         output,
@@ -205,17 +259,16 @@ def train(
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
         **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,
-        data=digests["data"],
+        data=run.digests["data"],
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),
         command=command,
         commit=git_commit(),
     )
-    page.write_report(
-        folder / "report.html", checkpoint.read_header(output), scores, test.targets, test.images, state.history
-    )
-    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {folder}/report.html")
+    report = run.folder / "report.html"
+    page.write_report(report, checkpoint.read_header(output), scores, test.targets, test.images, state.history)
+    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {report}")
     return metrics
 
 
