@@ -24,28 +24,32 @@ def predict(model: Classifier, images: Tensor, batch: int = 512) -> Tensor:
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:
     """Figures of predictions: correct, total, and top1, top5, ece and per_class in percent."""
-    ranked = logits.argsort(dim=1, descending=True)
-    hits = ranked == targets[:, None]
+    answers = ranked(logits)
+    right = answers == targets[:, None]
     confidence = torch.softmax(logits / temperature, dim=1).amax(dim=1)
-    correct = int(hits[:, 0].sum())
+    error = calibration_error(confidence.cpu().numpy(), right[:, 0].cpu().numpy())
     return {
-        "correct": correct,
+        "correct": int(right[:, 0].sum()),
         "total": len(targets),
-        "top1": _percent(correct, len(targets)),
-        "top5": _percent(int(hits[:, :5].sum()), len(targets)),
-        "ece": round(100 * (calibration_error(confidence.cpu().numpy(), hits[:, 0].cpu().numpy()) or 0), 3),
-        "per_class": {label: _class_figures(ranked[:, 0], targets, i) for i, label in enumerate(labels)},
+        **tops(right),
+        "ece": round(100 * (error or 0), 3),
+        "per_class": {label: _class_figures(answers[:, 0], targets, i) for i, label in enumerate(labels)},
     }
 
 
-def hits(logits: Tensor, targets: Tensor, deep: int = 5) -> Tensor:
-    """(N, deep) bool: is the label the network's first, second ... answer?"""
-    return logits.topk(min(deep, logits.shape[1])).indices == targets[:, None]
+def ranked(logits: Tensor) -> Tensor:
+    """(N, 5) int64: the network's first, second ... answer; fewer columns where there are fewer classes."""
+    return logits.topk(min(5, logits.shape[1])).indices
 
 
-def tops(hits: Tensor) -> dict[str, float]:
-    """top1 and top5 in percent, of `hits`."""
-    return {"top1": _percent(int(hits[:, 0].sum()), len(hits)), "top5": _percent(int(hits.sum()), len(hits))}
+def hits(logits: Tensor, targets: Tensor) -> Tensor:
+    """(N, 5) bool: is the label the network's first, second ... answer?"""
+    return ranked(logits) == targets[:, None]
+
+
+def tops(right: Tensor) -> dict[str, float]:
+    """top1 and top5 in percent, of what `hits` gives."""
+    return {"top1": _percent(int(right[:, 0].sum()), len(right)), "top5": _percent(int(right.sum()), len(right))}
 
 
 def confusion(targets: Tensor, predictions: Tensor, classes: int) -> Tensor:
@@ -86,10 +90,10 @@ def table(metrics: Mapping[str, Any]) -> str:
 
 
 def _class_figures(predicted: Tensor, targets: Tensor, index: int) -> dict[str, float]:
-    hits = int(((predicted == index) & (targets == index)).sum())
-    precision = _percent(hits, int((predicted == index).sum()))
-    recall = _percent(hits, int((targets == index).sum()))
-    f1 = round(2 * precision * recall / (precision + recall), 2) if hits else 0.0
+    right = int(((predicted == index) & (targets == index)).sum())
+    precision = _percent(right, int((predicted == index).sum()))
+    recall = _percent(right, int((targets == index).sum()))
+    f1 = round(2 * precision * recall / (precision + recall), 2) if right else 0.0
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
