@@ -108,7 +108,7 @@ def test_a_record_that_is_none_any_more_is_told_and_comes_back(batch: Run, clip:
     batch("--include", "a.mp4")
     Path("out/a.jsonl").write_text(content)
     add(clip, "b.mp4")
-    error = "Error: a.jsonl is no record any more; delete it, and its clip is done again\n"
+    error = "Error: a.jsonl is no longer a valid record; delete it and the clip will be processed again\n"
     code, _, err = batch("--include", "[ab].mp4")
     assert (code, err[err.index("Error") :]) == (1, error)
     assert files() == {"a.mp4", "a.jsonl", "b.mp4", "b.jsonl", "table.parquet", "summary.html"}

@@ -80,5 +80,5 @@ def test_wrong_options_are_refused(tmp_path: Path, words: list[str], message: st
 
 
 def test_data_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nosuch is no folder"):
+    with pytest.raises(UsageError, match="nosuch is not a folder"):
         call("-o", tmp_path, "--data", tmp_path / "nosuch")

@@ -82,7 +82,7 @@ def test_pretrained_weights_that_cannot_be_had(cache: Path) -> None:
         VidclfError, match=r"resnet18 cannot be downloaded \(.*unreachable.*\): put https://.*\.pth into"
     ):
         create("resnet18", pretrained=True)
-    with pytest.raises(UsageError, match=r"no pretrained weights for lean \(there are for: resnet18\)"):
+    with pytest.raises(UsageError, match=r"no pretrained weights for lean \(available for: resnet18\)"):
         create("lean", pretrained=True)
     with pytest.raises(UsageError, match="pretrained weights are not drawn: init must be own, got 'b'"):
         create("resnet18", pretrained=True, init="b")

@@ -181,7 +181,8 @@ def test_a_published_name_that_cannot_be_downloaded_says_what_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"yolo11x-seg.pt is not here, and there is no internet .*--detector-weights"):
+    missing = r"yolo11x-seg\.pt was not found locally, and there is no internet connection: .*--detector-weights FILE"
+    with pytest.raises(UsageError, match=missing):
         load_detector("yolo11x-seg")
 
 

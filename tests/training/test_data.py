@@ -51,7 +51,7 @@ def test_a_folder_without_the_files_says_what_it_looked_for(tmp_path: Path) -> N
         UsageError, match=r"holds neither folders of pictures, one a class, nor Fashion-MNIST \(train-im"
     ):
         data.load(tmp_path, "train", Preprocess())
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         data.load(tmp_path / "nosuch", "train", Preprocess())
 
 

@@ -100,7 +100,7 @@ def test_what_is_no_picture_is_left_out_and_said(tmp_path: Path, caplog: pytest.
     (tmp_path / "red" / "photo.heic").write_bytes(b"nothing")
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).labels == tuple(COLOURS)
-    assert caplog.messages == [f"{tmp_path / 'red'}: 1 files are no pictures and left out (.heic)"]
+    assert caplog.messages == [f"{tmp_path / 'red'}: 1 files are not pictures and were skipped (.heic)"]
 
 
 @pytest.mark.parametrize("names", [("Train", "Test", "VAL"), ("training", "testing", "validation")])

@@ -55,4 +55,5 @@ def _rows(storage: Storage, name: str) -> Iterator[dict[str, Any]]:
                 raise ValueError
             yield from map(json.loads, lines)
     except (OSError, ValueError, TypeError):
-        raise VidclfError(f"{name} is no record any more; delete it, and its clip is done again") from None
+        advice = "delete it and the clip will be processed again"
+        raise VidclfError(f"{name} is no longer a valid record; {advice}") from None

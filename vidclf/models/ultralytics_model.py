@@ -196,7 +196,7 @@ def _download(path: Path, ultralytics: Any) -> None:
 
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
     if not ultralytics.utils.is_online():
-        raise UsageError(f"{path.name} is not here, and there is no internet to download it: {advice}")
+        raise UsageError(f"{path.name} was not found locally, and there is no internet connection: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (

@@ -69,7 +69,7 @@ def create(
         raise UsageError(f"unknown model {name!r} (there are: {', '.join(NETWORKS)})")
     if pretrained and not NETWORKS[name].pretrained:
         able = ", ".join(other for other, network in NETWORKS.items() if network.pretrained)
-        raise UsageError(f"there are no pretrained weights for {name} (there are for: {able})")
+        raise UsageError(f"there are no pretrained weights for {name} (available for: {able})")
     if pretrained and init != "own":
         raise UsageError(f"pretrained weights are not drawn: init must be own, got {init!r}")
     from vidclf.models.classifier import Classifier

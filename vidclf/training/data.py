@@ -81,7 +81,7 @@ def open_pictures(
     if folder is None:
         return fashion_mnist.open_idx(fashion_mnist.download(), part, verify, labels)
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise UsageError(f"{folder} is not a folder")
     if place := fashion_mnist.find_idx(folder):
         return fashion_mnist.open_idx(place, part, verify, labels)
     if pictures.has_classes(folder):

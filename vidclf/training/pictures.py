@@ -138,7 +138,7 @@ def _files(folder: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{folder}: no picture in this class folder{f', only {others}' if others else ''}")
     if others:
-        log.warning("%s: %d files are no pictures and left out (%s)", folder, len(files) - len(found), others)
+        log.warning("%s: %d files are not pictures and were skipped (%s)", folder, len(files) - len(found), others)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 

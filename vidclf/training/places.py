@@ -57,7 +57,7 @@ def check_target(path: Path) -> None:
         return
     there = next(place for place in path.absolute().parents if place.exists())
     if not there.is_dir():
-        raise UsageError(f"cannot write {path}: {there} is no folder")
+        raise UsageError(f"cannot write {path}: {there} is not a folder")
     check_folder(there)
 
 
