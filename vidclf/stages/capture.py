@@ -42,8 +42,9 @@ class Capture:
     live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
     for a live source, NAME=VALUE: input_format=mjpeg, video_size=1280x720.
     hardware: decode in the GPU (NVDEC, VideoToolbox, VA-API, ...), or in software what it cannot.
-    Corrupt packets are counted and skipped. It gives None where there is no frame yet or one is skipped, so that a
-    pipeline can stop it. Raises UsageError for a source that does not exist, VidclfError for one that holds no picture.
+    Corrupt packets are counted and skipped. To a pipeline, and of a live source to everybody, it gives None where there
+    is no frame yet, so that it can be stopped. Raises UsageError for a source that does not exist, VidclfError for one
+    that holds no picture.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Capture:
         self.options = dict(option.split("=", 1) for option in options or ())
         self.realtime, self.hardware = realtime, hardware
         self._live = live
-        self._sound_is_wanted = True
+        self._is_attached, self._sound_is_wanted = False, True
         self.reading: Source | None = None  # a live source, from before its first picture on
 
     @property
@@ -96,11 +97,14 @@ class Capture:
         return is_live(self.uri) if self._live is None else self._live
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Know whether a stage of this pipeline carries the sound over."""
+        """Know that a pipeline asks, which wants to stop in between, and whether a stage of it carries the sound over."""
+        self._is_attached = True
         self._sound_is_wanted = any(getattr(stage, "audio", False) for stage in pipeline.stages)
 
     def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame | None]:
-        return self._watch() if self.live else self._read()
+        if self.live:
+            return self._watch()
+        return self._read() if self._is_attached else (frame for frame in self._read() if frame is not None)
 
     def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
         """What has an end, from its beginning to its end; None for what is skipped, so that it can be stopped."""
