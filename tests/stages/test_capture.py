@@ -71,8 +71,7 @@ def test_in_real_time_frames_come_at_their_own_times(clip: Path) -> None:
     assert len(frames) == 30
     assert 29 / 25 <= perf_counter() - began < 20  # seconds; the machine may be busy
     assert len(got) > 30  # while it waits it can be stopped
-    early = [frame.captured - frames[0].captured - frame.time for frame in frames]
-    assert min(early) > -0.02
+    assert all(frame.captured >= began + frame.time for frame in frames)
 
 
 def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
@@ -185,7 +184,7 @@ def test_stride_gives_every_so_many_th_and_counts_the_others(clip: Path) -> None
 
 
 def test_while_it_skips_it_can_be_stopped(clip: Path, tmp_path: Path) -> None:
-    """Ctrl-C waited for the next frame, which may be minutes away. Whoever asks without a pipeline sees frames alone."""
+    """Ctrl-C waited for the next frame, which may be minutes away. Without a pipeline there are frames alone."""
     raw = write_clip(tmp_path / "clip.h264", 30, rate=25, time_base=Fraction(1, 25))  # no index: it cannot seek
     strides, skips = Capture(str(clip), stride=15), Capture(str(raw), start=1.0)
     assert [index_of(frame.image) for frame in strides()] == [0, 15]
