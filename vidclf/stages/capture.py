@@ -97,7 +97,7 @@ class Capture:
         return is_live(self.uri) if self._live is None else self._live
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Know that it is a pipeline that asks, which may want to stop it, and whether one of its stages keeps the sound."""
+        """Know that a pipeline asks, which may want to stop it, and whether one of its stages keeps the sound."""
         self._is_attached = True
         self._sound_is_wanted = any(getattr(stage, "audio", False) for stage in pipeline.stages)
 
