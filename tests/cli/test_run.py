@@ -187,10 +187,11 @@ def test_collecting_tells_how_much_and_where(vidclf: Run) -> None:
     assert err.endswith("wrote crops\n")
 
 
-def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run) -> None:
-    code, _, err = vidclf("run", SAMPLE, "nosuch.mp4", "-o", "out/")
+@pytest.mark.parametrize("name", ["nosuch.mp4", 300 * "x"])
+def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run, name: str) -> None:
+    code, _, err = vidclf("run", SAMPLE, name, "-o", "out/")
     assert (code, names()) == (2, set())
-    assert err.endswith("no such file: nosuch.mp4\n")
+    assert err.endswith(f"no such file: {name}\n")
 
 
 def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:
