@@ -34,7 +34,7 @@ def test_the_same_results_as_without_it(batch: Run, clip: Path) -> None:
             assert Path("out", name).read_bytes() == Path("plain", name).read_bytes()
     columns = "status, attempts, error, sha256, config, outputs, frames, ledger"
     assert rows(columns) == rows(columns, "plain")
-    assert "0 clips to do, 3 finished before" in batch()[2]
+    assert "0 clips to do, 3 already finished" in batch()[2]
 
 
 def test_a_lost_node_costs_no_clip(clip: Path) -> None:

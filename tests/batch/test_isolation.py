@@ -57,7 +57,7 @@ def test_bad_clips_are_listed_with_their_reasons_and_stop_nobody(batch: Run) -> 
     # What failed by its own fault is not tried again, but still told.
     code, _, err = batch()
     assert code == 3
-    assert "0 clips done, 3 finished before, 2 failed" in err
+    assert "0 clips done, 3 already finished, 2 failed" in err
     assert rows("attempts")["text.mp4"] == (1,)
     batch("--retry-failed")
     assert rows("attempts")["text.mp4"] == (2,)
@@ -72,7 +72,7 @@ def test_a_clip_that_was_mended_or_taken_away_is_no_failure_any_more(batch: Run,
     Path("clips/text.mp4").unlink()
     code, _, err = batch()
     assert code == 0
-    assert "1 clip to do, 2 finished before" in err
+    assert "1 clip to do, 2 already finished" in err
     assert set(rows("status")) == {"a.mp4", "b.mp4", "sub/c.mp4"}
 
 
@@ -90,7 +90,7 @@ def test_the_death_of_a_worker_costs_one_attempt_of_one_clip(batch: Run, clip: P
     code, _, err = batch("--retry", 1, pipeline="trouble.yaml")
     assert code == 3
     reason = "its worker process was killed by SIGKILL; was memory short?"
-    assert f"once.mp4: {reason}; it is tried again later\n" in err
+    assert f"once.mp4: {reason}; will retry later\n" in err
     assert f"failed: killer.mp4: {reason}\n" in err
     assert rows("status, attempts") == {
         "a.mp4": ("done", 1), "b.mp4": ("done", 1), "killer.mp4": ("failed", 2), "once.mp4": ("done", 2),
@@ -209,7 +209,7 @@ def test_ctrl_c_finishes_the_running_clips_and_the_second_aborts(batch: Run, cli
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130, err
-    assert "stopping: finishing the clips that are running; once more to abort\n" in err
+    assert "stopping: finishing the running clips; press Ctrl-C again to abort\n" in err
     assert "Traceback" not in err
     assert sorted(set(states())) == ["done", "pending"]
     assert json.loads(Path("report.json").read_text())["interrupted"] is True

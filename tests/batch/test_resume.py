@@ -25,7 +25,7 @@ def attempts() -> dict[str, object]:
 def test_that_nothing_is_a_clip_is_told(batch: Run) -> None:
     code, _, err = batch("--ext", "mp5")
     assert code == 0  # a folder may be empty this time
-    assert "warning: no clips below clips (--ext, --include and --exclude say what counts)" in err
+    assert "warning: no clips found below clips (see --ext, --include and --exclude)" in err
     assert "warning" not in batch()[2]
 
 
@@ -55,7 +55,7 @@ def test_what_is_finished_is_left_alone_and_starts_no_worker(batch: Run, monkeyp
     monkeypatch.setattr(Inline, "submit", None)
     code, _, err = batch("--jobs", 2, "--device", "cpu")
     assert code == 0
-    assert "0 clips to do, 3 finished before" in err
+    assert "0 clips to do, 3 already finished" in err
     assert {name: Path("out", name).stat().st_mtime_ns for name in before} == before
 
 
@@ -66,11 +66,11 @@ def test_what_changed_is_done_again(batch: Run, clip: Path) -> None:
     add(clip, "d.mp4")
     code, _, err = batch()
     assert code == 0
-    assert "2 clips to do, 2 finished before" in err
+    assert "2 clips to do, 2 already finished" in err
     assert rows("attempts, frames") == {"a.mp4": (1, 6), "b.mp4": (1, 12), "d.mp4": (1, 12), "sub/c.mp4": (1, 12)}
     assert len(look(Path("out/a.mp4"), numbered=False).times) == 6
     assert pq.read_table("out/table.parquet").num_rows == 6 + 3 * 12
-    assert "0 clips to do, 4 finished before" in batch()[2]  # the new time is noted
+    assert "0 clips to do, 4 already finished" in batch()[2]  # the new time is noted
 
 
 def test_content_counts_where_size_and_name_are_the_same(batch: Run) -> None:
@@ -79,7 +79,7 @@ def test_content_counts_where_size_and_name_are_the_same(batch: Run) -> None:
     content = bytearray(Path("clips/a.mp4").read_bytes())
     content[-1] ^= 1
     Path("clips/a.mp4").write_bytes(content)
-    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert "1 clip to do, 2 already finished" in batch()[2]
     assert {path for path, row in rows("sha256").items() if row != before[path]} == {"a.mp4"}
 
 
@@ -99,7 +99,7 @@ def test_force_does_everything_again_and_deleted_results_come_back(batch: Run) -
     batch()
     assert "3 clips to do" in batch("--force")[2]
     Path("out/sub/c.jsonl").unlink()
-    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert "1 clip to do, 2 already finished" in batch()[2]
     assert files() == OUTPUTS | {"table.parquet", "summary.html"}
 
 
@@ -124,7 +124,7 @@ def test_files_of_somebody_else_are_not_overwritten(batch: Run) -> None:
     assert code == 3
     assert "failed: a.mp4: a.mp4 exists, and no batch made it; --force overwrites it\n" in err
     assert Path("out/a.mp4").read_text() == "mine"
-    assert "1 clip to do, 2 finished before" not in batch()[2]
+    assert "1 clip to do, 2 already finished" not in batch()[2]
     code, _, err = batch("--force")
     assert code == 0
     assert len(look(Path("out/a.mp4"), numbered=False).times) == 12
@@ -137,7 +137,7 @@ def test_what_an_interrupted_run_left_is_cleared_away(batch: Run) -> None:
     for name in ("a.mp4.part", "a.part.mp4", "a.jsonl.part"):
         Path("out", name).write_text("half")
     Path("out/a.jsonl").unlink()
-    assert "1 clip to do, 2 finished before" in batch()[2]
+    assert "1 clip to do, 2 already finished" in batch()[2]
     assert files() == OUTPUTS | {"table.parquet", "summary.html"}
     assert attempts() == {"a.mp4": 2, "b.mp4": 1, "sub/c.mp4": 1}
 
@@ -185,16 +185,16 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
         (["--set", "motion.min_aera=1"], "motion has no option 'min_aera'; did you mean min_area?"),
         (
             ["--set", "write.segment=10m"],
-            "a batch writes one video of each clip, and write.segment makes several; use vidclf run",
+            "a batch writes one video per clip, but write.segment makes several; use vidclf run",
         ),
         (["--set", "write.quality=100"], "quick.yaml, item 4: write: quality must be 0 to "),
-        (["--gpus", "1"], "--cpus and --gpus are for --ray"),
-        (["--ray", "--timeout", "5"], "--timeout is not for --ray"),
+        (["--gpus", "1"], "--cpus and --gpus need --ray"),
+        (["--ray", "--timeout", "5"], "--timeout cannot be used with --ray"),
         (["--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a duration; use 90s, 20m or 1h30m"),
         (["--timeout", "0.5"], "Invalid value for '--timeout': '0.5' is too short: at least 1s"),
         (
             ["--record", "out.jsonl"],
-            "Got unexpected extra argument (out.jsonl); records lie under OUTDIR, and --record takes no file",
+            "Got unexpected extra argument (out.jsonl); records are written below OUTDIR; --record takes no file name",
         ),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
         (["-o", "clips"], "clips is the folder of the clips; name another for the results"),
@@ -243,14 +243,14 @@ def test_what_is_not_wanted_is_not_made_whatever_the_pipeline_says_and_may_be_se
     assert batch("--no-video", *options, pipeline="both.yaml")[0] == 0
     assert files() == {"a.jsonl", "b.jsonl", "sub/c.jsonl", "summary.html"}
     Path("twice.yaml").write_text("- capture\n- record: {path: a.csv}\n- record: {path: b.csv}\n")
-    assert "a batch writes one record of each clip, and twice.yaml has several" in batch(pipeline="twice.yaml")[2]
+    assert "a batch writes one record per clip, but twice.yaml has several" in batch(pipeline="twice.yaml")[2]
 
 
 @pytest.mark.parametrize(("stage", "jobs"), [("serve", 2), ("serve", 1), ("display", 2)])
 def test_a_stage_for_viewers_is_refused_before_anything_begins(batch: Run, stage: str, jobs: int) -> None:
     """The second worker found the port of the first one taken, and the batch ended amid its clips."""
     Path("seen.yaml").write_text(f"- capture\n- {stage}\n- write\n")
-    message = f"Error: a batch has no viewers, and seen.yaml has the stage {stage}; use vidclf run\n"
+    message = f"Error: a batch has no viewers, but seen.yaml has the stage {stage}; use vidclf run\n"
     assert batch("--jobs", jobs, pipeline="seen.yaml") == (2, "", message)
     assert not Path("out").exists()
 

@@ -76,7 +76,7 @@ def test_a_batch_into_a_url_resumes_there(
     code, out, err = batch("-o", url, "--json", "-")
     assert (code, json.loads(out)["skipped"], json.loads(out)["done"]) == (0, 3, 1), err
     Path("bucket/d.jsonl").unlink()
-    assert "1 clip to do, 3 finished before" in batch("-o", url)[2]
+    assert "1 clip to do, 3 already finished" in batch("-o", url)[2]
 
 
 def test_machines_that_take_turns_go_on_where_the_other_ended(
@@ -149,7 +149,7 @@ def test_the_books_are_there_until_those_of_the_other_machine_are(
         assert batch("-o", url)[0] == 1
     books = next((folder / "cache/batch").iterdir())
     assert set(rows("status", out=str(books)).values()) == {("done",)}
-    assert "0 clips to do, 3 finished before" in batch("-o", url)[2]
+    assert "0 clips to do, 3 already finished" in batch("-o", url)[2]
 
 
 def test_a_file_url_is_a_folder(batch: Run, folder: Path, inline: None) -> None:

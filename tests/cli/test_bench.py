@@ -33,7 +33,7 @@ def test_figures_that_cannot_be_written_are_refused_before_anything_is_measured(
 
 def test_it_says_it_in_words() -> None:
     result = CliRunner().invoke(bench, ["engine", "--frames", "200", "--stages", "2", "--repeat", "1"])
-    assert "us a frame over 2 empty stages (median of 1" in result.stdout
+    assert "us per frame over 2 empty stages (median of 1" in result.stdout
 
 
 def test_a_broker_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_a_torch_that_torchvision_was_not_built_for(only, monkeypatch):
     result = run()
     assert result.return_value == 1
     advice = result.output.splitlines()[-2]
-    assert advice.startswith("- torch: torch 2.15.") and "are not a pair" in advice
+    assert advice.startswith("- torch: torch 2.15.") and "do not match" in advice
     wanted = {name: doctor._requirement(name) for name in ("torch", "torchvision")}
     assert advice.endswith(f"pip install --force-reinstall '{wanted['torch']}' '{wanted['torchvision']}'")
     assert set(wanted["torch"].removeprefix("torch").split(",")) == {">=2.15", "<2.16"}
@@ -83,7 +83,7 @@ def test_a_cache_that_takes_no_files(only, monkeypatch, tmp_path):
     result = run()
     assert result.return_value == 1
     said = f"- cache: cannot write to {tmp_path}/file/cache: Not a directory; "
-    assert f"{said}VIDCLF_CACHE in the environment names another folder\n" in result.output
+    assert f"{said}set VIDCLF_CACHE to use another folder\n" in result.output
 
 
 def test_a_package_without_its_files(only, monkeypatch, tmp_path):
@@ -91,4 +91,4 @@ def test_a_package_without_its_files(only, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "shipped", lambda kind: tmp_path)
     result = run()
     assert result.return_value == 1
-    assert "the package lacks its weights, pipelines, samples; install it again" in result.output
+    assert "the package is missing its weights, pipelines, samples; reinstall it" in result.output

@@ -66,7 +66,9 @@ def test_a_page_is_written(pets: Path, tmp_path: Path, monkeypatch: pytest.Monke
     result = CliRunner().invoke(evaluate, [*words, "--html", str(tmp_path / "pets.html")], catch_exceptions=False)
     assert "of 80 correct" in result.stdout
     text = (tmp_path / "pets.html").read_text(encoding="utf-8")
-    assert "of 80 test pictures named rightly" in text and "<th>cat</th>" in text and "temperature of 2.5" in text
+    assert (
+        "of 80 test pictures classified correctly" in text and "<th>cat</th>" in text and "temperature of 2.5" in text
+    )
     (tmp_path / "file").touch()
     monkeypatch.setattr("vidclf.training.data.load", lambda *_: pytest.fail("it was told after the work"))
     with pytest.raises(UsageError, match=r"cannot write .*page\.html"):
@@ -77,7 +79,7 @@ def test_weights_of_other_classes_want_pictures_of_them(pets: Path) -> None:
     weights = pets / "pets.safetensors"
     with pytest.raises(UsageError) as raised:
         figures(str(weights))
-    told = "knows 2 classes: dog, cat, not Fashion-MNIST's classes: --data names a folder with such pictures"
+    told = "knows 2 classes: dog, cat, not Fashion-MNIST's classes; name a folder of such pictures with --data"
     assert str(raised.value) == f"{weights} {told}"
 
 

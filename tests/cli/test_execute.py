@@ -30,4 +30,4 @@ def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_aborts(monkeyp
         now[0] = 100.6
         signal.raise_signal(signal.SIGINT)
     assert (came, run.stops) == ([signal.SIGINT, signal.SIGINT], 1)
-    assert said.getvalue() == "stopping: finishing the frames that are inside; once more to abort\n"
+    assert said.getvalue() == "stopping: finishing the frames in progress; press Ctrl-C again to abort\n"

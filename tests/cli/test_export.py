@@ -49,7 +49,7 @@ def test_onnx_is_compared_in_its_own_runtime_where_that_is_installed(
     assert result.exception is None, result.output
     runtime = json.loads((tmp_path / "figures.json").read_text())["runtime"]
     assert runtime.startswith("onnx" if installed else "openvino")
-    assert f"in {runtime} 1,024 of 1,024 random crops have the same name" in result.output
+    assert f"in {runtime} 1,024 of 1,024 random crops have the same label" in result.output
 
 
 def test_other_pictures_in_fashion_mnists_files_are_compared_on_unverified(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_network_that_does_not_agree_is_not_written(tmp_path: Path, monkeypatc
     monkeypatch.setattr(TorchRunner, "__call__", lies)
     result = run("lean", "--format", "torchscript", "-o", tmp_path / "lean.pt")
     assert isinstance(result.exception, VidclfError)
-    assert "is not the original: on 1024 random crops its probabilities differ by up to" in str(result.exception)
+    assert "does not match the original: on 1024 random crops probabilities differ by up to" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,7 +91,7 @@ def test_a_network_that_does_not_agree_is_not_written(tmp_path: Path, monkeypatc
     ("words", "message"),
     [
         (["nosuch", "--format", "onnx"], "weights 'nosuch' not found"),
-        (["lean", "--format", "onnx", "-o", "lean.xml"], r"a file for onnx is called NAME\.onnx, got lean\.xml"),
+        (["lean", "--format", "onnx", "-o", "lean.xml"], r"a file for onnx must be called NAME\.onnx, got lean\.xml"),
         (["lean", "--format", "onnx", "-o", "file/lean.onnx"], "cannot write file"),
     ],
 )

@@ -31,7 +31,7 @@ def test_the_checkpoint_loads_and_says_where_it_is_from(params: Path, tmp_path: 
 def test_nothing_is_overwritten_unasked(params: Path, tmp_path: Path) -> None:
     output = tmp_path / "v1.safetensors"
     output.write_text("mine")
-    with pytest.raises(UsageError, match=r"v1\.safetensors exists already: --force replaces it"):
+    with pytest.raises(UsageError, match=r"v1\.safetensors already exists; --force replaces it"):
         CliRunner().invoke(import_weights, [str(params), "-o", str(output)], catch_exceptions=False)
     (tmp_path / "broken.pkl").write_bytes(params.read_bytes()[:1000])
     with pytest.raises(UsageError, match="damaged"):

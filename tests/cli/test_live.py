@@ -106,7 +106,7 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
     assert len(files) >= 3 and all(file.suffix == ".mp4" for file in files)
     for file in files:
         assert look(file, numbered=False).times
-    assert "stopping: finishing the frames that are inside" in err
+    assert "stopping: finishing the frames in progress" in err
     assert "secret" not in out + err
 
 
@@ -115,28 +115,28 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
     [
         (
             ["rtsp://me:secret@host/a", "clip.mp4"],
-            "live and recorded sources do not run together (rtsp://me:***@host/a is live, clip.mp4 is not): "
-            "a recording can wait, a camera cannot; give each a run of its own",
+            "live and recorded sources cannot run together (rtsp://me:***@host/a is live, clip.mp4 is not); "
+            "run them separately",
         ),
         (["udp://@:1", "udp://@:2", "-o", "a.mp4"], "several sources need a folder for their videos, got a.mp4"),
-        (["udp://@:1", "--only-when", "person"], "--only-when is for recordings; say where they go with -o"),
+        (["udp://@:1", "--only-when", "person"], "--only-when is for recordings; name the output with -o"),
         (
             ["udp://@:1", "--latency-target", "fast"],
             "--latency-target must be a time above 0, like 90s, 10m or 1h30m, got 'fast'",
         ),
-        (["a.mp4", "--latency-target", "1s"], "--latency-target is for live sources; a recording is waited for"),
-        (["a.mp4", "--give-up-after", "1s"], "--give-up-after is for live sources; a recording is waited for"),
+        (["a.mp4", "--latency-target", "1s"], "--latency-target is for live sources; a recording can wait"),
+        (["a.mp4", "--give-up-after", "1s"], "--give-up-after is for live sources; a recording can wait"),
         (
             ["a.mp4", "-o", "b.mp4", "--segment", "1m", "--keep", "7d"],
-            "--keep is for live sources; what is made of a recording is kept",
+            "--keep is for live sources; files made from a recording are kept",
         ),
         (
             ["a.mp4", "-o", "b.mp4", "--segment", "1m", "--keep-size", "5G"],
-            "--keep-size is for live sources; what is made of a recording is kept",
+            "--keep-size is for live sources; files made from a recording are kept",
         ),
         (
             ["a.mp4", "-o", "b.mp4", "--post-roll", "2s"],
-            "--post-roll is for events; say what they are with --only-when",
+            "--post-roll is for events; choose them with --only-when",
         ),
         (
             ["a.mp4", "-o", "b.mp4", "--only-when", "bag,"],

@@ -64,7 +64,8 @@ def test_a_stdout_that_takes_nothing_is_told_once(tmp_path: Path, gone: bool, sa
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
             check=False,
         )
-    assert (done.returncode, done.stderr) == (1, said)
+    hint = "none of the true boxes was found: do record.jsonl and wardrobe.truth.jsonl belong together?\n"
+    assert (done.returncode, done.stderr) == (1, hint + said)
 
 
 @pytest.mark.parametrize("start", [["-m", "vidclf"], ["-c", "from vidclf.cli.main import main; main()"]])

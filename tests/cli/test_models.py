@@ -39,7 +39,7 @@ def test_the_table_shows_the_figures(monkeypatch):
     assert 0 < together < alone
     assert lean[5:] == ["-", f"{row['measured']:.2f}", "%", f"{row['weights']['bytes'] / 1e6:.1f}", "MB"]
     assert v3[5:] == ["94.55", "%", "-", "-"]
-    assert "just now: torch in float32, cpu" in result.stdout
+    assert "measured now: torch in float32, cpu" in result.stdout
 
 
 def test_it_fits_into_80_columns_uncut():
@@ -52,7 +52,7 @@ def test_it_fits_into_80_columns_uncut():
 def test_json_goes_to_a_file_beside_the_table(tmp_path):
     result = CliRunner().invoke(models, ["--json", str(tmp_path / "models.json")])
     assert result.exit_code == 0, result.output
-    assert "--measure fills it in" in result.stdout
+    assert "use --measure to fill it in" in result.stdout
     assert json.loads((tmp_path / "models.json").read_text())[0]["name"] == "lean"
 
 

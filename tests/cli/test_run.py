@@ -111,7 +111,7 @@ def test_what_an_output_in_a_folder_is_called(
 def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
     code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "elephant", "--max-frames", 5)
     assert (code, names()) == (0, set())
-    assert err.endswith("nothing was written to out.mp4: elephant never came; there was nothing with a label\n")
+    assert err.endswith("nothing was written to out.mp4: elephant was never seen; labels seen: none\n")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
     [
         ("in.mp4.part", ["-o", "in.mp4"], "in.mp4 is called in.mp4.part while it is written"),
         ("in.part.mp4", ["-o", "in.mp4"], "in.mp4 is called in.part.mp4 while it is written"),
-        ("in-000000.mp4", ["-o", "in.mp4", "--segment", "1s"], "in.mp4, cut into files, could overwrite the source"),
+        ("in-000000.mp4", ["-o", "in.mp4", "--segment", "1s"], "the parts of in.mp4 could overwrite the source"),
         ("file://{here}/in.mp4", ["-o", "in.mp4", "--force"], "in.mp4 would overwrite the source file://"),
         ("linked.mp4", ["-o", "in.mp4", "--force"], "in.mp4 would overwrite the source linked.mp4"),
     ],
@@ -174,7 +174,7 @@ def test_stages_that_are_alike_are_two(vidclf: Run) -> None:
 
 
 def test_who_keeps_nothing_is_told_how(vidclf: Run) -> None:
-    told = "nothing was kept: -o OUT.mp4 writes a video"
+    told = "nothing was saved: use -o OUT.mp4 for a video"
     code, _, err = vidclf("run", SAMPLE, "--max-frames", 2)
     assert code == 0 and told in err
     assert told not in vidclf("run", SAMPLE, "--max-frames", 2, "--record", "out.jsonl")[2]
@@ -251,10 +251,18 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
         ([SAMPLE, "--token", "x"], 2, "--token is for the web page; add --serve"),
         ([SAMPLE, "--record-frames"], 2, "--record-frames is for the record"),
-        ([SAMPLE, "--record", "-", "--stats", "-"], 2, "--record and --stats cannot share stdout; give each but one a"),
-        ([SAMPLE, "--trace", "-", "--stats", "-"], 2, "--stats and --trace cannot share stdout; give each but one a"),
-        ([SAMPLE, "-o", "-"], 2, "-o - is refused: a video does not go to stdout; name a file (out.mp4) or a folder "),
-        (["udp://@:1", "-o", "-"], 2, "-o - is refused: a video does not go to stdout; name a file "),
+        (
+            [SAMPLE, "--record", "-", "--stats", "-"],
+            2,
+            "--record and --stats cannot share stdout; write all but one of them",
+        ),
+        (
+            [SAMPLE, "--trace", "-", "--stats", "-"],
+            2,
+            "--stats and --trace cannot share stdout; write all but one of them",
+        ),
+        ([SAMPLE, "-o", "-"], 2, "-o -: a video cannot go to stdout; name a file (out.mp4) or a folder "),
+        (["udp://@:1", "-o", "-"], 2, "-o -: a video cannot go to stdout; name a file "),
         (["-"], 2, "capture: source must be a file, a URL, a camera's number or a pattern of pictures, got - (stdin)"),
         (["exists.mp4"], 1, "cannot read exists.mp4 as video"),
     ],
@@ -368,7 +376,7 @@ def test_a_file_that_ends_early_is_told_in_one_line(vidclf: Run) -> None:
     ledger = json.loads(out)["ledger"]
     assert code == 0
     assert 100 < ledger["finished"] < 350
-    assert f"warning: cut.mp4 ends early: it says it has 430 frames, it has {ledger['finished']}\n" in err
+    assert f"warning: cut.mp4 ends early: its header says 430 frames, it has {ledger['finished']}\n" in err
 
 
 def test_a_name_with_brackets_is_shown_as_it_is(vidclf: Run) -> None:

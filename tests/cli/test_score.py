@@ -48,7 +48,7 @@ def test_the_table_is_for_people(files):
     assert result.exit_code == 0, result.output
     lines = {" ".join(line.strip(" │|").split()) for line in result.stdout.splitlines()}
     assert "record.jsonl against clip.truth.jsonl, IoU >= 0.5" in lines
-    for words in ("detection recall │ 75.0 % │ of", "label changes │ 80.0 │ a minute", "boxes │ 4 │ in the truth"):
+    for words in ("detection recall │ 75.0 % │ of", "label changes │ 80.0 │ per minute", "boxes │ 4 │ in the truth"):
         assert any(line.startswith(words) for line in lines), result.stdout
 
 
@@ -100,5 +100,5 @@ def test_a_record_of_another_clip_gets_a_hint(files, tmp_path):
     other.write_text(json.dumps({"frame": 900, "time": 9.0, "object": 0, **BOX, "label": "Coat"}) + "\n")
     result = run(files[0], str(other))
     assert result.exit_code == 0
-    assert "are record.jsonl and other.truth.jsonl about the same clip?" in result.stderr
+    assert "do record.jsonl and other.truth.jsonl belong together?" in result.stderr
     assert not run(*files).stderr

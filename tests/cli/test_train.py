@@ -65,7 +65,7 @@ def test_idx_files_of_other_classes_are_called_as_a_file_says(pictures: Path, tm
     with pytest.raises(UsageError, match="labels="):  # another name is another run
         CliRunner().invoke(train, [*run, "--resume"], catch_exceptions=False, standalone_mode=False)
     names.write_text("one\ntwo")
-    with pytest.raises(UsageError, match=r"wants classes 0 to 1, got 0 to 9; there are names for 2 classes: one, two$"):
+    with pytest.raises(UsageError, match=r"classes must be 0 to 1, got 0 to 9; the names are for 2 classes: one, two$"):
         CliRunner().invoke(train, [*words, "--force"], catch_exceptions=False, standalone_mode=False)
     assert refused("--labels", tmp_path / "none.txt") == f"{tmp_path / 'none.txt'}: No such file or directory"
 
@@ -91,10 +91,10 @@ def test_nothing_is_overwritten_unasked(trained: tuple[Path, Result], pictures: 
     folder, _ = trained
     before = (folder / "mine.safetensors").read_bytes()
     data = ["--data", str(pictures), *QUICK]
-    ways = "--resume continues it, --force starts it afresh; --run FOLDER begins another"
-    with pytest.raises(UsageError, match=f"run holds a run already: {ways}$"):
+    ways = "continue it with --resume, start again with --force, or choose another folder with --run FOLDER"
+    with pytest.raises(UsageError, match=f"run already contains a run: {ways}$"):
         CliRunner().invoke(train, [*data, "--run", str(folder / "run")], catch_exceptions=False)
-    with pytest.raises(UsageError, match=r"mine\.safetensors exists already: --force replaces it"):
+    with pytest.raises(UsageError, match=r"mine\.safetensors already exists: overwrite it with --force"):
         CliRunner().invoke(
             train,
             [*data, "--run", str(folder / "new"), "-o", str(folder / "mine.safetensors")],
@@ -137,8 +137,9 @@ def refused(*words: str | Path) -> str:
 def test_files_that_are_no_runs_are_not_replaced(pictures: Path, tmp_path: Path) -> None:
     for name in ("report.html", "config.json"):
         (tmp_path / name).write_text("{}")
-    told = f"{tmp_path} is no run's, and a run would replace config.json, report.html in it: "
-    assert refused("--data", pictures, "--run", tmp_path) == f"{told}--run FOLDER names another, --force replaces them"
+    told = f"{tmp_path} is not the folder of a run, and a run would overwrite its config.json, report.html: "
+    ways = "choose another with --run FOLDER, or overwrite with --force"
+    assert refused("--data", pictures, "--run", tmp_path) == f"{told}{ways}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "report.html"]
 
 
@@ -149,7 +150,7 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
     words = ["--data", pictures, "--run", folder / "run", "--resume"]
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"mine")
-    told = f"{other} exists already, and this run did not write it: --force replaces it"
+    told = f"{other} already exists, and this run did not write it: overwrite it with --force"
     assert refused(*words, "-o", other) == told
     other.write_bytes(shipped("weights").joinpath("lean-small.safetensors").read_bytes())
     assert refused(*words, "-o", other) == told
@@ -157,7 +158,7 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
     assert CliRunner().invoke(train, again, catch_exceptions=False).exit_code == 0
     for name in ("last.safetensors", "best.safetensors"):
         kept = folder / "run" / name
-        told = f"{kept} is a file that the run keeps for itself: give the weights another name"
+        told = f"{kept} is a file of the run itself: choose another name for the weights"
         for how in ("--resume", "--force"):
             assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
 
@@ -165,7 +166,7 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
 def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_classes(tmp_path / "crops", 1)
     monkeypatch.chdir(tmp_path / "crops")
-    told = "would lie among the classes in .: --run FOLDER puts it elsewhere"
+    told = "would be among the class folders in .: choose another place with --run FOLDER"
     assert refused("--data", ".") == f"{Path('runs/lean-0')} {told}"
     assert "only one picture" in refused("--data", ".", "--run", "../runs/a", "-o", "../new/mine.safetensors")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["crops"]
@@ -231,8 +232,8 @@ def settings(folder: Path, pictures: Path, *words: str) -> tuple[dict[str, objec
 def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> None:
     asked, said = settings(tmp_path, pictures, "--gamma", "0.5", "--optimizer", "adamw", "--momentum", "0.8")
     assert said.splitlines()[:2] == [
-        "gamma does nothing here: it is for schedule milestone",
-        "momentum does nothing here: it is for optimizer sgd",
+        "gamma has no effect here: it is for schedule milestone",
+        "momentum has no effect here: it is for optimizer sgd",
     ]
     assert asked["lr"] == 0.003  # adamw's own
 
@@ -242,10 +243,10 @@ def test_options_that_do_less_than_they_say_are_told(
 ) -> None:
     words = ["--milestone", "1", "--milestone", "9", "--schedule", "milestone"]
     _, said = settings(tmp_path / "late", pictures, *words)
-    assert said.splitlines()[0] == "milestones 1, 9 do nothing here: the run has 1 epochs"
+    assert said.splitlines()[0] == "milestones 1, 9 have no effect here: the run has 1 epochs"
     words = ["--class-weights", "--distill", str(trained[0] / "mine.safetensors")]
     _, said = settings(tmp_path / "taught", pictures, *words)
-    told = "class_weights weighs only 10 % of the loss here: the labels, not the teachers' answers"
+    told = "class_weights affects only 10 % of the loss here: the labels, not the teachers' outputs"
     assert said.splitlines()[0] == told
 
 
@@ -272,7 +273,7 @@ def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr("vidclf.training.data.load", interrupted)
     result = CliRunner().invoke(train, ["--run", str(tmp_path / "run"), "--device", "cpu"], catch_exceptions=False)
-    assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was begun\n")
+    assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was started\n")
 
 
 @pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models, score, render, demo])

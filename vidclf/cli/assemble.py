@@ -1,4 +1,4 @@
-"""From the options of `run` to the items of a pipeline: the pipeline file first, then what the options change."""
+"""Turns the options of `run` into the items of a pipeline: the pipeline file first, then the options' changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_PIPELINE = "motion"  # needs no download
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `run` (and every command that runs pipelines) can be told, but for sources and outputs."""
+    """The options of `run` (and of every command that runs pipelines), except sources and outputs."""
 
     pipeline: str = DEFAULT_PIPELINE
     settings: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     cuts = {name: value for name in CUTS if (value := getattr(options, name)) is not None}
     if cuts:
         if not any(item.name == "write" and "path" in item.options for item in items):
-            raise UsageError(f"--{next(iter(cuts)).replace('_', '-')} is for recordings; say where they go with -o")
+            raise UsageError(f"--{next(iter(cuts)).replace('_', '-')} is for recordings; name the output with -o")
         _give(items, "write", "--segment", **cuts)
     if record is not None:
         frames = {"frames": True} if options.record_frames else {}
@@ -90,15 +90,15 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
         override(items, assignment)
     rolls = [name for name in ("pre_roll", "post_roll") if getattr(options, name) is not None]
     if rolls and not any(item.options.get("only_when") for item in items if item.name == "write"):
-        raise UsageError(f"--{rolls[0].replace('_', '-')} is for events; say what they are with --only-when")
+        raise UsageError(f"--{rolls[0].replace('_', '-')} is for events; choose them with --only-when")
     abstain = [item.options["abstain"] for item in items if item.name == "classify" and "abstain" in item.options]
     for item in (item for item in items if item.name == "smooth" and abstain):
-        item.options.setdefault("abstain", abstain[-1])  # or smooth would name what classify would not
+        item.options.setdefault("abstain", abstain[-1])  # otherwise smooth would label what classify left unlabelled
     return [item for item in items if item.name not in ("write", "record") or "path" in item.options]
 
 
 def _choose_detector(items: list[Item], options: RunOptions) -> None:
-    """Put the wanted detector in the place of the pipeline file's, and give it its weights."""
+    """Replace the pipeline file's detector by the requested one, and set its weights."""
     present = [item for item in items if item.name in DETECTORS]
     if options.detector is not None:
         if not present:
@@ -113,7 +113,7 @@ def _choose_detector(items: list[Item], options: RunOptions) -> None:
 
 
 def _follow(items: list[Item], options: RunOptions) -> None:
-    """Put in the stages that follow objects over time, each in its place, unless it is there already."""
+    """Insert the stages that follow objects over time, each in its place, unless the pipeline has them already."""
     names = [item.name for item in items]
     flags = {"--detect-every": options.detect_every, "--gate": options.gate, "--track": options.track}
     if options.smooth:
@@ -136,7 +136,7 @@ def _follow(items: list[Item], options: RunOptions) -> None:
 
 
 def _put(items: list[Item], name: str, after: Sequence[str], flag: str, **options: Any) -> None:
-    """A stage with these options behind the last of those named, unless the pipeline has it."""
+    """Insert a stage after the last of the stages named in `after`, unless the pipeline has it already."""
     if not any(item.name == name for item in items):
         items.insert(1 + max(i for i, item in enumerate(items) if item.name in after), Item(name, options, flag))
 
@@ -156,7 +156,7 @@ def _give_or_append(items: list[Item], name: str, flag: str, **values: Any) -> N
 
 
 def _direct(items: list[Item], name: str, path: str) -> None:
-    """Have the stages of a name write to `path`: those without a path of their own, or all where each has one."""
+    """Make the stages called `name` write to `path`: those that have no path yet, or all if every one has a path."""
     matching = [item for item in items if item.name == name]
     for item in [item for item in matching if "path" not in item.options] or matching:
         item.options["path"] = path

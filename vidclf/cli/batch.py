@@ -1,4 +1,4 @@
-"""`vidclf batch`: a folder of clips, each into its annotated video and its record; run again, it does the rest."""
+"""`vidclf batch`: turns every clip in a folder into an annotated video and a record; a second run resumes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ADDRESS = re.compile(r"local|auto|ray://.+|[\w.-]+:\d+")
 
 
 class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[misc]
-    """Says where records are to who names a file, as for `vidclf run`."""
+    """Explains where records go if --record is given a file name, as in `vidclf run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         named = "--record" in args
@@ -45,7 +45,7 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if named and "unexpected extra argument" in error.message:
-                hint = "records lie under OUTDIR, and --record takes no file"
+                hint = "records are written below OUTDIR; --record takes no file name"
                 raise click.UsageError(f"{error.message}; {hint}", ctx) from None
             raise
 
@@ -54,7 +54,7 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
 @click.option(
-    "--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all that videos have."
+    "--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all video suffixes."
 )
 @click.option("--include", "--glob", multiple=True, metavar="PATTERN", help="Only clips that match; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out clips that match; repeatable.")
@@ -65,31 +65,31 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
 @click.option("--record/--no-record", default=True, help="Write a record of each clip (default: yes).")
 @click.option(
     "--table", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True,
-    help="All records in one file.",
+    help="Also write all records to one file.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), help="Clips at a time, a process each; default: half the cores.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes, one clip each; default: half the cores.")
 @click.option(
-    "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Further attempts, where they may help."
+    "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Retries, for errors that may pass."
 )
-@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
+@click.option("--retry-failed", is_flag=True, help="Retry clips that failed in an earlier run.")
 @click.option("--timeout", type=Duration(least=1), default="10m", show_default=True, metavar="TIME",
-              help="Give up a clip that has given no frame for this long; not with --ray.")  # fmt: skip
-@click.option("--watch", is_flag=True, help="Go on as files arrive, until Ctrl-C.")
+              help="Give up on a clip that has produced no frame for this long; not with --ray.")  # fmt: skip
+@click.option("--watch", is_flag=True, help="Keep running and process files as they arrive, until Ctrl-C.")
 @click.option("--settle", type=Duration(least=0), default="5s", show_default=True, metavar="TIME",
               help="With --watch: a file is complete when it has not changed for this long.")  # fmt: skip
-@click.option("--ray", metavar="[ADDRESS]", help="Work on a Ray cluster; without an address, on one of its own here.")
-@click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs a worker asks for.")
-@click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs a worker asks for.")
-@json_option("Write what was done; - is stdout.")
+@click.option("--ray", metavar="[ADDRESS]", help="Run on a Ray cluster; without an address, start one here.")
+@click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs to request per worker.")
+@click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs to request per worker.")
+@json_option("Write a report of the run; - is stdout.")
 @pipeline_options
 def batch(
     folder: Path, outdir: str, watch: bool, json_file: str | None, quiet: bool, debug: bool, **options: Any
 ) -> int:
-    """Run every clip below FOLDER through a pipeline: a video and a record each, under the same path in OUTDIR.
+    """Run every clip below FOLDER through a pipeline; write a video and a record each, under the same path in OUTDIR.
 
-    What is finished is skipped when the command is run again; what changed, failed to finish or was interrupted is
-    done. A clip that cannot be processed is listed with the reason and stops nobody: the exit code is then 3.
-    With --force everything is done again.
+    Run again, the command skips finished clips and processes those that are new, changed or were interrupted. A clip
+    that cannot be processed is listed with the reason and does not stop the others; the exit code is then 3.
+    --force processes everything again.
 
     \b
     Examples:
@@ -102,7 +102,7 @@ def batch(
     set_up_logging(console, debug)
     names = RunOptions.__dataclass_fields__
     chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
-    must_exist(folder)  # a mistyped name shall leave no folder of results
+    must_exist(folder)  # do not create a results folder for a mistyped name
     with OutDir(outdir, folder) as results:
         items = _items(chosen, results, options["video"], options["record"])
         again = options["retry_failed"]
@@ -115,7 +115,7 @@ def batch(
         )  # fmt: skip
         found = [find()]  # complain about the folder before anything is started
         if not (watch or found[0].clips or found[0].problems):
-            console.print(f"warning: no clips below {folder} (--ext, --include and --exclude say what counts)")
+            console.print(f"warning: no clips found below {folder} (see --ext, --include and --exclude)")
         table = options["table"] if options["record"] else "none"
         with _workers(items, results, options) as workers, ShowBatch(console) as show:
             conclude = partial(results.conclude, table)
@@ -124,10 +124,10 @@ def batch(
                 tell=show, when_idle=conclude, save=results.save,
             )  # fmt: skip
             try:
-                with stop_on_signals(run, console, "the clips that are running"):
+                with stop_on_signals(run, console, "the running clips"):
                     report = run.run()
             except BaseException:
-                with suppress(VidclfError):  # the first error is the one to tell
+                with suppress(VidclfError):  # report the first error, not this one
                     conclude(run.problems)
                 raise
             conclude(run.problems)
@@ -137,13 +137,13 @@ def batch(
         console.print(line)
     for line in failures(report):
         click.echo(line, err=True)
-    if report.interrupted and not watch:  # watching has no other end
+    if report.interrupted and not watch:  # Ctrl-C is the normal end of --watch
         return INTERRUPTED
     return FAILED_CLIPS if report.failed else 0
 
 
 def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> list[Item]:
-    """The items of the pipeline, all checked; each clip fills in its source and its outputs."""
+    """The checked items of the pipeline; each clip fills in its source and outputs."""
     if not (video or record):
         raise UsageError("--no-video and --no-record together leave nothing to write")
     name = results.root / "clip"
@@ -151,14 +151,14 @@ def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> l
     items = assemble(options, "clip", name.with_suffix(".mp4"), name.with_suffix(".jsonl"))
     items = [item for item in items if item.name not in unwanted]
     if viewer := next((item.name for item in items if item.name in VIEWERS), None):
-        raise UsageError(f"a batch has no viewers, and {options.pipeline} has the stage {viewer}; use vidclf run")
+        raise UsageError(f"a batch has no viewers, but {options.pipeline} has the stage {viewer}; use vidclf run")
     for kind in WRITERS:
         if sum(item.name == kind for item in items) > 1:
-            raise UsageError(f"a batch writes one {kind} of each clip, and {options.pipeline} has several")
+            raise UsageError(f"a batch writes one {kind} per clip, but {options.pipeline} has several")
     for option in ("segment", "only_when"):
         if any(item.options.get(option) for item in items if item.name == "write"):
-            raise UsageError(f"a batch writes one video of each clip, and write.{option} makes several; use vidclf run")
-    for item in items:  # made anew for each clip: a mistake in them is none of the clips'
+            raise UsageError(f"a batch writes one video per clip, but write.{option} makes several; use vidclf run")
+    for item in items:  # created for each clip; report a mistake here, so that it is not taken for a clip's failure
         if item.name in PER_CLIP:
             replace(item, options=item.options | ({"force": True} if item.name in WRITERS else {})).create()
     return items
@@ -170,18 +170,18 @@ def _suffixes(given: tuple[str, ...]) -> set[str]:
 
 @contextmanager
 def _workers(items: list[Item], results: OutDir, options: dict[str, Any]) -> Iterator[Workers]:
-    """Processes of this machine, or Ray's; ended in any case."""
+    """Local worker processes, or Ray's; closed in any case."""
     workers: Workers
     if options["ray"]:
         if click.get_current_context().get_parameter_source("timeout") is ParameterSource.COMMANDLINE:
-            raise UsageError("--timeout is not for --ray")
+            raise UsageError("--timeout cannot be used with --ray")
         from vidclf.batch.cluster import RayWorkers
 
         wish = {name: options[name] for name in ("jobs", "cpus", "gpus", "retry")}
         workers = RayWorkers(items, results.storage, options["ray"], **wish)
     else:
         if options["cpus"] is not None or options["gpus"] is not None:
-            raise UsageError("--cpus and --gpus are for --ray")
+            raise UsageError("--cpus and --gpus need --ray")
         jobs = options["jobs"] or max(1, cores() // 2)
         workers = Processes(items, results.storage, jobs, options["timeout"])
     try:

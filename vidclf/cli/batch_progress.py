@@ -1,4 +1,4 @@
-"""What a batch shows while it runs: a bar over all clips and one for each that is running, or plain lines."""
+"""Shows the progress of a batch: a bar over all clips and one per running clip, or plain lines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LISTED = 50  # failed clips named at the end; the summary has them all
 class ShowBatch:
     """`with ShowBatch(console) as show: Batch(..., tell=show)`.
 
-    The end is foretold by seconds of video: those of clips not yet opened are guessed from their size, by what the
-    others have shown.
+    The time left is estimated from seconds of video; the length of clips not yet opened is guessed from their size
+    and the seconds per byte of the others.
     """
 
     def __init__(self, console: Console):
@@ -35,7 +35,7 @@ class ShowBatch:
         )
         self._all = self._bar.add_task("all clips", total=None, text="")
         self._tasks: dict[str, TaskID] = {}
-        # Sums, so that what an event costs does not grow with the number of clips.
+        # Running sums, so that the cost of an event does not grow with the number of clips.
         self._planned = self._planned_bytes = 0
         self._ended = self._ended_bytes = self._failed = 0
         self._seconds = 0.0  # of video of the clips that ended
@@ -67,7 +67,7 @@ class ShowBatch:
         self._planned += len(event.todo)
         self._planned_bytes += sum(clip.size for clip in event.todo)
         if event.todo or event.skipped:
-            self._console.print(f"{_clips(len(event.todo))} to do, {event.skipped} finished before")
+            self._console.print(f"{_clips(len(event.todo))} to do, {event.skipped} already finished")
 
     def _progress(self, event: job.Progress) -> None:
         self._running[event.path] = event
@@ -86,7 +86,7 @@ class ShowBatch:
         self._running.pop(path, None)
         size = self._sizes.pop(path, 0)
         if event.again:
-            self._console.print(f"{path}: {outcome.error}; it is tried again later")
+            self._console.print(f"{path}: {outcome.error}; will retry later")
             return
         self._ended += 1
         self._ended_bytes += size
@@ -105,7 +105,7 @@ class ShowBatch:
         return self._seconds + sum(progress.seconds for progress in self._running.values())
 
     def _total(self) -> float | None:
-        """Seconds of video of all clips, as far as can be told."""
+        """Estimated seconds of video in all clips; None while nothing is known."""
         known, seconds = self._ended_bytes, self._seconds
         for path, progress in self._running.items():
             if progress.duration:
@@ -127,9 +127,9 @@ class ShowBatch:
 
 
 def closing_lines(report: Report, outdir: str) -> list[str]:
-    """What a run did, in words."""
+    """A summary of the run."""
     failed = f", {len(report.failed)} failed" if report.failed else ""
-    lines = [f"{_clips(report.done)} done, {report.skipped} finished before{failed}"]
+    lines = [f"{_clips(report.done)} done, {report.skipped} already finished{failed}"]
     if report.done:
         speed = report.seconds / report.wall_s if report.wall_s else 0.0
         lines.append(
@@ -137,11 +137,11 @@ def closing_lines(report: Report, outdir: str) -> list[str]:
         )
         labels = ", ".join(f"{label or 'no label'} {count}" for label, count in report.labels.most_common())
         lines.append(f"{report.detections} detections{': ' + labels if labels else ''}")
-    return [*lines, f"results in {outdir}, an overview in summary.html there"]
+    return [*lines, f"results are in {outdir}, with an overview in summary.html"]
 
 
 def failures(report: Report) -> list[str]:
-    """One line for each clip that failed, and why; of very many, the first."""
+    """One line per failed clip with the reason, up to `LISTED` clips."""
     lines = [f"failed: {clip}: {reason}" for clip, reason in sorted(report.failed.items())]
     more = [f"... and {len(lines) - LISTED} more, see summary.html"] if len(lines) > LISTED else []
     return lines[:LISTED] + more

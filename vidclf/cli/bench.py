@@ -1,4 +1,4 @@
-"""`vidclf bench`: what vidclf costs on this machine, against the loops that it replaces."""
+"""`vidclf bench`: measures vidclf on this machine, against the loops it replaces."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080
 
 figures_option = json_option("Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
-    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; the median is shown."
+    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Number of rounds; shows the median."
 )
 SETTING_OPTIONS: list[Callable[..., Any]] = [
     click.argument("clip", required=False, type=click.Path(path_type=Path)),
-    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that all of them write with."),
+    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that all of them use."),
     repeat_option,
     figures_option,
     pipeline_options,
@@ -37,7 +37,7 @@ SETTING_OPTIONS: list[Callable[..., Any]] = [
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds an optional CLIP, the options that say what is measured, and those of `run`."""
+    """Add an optional CLIP, the options that choose what is measured, and those of `run`."""
     for option in reversed(SETTING_OPTIONS):
         command = option(command)
     return command
@@ -54,9 +54,9 @@ class BenchGroup(click.Group):
 
 @click.group(cls=BenchGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure vidclf on this machine: `vidclf bench [CLIP]` compares it with the loop one would otherwise write.
+    """Measure vidclf on this machine: `vidclf bench [CLIP]` compares it with the loop you would otherwise write.
 
-    Each stage alone, the whole pipeline, and the serial loops run by turns in one process, with the same weights,
+    Each stage alone, the whole pipeline and the serial loops run interleaved in one process, with the same weights,
     sizes, thresholds and codec; `vidclf bench pipeline --help` lists the options. `python -m vidclf.bench.report
     PAGE.md` makes tables and plots of the JSON files.
 
@@ -70,13 +70,13 @@ def bench() -> None:
 @bench.command()
 @setting_options
 @click.option(
-    "--memory/--no-memory", default=True, show_default=True, help="Measure peak memory, too, in separate processes."
+    "--memory/--no-memory", default=True, show_default=True, help="Also measure peak memory, in separate processes."
 )
-@click.option("--others/--no-others", default=True, show_default=True, help="Measure other libraries' loops, too.")
+@click.option("--others/--no-others", default=True, show_default=True, help="Also measure other libraries' loops.")
 def pipeline(
     clip: Path | None, codec: str, repeat: int, json_file: str | None, memory: bool, others: bool, **options: Any
 ) -> None:
-    """Stages alone, the pipeline, and the loops it replaces; what `vidclf bench [CLIP]` does.
+    """Measure the stages alone, the pipeline and the loops it replaces; same as `vidclf bench [CLIP]`.
 
     \b
     Example:
@@ -89,18 +89,18 @@ def pipeline(
     with _setting(clip, codec, options) as setting:
         found = compare(setting, repeat, tell, others)
         if memory:
-            tell("memory: each in a process of its own")
+            tell("memory: each in its own process")
             found["memory"] = {name: measure_alone(setting, name)["peak_rss_mb"] for name in (PIPELINE, SERIAL)}
     _give("pipeline", found, json_file, comparison)
 
 
 @bench.command()
-@click.option("--frames", type=click.IntRange(min=100), default=20_000, show_default=True, help="Frames a round.")
+@click.option("--frames", type=click.IntRange(min=100), default=20_000, show_default=True, help="Frames per round.")
 @click.option("--stages", type=click.IntRange(min=1, max=100), default=6, show_default=True, help="Empty stages.")
 @repeat_option
 @figures_option
 def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None:
-    """The engine's own cost: what a frame's way through stages that do nothing takes.
+    """Measure the engine's own cost: the time a frame takes to pass through stages that do nothing.
 
     \b
     Example:
@@ -116,21 +116,21 @@ def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None
         "median_us_per_frame": round(statistics.median(costs), 2),
     }
     spread = f"{costs[0]:.1f} to {costs[-1]:.1f}"
-    words = f"{statistics.median(costs):.1f} us a frame over {stages} empty stages (median of {repeat}, {spread})"
+    words = f"{statistics.median(costs):.1f} us per frame over {stages} empty stages (median of {repeat}, {spread})"
     _give("engine", figures, json_file, lambda _: words)
 
 
 @bench.command()
 @click.option("--weights", default="lean", show_default=True, metavar="W", help="Classifier weights.")
-@click.option("--backend", default="auto", show_default=True, help="As the stage classify takes it.")
+@click.option("--backend", default="auto", show_default=True, help="Runtime, as in the stage classify.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N.")
-@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="A batch size; repeatable.")
+@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Batch size; repeatable.")
 @repeat_option
 @figures_option
 def classifier(
     weights: str, backend: str, device: str, batches: tuple[int, ...], repeat: int, json_file: str | None
 ) -> None:
-    """Crops a second by batch size, against the predecessor's SimpleCNN in eager torch, one crop at a time.
+    """Measure crops per second by batch size, against the predecessor's SimpleCNN in eager torch, crop by crop.
 
     \b
     Example:
@@ -147,7 +147,7 @@ def classifier(
 @bench.command()
 @setting_options
 def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **options: Any) -> None:
-    """Seconds from the command to its end: of --help, and of a run of a single frame, with warm caches.
+    """Measure the seconds that `vidclf --help` and a run of a single frame take, with warm caches.
 
     \b
     Example:
@@ -164,9 +164,9 @@ def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **o
 @bench.command()
 @setting_options
 @click.option("--by", "wanted", multiple=True, type=click.Choice([*SCALES, "size", "objects"]), help="Only these.")
-@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=SCALES["cores"], help="How many cores.")
-@click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Frames a pass.")
-@click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Sources.")
+@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=SCALES["cores"], help="Core counts.")
+@click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Batch sizes.")
+@click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Source counts.")
 def scaling(
     clip: Path | None,
     codec: str,
@@ -178,7 +178,7 @@ def scaling(
     cameras: tuple[int, ...],
     **options: Any,
 ) -> None:
-    """How speed follows cores, batch, cameras, picture size and objects a frame.
+    """Measure how speed depends on cores, batch, cameras, picture size and objects per frame.
 
     \b
     Examples:
@@ -207,13 +207,13 @@ def tell(line: str) -> None:
 
 @contextmanager
 def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator[Setting]:
-    """The setting that the options describe, and a folder for what is written, which is removed at the end."""
+    """The setting that the options describe; its output folder is removed at the end."""
     from vidclf.bench.setting import Setting
 
     clip = clip or shipped("samples") / "wardrobe.mp4"
     if not clip.is_file():
         raise UsageError(f"no such file: {clip}")
-    options["publish"] = None  # the environment may hold it for other runs: nobody is told of these frames
+    options["publish"] = None  # the environment may set it for other runs; these frames must not be published
     spoken = {name: options.pop(name) for name in ("quiet", "debug")}
     with tempfile.TemporaryDirectory(prefix="vidclf-bench-", ignore_cleanup_errors=True) as folder:
         set_up_logging(make_console(spoken["quiet"]), spoken["debug"])
@@ -222,7 +222,7 @@ def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator
 
 
 def _give(kind: str, found: dict[str, Any], json_file: str | None, words: Callable[[dict[str, Any]], str]) -> None:
-    """Say it on stdout, and write it down together with the machine it was measured on."""
+    """Print the figures on stdout, and write them to `json_file` with a description of this machine."""
     from vidclf.bench.machine import describe
 
     if json_file:

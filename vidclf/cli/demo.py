@@ -1,4 +1,4 @@
-"""`vidclf demo`: the shipped sample through the default pipeline, and how well it was named."""
+"""`vidclf demo`: runs the shipped sample through the default pipeline and scores the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vidclf.resources import shipped
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
 def demo(output: Path, debug: bool) -> int:
-    """Run the shipped sample clip through the default pipeline, offline, and say what was written.
+    """Run the shipped sample clip through the default pipeline, offline, and score the result.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`vidclf doctor`: what vidclf finds on this machine, and what to do about what is missing or does not fit."""
+"""`vidclf doctor`: shows what vidclf finds on this machine, and how to fix what is missing or does not match."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidclf.resources import Kind, shipped
 
 
 class Problem(VidclfError):
-    """Something that has to be put right; the message says how."""
+    """A problem that needs fixing; the message says how."""
 
 
 @click.command()
@@ -57,7 +57,7 @@ def _advice(error: Exception) -> str:
     if "libGL" in str(error) or "libgthread" in str(error):
         return ": OpenCV needs system libraries; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
     if isinstance(error, ImportError):
-        return ": install vidclf again: pip install --force-reinstall vidclf"
+        return ": reinstall vidclf: pip install --force-reinstall vidclf"
     return ""
 
 
@@ -68,7 +68,7 @@ def _python() -> str:
 def _vidclf() -> str:
     kinds: tuple[Kind, ...] = ("weights", "pipelines", "samples")
     if missing := [kind for kind in kinds if not any(shipped(kind).glob("*.*"))]:
-        raise Problem(f"the package lacks its {', '.join(missing)}; install it again")
+        raise Problem(f"the package is missing its {', '.join(missing)}; reinstall it")
     return f"{vidclf.__version__} in {Path(vidclf.__file__).parent}"
 
 
@@ -82,14 +82,14 @@ def _torch() -> str:
         kept = torchvision.ops.nms(torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]]), torch.tensor([0.9, 0.8]), 0.5)
         assert kept.tolist() == [0]
     except (RuntimeError, AttributeError) as error:
-        found = f"torch {torch.__version__} and torchvision {metadata.version('torchvision')} are not a pair"
+        found = f"torch {torch.__version__} and torchvision {metadata.version('torchvision')} do not match"
         wanted = " ".join(f"'{_requirement(name)}'" for name in ("torch", "torchvision"))
         raise Problem(f"{found} ({error}); pip install --force-reinstall {wanted}") from None
     return f"{torch.__version__}, with torchvision {torchvision.__version__}"
 
 
 def _requirement(name: str) -> str:
-    """The versions of a package that vidclf wants, as pip takes it."""
+    """The requirement that vidclf has on a package, in pip's syntax."""
     wanted = (re.match(rf"{name}\b[^;]*", line) for line in metadata.requires("vidclf") or ())
     return next((match[0].strip() for match in wanted if match), name)
 
@@ -118,9 +118,9 @@ def _hardware_encoders() -> str:
 
     from vidclf.video.codecs import ENCODERS, HARDWARE, opens
 
-    av.logging.set_level(None)  # what does not open says so at length
+    av.logging.set_level(None)  # encoders that do not open log many lines
     names = [name for names in ENCODERS.values() for name in names if name.endswith(HARDWARE)]
-    return ", ".join(filter(opens, names)) or "none that works; videos are encoded on the CPU"
+    return ", ".join(filter(opens, names)) or "none works; videos are encoded on the CPU"
 
 
 def _ffmpeg() -> str:
@@ -132,7 +132,7 @@ def _ffmpeg() -> str:
 
 
 def _installed(package: str, use: str, optional: bool = False) -> Callable[[], str]:
-    """A check that only looks for the version: importing some packages takes seconds, or has consequences."""
+    """A check that only looks up the version: importing some packages takes seconds, or has side effects."""
 
     def check() -> str:
         try:
@@ -158,7 +158,7 @@ def _cache() -> str:
     try:
         check_folder(folder)
     except UsageError as error:
-        raise Problem(f"{error}; VIDCLF_CACHE in the environment names another folder") from None
+        raise Problem(f"{error}; set VIDCLF_CACHE to use another folder") from None
     return f"{folder} (converted networks, downloads)"
 
 
@@ -189,7 +189,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "redis": _installed("redis", "publish to Redis; extra: vidclf[redis]", optional=True),
     "starlette": _installed("starlette", "run --serve; extra: vidclf[web]", optional=True),
     "ray": _installed("ray", "batch on a cluster; extra: vidclf[ray]", optional=True),
-    "tensorboard": _installed("tensorboard", "curves of a training; extra: vidclf[tensorboard]", optional=True),
+    "tensorboard": _installed("tensorboard", "training curves; extra: vidclf[tensorboard]", optional=True),
     "CPU": _cpu,
     "memory": _memory,
     "cache": _cache,

@@ -1,4 +1,4 @@
-"""The type of options that take a time."""
+"""The click type of options that take a duration."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vidclf.units import to_seconds
 
 
 class Duration(click.ParamType):
-    """A time like 90s, 10m or 1h30m, as seconds; a number alone is seconds.
+    """A duration like 90s, 10m or 1h30m, in seconds; a plain number is seconds.
 
-    least: seconds that it must be; by default any, but some.
+    least: the shortest allowed, in seconds; by default any above 0.
     """
 
     name = "time"

@@ -1,4 +1,4 @@
-"""`vidclf eval`: how good a classifier is, as a table, as JSON and as a page."""
+"""`vidclf eval`: measures a classifier; the figures come as a table, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from vidclf.threads import cores
     "html_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page: figures, confusion matrix, reliability, the surest mistakes.",
+    help="Write an HTML page: figures, confusion matrix, reliability, most confident mistakes.",
 )
-@click.option("--batch", default=512, type=click.IntRange(1, 65_536), show_default=True, help="Crops a forward pass.")
+@click.option("--batch", default=512, type=click.IntRange(1, 65_536), show_default=True, help="Crops per forward pass.")
 @DEVICE
 @VERIFY
 @DEBUG
@@ -57,8 +57,8 @@ def evaluate(
     header = checkpoint.read_header(weights)
     if data is None and len(header["labels"]) != len(FASHION_MNIST):
         raise UsageError(
-            f"{weights} knows {named(header['labels'])}, not Fashion-MNIST's classes: --data names a folder with such "
-            "pictures"
+            f"{weights} knows {named(header['labels'])}, not Fashion-MNIST's classes; name a folder of such pictures "
+            "with --data"
         )
 
     import torch
@@ -78,7 +78,7 @@ def evaluate(
         **evaluation.score(logits, test.targets, model.labels, model.temperature),
     }
     if json_file != "-":
-        # Names of classes may be in letters that this stdout lacks: better a table with some ? than none.
+        # Class names may contain letters that this stdout cannot encode: print ? for those rather than fail.
         encoding = sys.stdout.encoding or "utf-8"
         click.echo(evaluation.table(metrics).encode(encoding, "replace").decode(encoding))
     if json_file:

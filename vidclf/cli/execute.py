@@ -1,4 +1,4 @@
-"""Runs assembled pipelines one after another: progress, Ctrl-C, closing tables, and the books of them all."""
+"""Runs assembled pipelines one after another: progress, Ctrl-C, closing tables, and the statistics of all."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from vidclf.stages.record import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 
-# Stages that leave something behind, or show it; one of somebody's own may.
+# Built-in stages that save or show results; a custom stage (module:Class) may do so, too.
 KEEPERS = {"write", "record", "save-crops", "publish", "serve", "display"}
-ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice as fast, but `timeout -s INT` signals the child, and then its group
+ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice this fast, but `timeout -s INT` signals the child, then its group
 
 
 def execute(
@@ -36,10 +36,10 @@ def execute(
     trace: Trace | None = None,
     latency_target: float | None = None,
 ) -> tuple[dict[str, Any], int]:
-    """Run each list of items as a pipeline; all its captures run together. Returns the books, and the exit code.
+    """Run each list of items as a pipeline; all its captures run together. Returns the statistics and the exit code.
 
-    All stages are made before the first pipeline runs, so that every mistake is told before any work. Of several
-    sources, one that fails is told and does not keep the others from running.
+    All stages are created before the first pipeline runs, so that every mistake is reported before any work. If one
+    of several sources fails, the error is reported and the others still run.
     """
     from vidclf.memory import keep_flat
     from vidclf.threads import describe, limit_opencv
@@ -76,7 +76,7 @@ def execute(
                 raise
             report(error, debug)
             code = 1
-            if pipeline.stopping:
+            if pipeline.stopped:
                 return merge(books), INTERRUPTED if stopped else code
             continue
         books.append(stats)
@@ -86,13 +86,13 @@ def execute(
         if stopped:
             # Ending a live stream is its normal end.
             return merge(books), code if pipeline.live else INTERRUPTED
-        if pipeline.stopping:  # `q` in the window: who quits wants no other file to begin
+        if pipeline.stopped:  # `q` in the window: start no further file
             break
     return merge(books), code
 
 
 def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
-    """The closing table of one run, its books in words, and the files it wrote."""
+    """Print the closing table of one run, its statistics in words, and the files it wrote."""
     console.print(closing_table(stats, console.width), soft_wrap=False)
     for line in closing_lines(stats):
         console.print(line)
@@ -105,16 +105,16 @@ def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
         else:
             console.print(f"nothing was written to {path}{never_seen(items, stats)}")
     if not any(":" in item.name or item.name in KEEPERS for item in items):
-        console.print("nothing was kept: -o OUT.mp4 writes a video, --record OUT.jsonl a table")
+        console.print("nothing was saved: use -o OUT.mp4 for a video, --record OUT.jsonl for a table")
 
 
 def never_seen(items: list[Item], stats: dict[str, Any]) -> str:
-    """Why an event's recording may be missing: what it waited for, and which labels there were instead."""
+    """Explain why no event was recorded: what was awaited, and which labels were seen instead."""
     wanted = next((wish for item in items if item.name == "write" and (wish := item.options.get("only_when"))), None)
     if wanted is None:
         return ""
-    seen = ", ".join(label for label in stats["labels"] if label) or "nothing with a label"
-    return f": {wanted if isinstance(wanted, str) else ','.join(wanted)} never came; there was {seen}"
+    seen = ", ".join(label for label in stats["labels"] if label) or "none"
+    return f": {wanted if isinstance(wanted, str) else ','.join(wanted)} was never seen; labels seen: {seen}"
 
 
 def outputs(items: list[Item]) -> list[Path]:
@@ -130,12 +130,10 @@ class Stoppable(Protocol):
 
 
 @contextmanager
-def stop_on_signals(
-    run: Stoppable, console: Console, inside: str = "the frames that are inside"
-) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) asks the run to end, which lets what is `inside` drain; the second aborts.
+def stop_on_signals(run: Stoppable, console: Console, inside: str = "the frames in progress") -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM) asks the run to stop after what is `inside`; the second aborts.
 
-    One that follows within `ECHO_SECONDS` is the same once more. Yields a list that holds the signals that came.
+    A signal that follows within `ECHO_SECONDS` counts as the same one. Yields the list of signals received so far.
     """
     came: list[int] = []
     latest = 0.0
@@ -149,7 +147,7 @@ def stop_on_signals(
         if len(came) > 1:
             raise KeyboardInterrupt
         run.stop()
-        console.print(f"stopping: finishing {inside}; once more to abort")
+        console.print(f"stopping: finishing {inside}; press Ctrl-C again to abort")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, handle) for number in signals]
@@ -162,7 +160,7 @@ def stop_on_signals(
 
 @contextmanager
 def traced(target: str | None) -> Iterator[Trace | None]:
-    """A trace to hand to `execute`, written to `target` afterwards, also of runs that failed; None without one."""
+    """A trace to pass to `execute`; written to `target` afterwards, even if the run failed. None without a target."""
     if target is None:
         yield None
         return
@@ -176,7 +174,7 @@ def traced(target: str | None) -> Iterator[Trace | None]:
 
 
 def make_console(quiet: bool = False) -> Console:
-    """Where progress and messages go: stderr. File names are shown as they are, brackets are not markup."""
+    """The console on stderr for progress and messages. File names are shown as they are: brackets are not markup."""
     return Console(stderr=True, quiet=quiet, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -193,14 +191,14 @@ class ConsoleHandler(logging.Handler):
 
 
 def set_up_logging(console: Console, debug: bool) -> None:
-    """What we have to say on stderr; with `debug` everything."""
+    """Log our messages to the console; debug messages only with `debug`."""
     logger = logging.getLogger("vidclf")
     logger.handlers = [ConsoleHandler(console)]
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
-    """The books of several runs as one; of a single run, as they are."""
+    """The statistics of several runs as one; those of a single run unchanged."""
     if len(books) == 1:
         return books[0]
     labels: Counter[str] = Counter()
@@ -223,7 +221,7 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def check_target(target: str) -> None:
-    """Complain about a file that shall be written now rather than after the run; `-` is stdout."""
+    """Raise now rather than after the run if `target` cannot be written; `-` is stdout."""
     if target == STDOUT:
         with stdout():
             return

@@ -1,4 +1,4 @@
-"""`vidclf export`: a classifier for other runtimes, compared with the original and timed."""
+"""`vidclf export`: writes a classifier for other runtimes, compares it with the original and times both."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from vidclf.cli.train import VERIFY
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 
-# What ONNX and OpenVINO have to keep of torch's results, in 32 bits: the most that a probability may differ, and the
-# least share of crops with the same name.
+# Limits for ONNX and OpenVINO against torch, in 32 bits: the largest difference of a probability, and the smallest
+# share of crops with the same label.
 MOST_DIFFERENCE, LEAST_SAME = 1e-3, 0.9995
 SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".torchscript"]}
 
 
 @click.command()
 @click.argument("weights")
-@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), required=True, help="What to make of it.")
+@click.option("--format", "kind", type=click.Choice(list(SUFFIXES)), required=True, help="Format to write.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; default: the name of WEIGHTS with .onnx, .xml (and a .bin beside it) or .pt, here.",
+    help="File to write; default: the name of WEIGHTS with .onnx, .xml (plus .bin) or .pt, in the current folder.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Compare on the test pictures of this data set too: Fashion-MNIST's files, or folders of pictures.",
+    help="Also compare on the test pictures of this data set: Fashion-MNIST's files, or folders of pictures.",
 )
 @json_option("Write the comparison as JSON; - is stdout.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
@@ -45,9 +45,9 @@ def export(
 ) -> None:
     """Write WEIGHTS (a path or a shipped name) for ONNX Runtime, OpenVINO or TorchScript.
 
-    The exported network takes (N, channels, size, size) uint8 crops and gives (N, classes) logits; labels,
-    preprocessing and temperature travel in it, so `--weights` of `vidclf run` takes it as it takes a checkpoint.
-    It is compared with the original before it gets its name, and timed.
+    The exported network takes (N, channels, size, size) uint8 crops and returns (N, classes) logits. The file also
+    holds labels, preprocessing and temperature, so `vidclf run --weights` accepts it like a checkpoint. It is
+    compared with the original before it gets its final name, and timed.
 
     \b
     Examples:
@@ -59,10 +59,10 @@ def export(
     path = checkpoint.find(weights)
     output = output or Path(f"{path.stem}{SUFFIXES[kind][0]}")
     if output.suffix not in SUFFIXES[kind]:
-        raise UsageError(f"a file for {kind} is called NAME{SUFFIXES[kind][0]}, got {output.name}")
+        raise UsageError(f"a file for {kind} must be called NAME{SUFFIXES[kind][0]}, got {output.name}")
     targets = [output, output.with_suffix(".bin")] if kind == "openvino" else [output]
     for target in targets:
-        PartFile(target, force)  # complain now rather than after the work
+        PartFile(target, force)  # raise now rather than after the work
     import tempfile
 
     from vidclf.models.device import torch_threads
@@ -77,7 +77,7 @@ def export(
             made = Path(folder) / output.name
             write(model, checkpoint.read_header(path), kind, made)
             figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data, verify)}
-            # Of two files, the one that is opened by name is the last to appear.
+            # Of two files, the one that is opened by name appears last.
             for target in reversed(targets):
                 made.with_name(target.name).replace(target)
     except OSError as error:
@@ -90,15 +90,15 @@ def export(
 
 
 def compare(original: Path, exported: Path, data: Path | None, verify: bool = True) -> dict[str, Any]:
-    """How far the exported network's probabilities are from the original's in torch, and how fast both are.
+    """Compare the exported network's probabilities with the original's in torch, and time both.
 
-    On random crops, and on the test pictures in `data` (verify: see `training.data.load`).
-    Raises VidclfError where they do not agree.
+    Uses random crops, and the test pictures in `data` (verify: see `training.data.load`).
+    Raises VidclfError if they do not agree.
     """
     from vidclf.models.backends import is_installed
     from vidclf.models.predictor import Predictor, patterns
 
-    # Whoever exports to ONNX will run it in ONNX Runtime, though here OpenVINO may be faster.
+    # An ONNX file is meant for ONNX Runtime, even if OpenVINO is faster here.
     backend = "onnx" if exported.suffix == ".onnx" and is_installed("onnx") else "auto"
     predictors = {
         "torch": Predictor(str(original), "torch", "cpu", "f32"),
@@ -118,8 +118,8 @@ def compare(original: Path, exported: Path, data: Path | None, verify: bool = Tr
         figures[name] = {"crops": len(crops), "max_difference": difference, "same": same}
         if not difference <= MOST_DIFFERENCE or same < LEAST_SAME * len(crops):
             raise VidclfError(
-                f"the exported network is not the original: on {len(crops)} {name} crops its probabilities differ by "
-                f"up to {difference:.2g}, and {len(crops) - same} names; nothing was written"
+                f"the exported network does not match the original: on {len(crops)} {name} crops probabilities differ "
+                f"by up to {difference:.2g}, and {len(crops) - same} labels differ; nothing was written"
             )
     for batch in (1, 64):
         figures[f"crops_per_s_{batch}"] = {
@@ -129,8 +129,8 @@ def compare(original: Path, exported: Path, data: Path | None, verify: bool = Tr
 
 
 def speed(predictor: Any, crops: np.ndarray, least: float = 0.3) -> float:
-    """Crops a second at one size of batch: the median of as many passes as fit into `least` seconds, at least ten."""
-    predictor.run(crops)  # the first prepares
+    """Crops per second at one batch size: the median of as many passes as fit into `least` seconds, at least ten."""
+    predictor.run(crops)  # warm up
     times: list[float] = []
     while len(times) < 10 or sum(times) < least:
         began = perf_counter()
@@ -145,7 +145,7 @@ def describe(figures: dict[str, Any]) -> list[str]:
     for name, what in (("random", "random crops"), ("test", "test pictures")):
         if name in figures:
             seen = figures[name]
-            same = f"in {figures['runtime']} {seen['same']:,} of {seen['crops']:,} {what} have the same name"
+            same = f"in {figures['runtime']} {seen['same']:,} of {seen['crops']:,} {what} have the same label"
             lines.append(f"{same}, probabilities differ by at most {seen['max_difference']:.1g}")
     for batch in (1, 64):
         speeds = figures[f"crops_per_s_{batch}"]

@@ -1,4 +1,4 @@
-"""`vidclf import`: the predecessors' weights as a checkpoint that a pipeline uses."""
+"""`vidclf import`: converts the predecessors' weights into a checkpoint that a pipeline can use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The checkpoint.")
-@click.option("--model", type=click.Choice(MODELS), help="The network it has to be; default: found by its tensors.")
+@click.option("--model", type=click.Choice(MODELS), help="Expected network; default: detected from the tensors.")
 @click.option(
     "--labels",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Class names in order: one a line, or JSON as in classes.json. Default: Fashion-MNIST's.",
+    help="Class names in order: one per line, or JSON as in classes.json. Default: Fashion-MNIST's.",
 )
 @click.option("--trust-pickle", is_flag=True, help="Also load a whole pickled network, which can run code.")
 @click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
@@ -30,10 +30,10 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 def import_weights(
     file: Path, output: Path, model: str | None, labels: Path | None, trust_pickle: bool, force: bool
 ) -> None:
-    """Turn FILE, of LucasVandroux/Fashion-MNIST-PyTorch or of xuehaouwa/Fashion-MNIST, into a checkpoint.
+    """Convert FILE, from LucasVandroux/Fashion-MNIST-PyTorch or xuehaouwa/Fashion-MNIST, into a checkpoint.
 
     The former saves model_best.pth.tar, the latter v3_params.pkl (tensors) and v3.pkl (a pickled network: only with
-    --trust-pickle). Crops are then made, and pixels scaled, as the network knows it from its training.
+    --trust-pickle). The checkpoint makes crops and scales pixels as in the network's training.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def import_weights(
       vidclf eval v3.safetensors --data FOLDER
     """
     if output.exists() and not force:
-        raise UsageError(f"{output} exists already: --force replaces it")
+        raise UsageError(f"{output} already exists; --force replaces it")
     checkpoint.check_name(output)
     names = read_labels(labels) if labels else None
 

@@ -1,4 +1,4 @@
-"""What `run` can be told about live sources and long recordings, and how several live sources become one pipeline."""
+"""Options of `run` for live sources and long recordings, and how several live sources become one pipeline."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from vidclf.stages.record import STDOUT
 TABLE = "record.jsonl"  # where --record is a folder; the name gets a time
 OPTIONS = [
     click.option(
-        "--latency-target", metavar="TIME", help="Lag that live sources may have: with more, fewer frames are skipped."
+        "--latency-target", metavar="TIME", help="Allowed lag of live sources: the longer, the fewer skipped frames."
     ),
     click.option(
-        "--give-up-after", metavar="TIME", help="Give up a live source that has sent no picture for this long."
+        "--give-up-after", metavar="TIME", help="Give up on a live source that has sent no picture for this long."
     ),
     click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
-    click.option("--keep", metavar="TIME", help="Delete a live source's files when they are this old: 7d."),
+    click.option("--keep", metavar="TIME", help="Delete a live source's files once they are this old: 7d."),
     click.option(
-        "--keep-size", metavar="SIZE", help="Delete the oldest when all together are larger: 50G; the newest stays."
+        "--keep-size", metavar="SIZE", help="Delete the oldest files beyond this total size: 50G; keeps the newest."
     ),
     click.option(
         "--only-when",
         metavar="KIND,...",
-        help="Write only while these kinds or labels are seen: a file for each event.",
+        help="Write only while these kinds or labels are seen: one file per event.",
     ),
-    click.option("--pre-roll", metavar="TIME", help="How much to write from before an event; default: 5s."),
-    click.option("--post-roll", metavar="TIME", help="How much to write from after it; default: 5s."),
+    click.option("--pre-roll", metavar="TIME", help="Time to write from before an event; default: 5s."),
+    click.option("--post-roll", metavar="TIME", help="Time to write from after an event; default: 5s."),
 ]
 
 
 def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options above."""
+    """Add the options above to a command."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def together(sources: Sequence[str]) -> bool:
-    """Whether sources run at the same time, as live ones do; UsageError where only some are live."""
+    """Whether sources run at the same time, as live ones do; UsageError if only some are live."""
     from vidclf.video.opening import is_live, redact
 
     live = [source for source in sources if is_live(source)]
     if live and len(live) < len(sources):
         other = next(source for source in sources if source not in live)
         raise UsageError(
-            f"live and recorded sources do not run together ({redact(live[0])} is live, {redact(other)} is not): "
-            "a recording can wait, a camera cannot; give each a run of its own"
+            f"live and recorded sources cannot run together ({redact(live[0])} is live, {redact(other)} is not); "
+            "run them separately"
         )
     return bool(live)
 
 
 def live_outputs(sources: Sequence[str], output: str | None, record: str | None) -> tuple[str | None, Path | None]:
-    """Where the videos and the table of live sources go: several sources need a folder, but have one table.
+    """Where the videos and the table of live sources go: several sources need a folder, but share one table.
 
-    In a folder the table has a time in its name, as the videos do: what the run before wrote stays.
+    In a folder the table has a time in its name, like the videos, so that earlier files are not overwritten.
     """
     from vidclf.video.naming import stamped
 

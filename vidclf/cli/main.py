@@ -17,10 +17,10 @@ try:
 except KeyboardInterrupt:  # most of the time before `main` begins is spent here
     sys.exit(INTERRUPTED)
 
-# Name: (where the command lies, its line in `vidclf --help`). Kept here so that --help imports none of them.
+# Name: (location, line in `vidclf --help`). Kept here so that --help imports none of the commands.
 COMMANDS = {
     "run": ("vidclf.cli.run:run", "Turn a video into an annotated video and a table of detections."),
-    "batch": ("vidclf.cli.batch:batch", "Run every clip of a folder; run again, it does the rest."),
+    "batch": ("vidclf.cli.batch:batch", "Run every clip in a folder; a second run continues."),
     "demo": ("vidclf.cli.demo:demo", "Run the shipped sample clip through the default pipeline, offline."),
     "stages": ("vidclf.cli.stages:stages", "List the stages a pipeline file can use, with their options."),
     "render": ("vidclf.cli.render:render", "Render labelled clips to measure detection and classification on."),
@@ -28,9 +28,9 @@ COMMANDS = {
     "train": ("vidclf.cli.train:train", "Train a classifier and write the weights the pipeline uses."),
     "eval": ("vidclf.cli.evaluate:evaluate", "Measure a classifier's weights on test pictures."),
     "export": ("vidclf.cli.export:export", "Write a classifier for ONNX Runtime, OpenVINO or TorchScript."),
-    "import": ("vidclf.cli.import_weights:import_weights", "Take over weights that a predecessor's trainer saved."),
+    "import": ("vidclf.cli.import_weights:import_weights", "Convert weights saved by a predecessor's trainer."),
     "bench": ("vidclf.cli.bench:bench", "Measure vidclf on this machine, against the loops it replaces."),
-    "models": ("vidclf.cli.models:models", "List the networks: what they cost, how good they are."),
+    "models": ("vidclf.cli.models:models", "List the networks with their cost and accuracy."),
     "doctor": ("vidclf.cli.doctor:doctor", "Show what vidclf finds on this machine, and what is wrong with it."),
 }
 
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
-        except click.exceptions.NoSuchCommand as error:  # it looks for what was meant among the imported commands
+        except click.exceptions.NoSuchCommand as error:  # click's own suggestions know only imported commands
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="vidclf")
 def cli() -> None:
-    """Detect, crop, classify and annotate what is in a video, and train the classifier that does it.
+    """Detect, crop, classify and annotate objects in a video, and train the classifier.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code: Any = cli.main(args=arguments, prog_name="vidclf", standalone_mode=False)
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone, as with `vidclf models | head`
+    except BrokenPipeError:  # the reader of our output has gone, as with `vidclf models | head`
         code = 1
     except Exception as error:
         report(error, debug="--debug" in arguments)
@@ -99,9 +99,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def flushed(code: int) -> int:
-    """An exit code, 1 instead of 0 if stdout does not take what it still holds, which is then forgotten.
+    """Flush stdout and return `code`, or 1 instead of 0 if that fails; the rest of the output is then discarded.
 
-    Or Python would try again as it ends, complain in lines of its own, and make the code 120.
+    Otherwise Python would try again at exit, print its own messages, and exit with 120.
     """
     try:
         if sys.stdout:
@@ -113,7 +113,7 @@ def flushed(code: int) -> int:
 
 
 def report(error: Exception, debug: bool) -> None:
-    """Tell an error in one line on stderr; with `debug`, also where it came from."""
+    """Print an error as one line on stderr; with `debug`, also its traceback."""
     if debug:
         traceback.print_exception(error)
     hint = "" if debug or isinstance(error, VidclfError) else " (--debug shows where)"

@@ -1,4 +1,4 @@
-"""`vidclf models`: the networks there are, what they cost, how good they are, and which are shipped trained."""
+"""`vidclf models`: lists the networks, their cost and accuracy, and which are shipped trained."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BATCHES = (1, 64)
 
 
 @click.command()
-@json_option("Write it as JSON; - is stdout, without the table.")
-@click.option("--measure", is_flag=True, help="Measure the time a crop on this machine: some seconds.")
+@json_option("Write the list as JSON; - is stdout, without the table.")
+@click.option("--measure", is_flag=True, help="Measure the time per crop on this machine; takes some seconds.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to measure.")
 @DEBUG
 def models(json_file: str | None, measure: bool, device: str) -> None:
-    """List the networks: what `train --model` takes; with weights, also what `--weights` takes.
+    """List the networks that `train --model` accepts; those with weights can also be used as `--weights`.
 
-    Parameters and multiplications (MMAC: millions a crop) are for 28x28 grey crops and ten classes. Accuracies are
-    top-1 on Fashion-MNIST's 10,000 test pictures: what its authors published, and what was measured with vidclf.
+    Parameters and multiplications (MMAC: millions per crop) are for 28x28 grey crops and ten classes. Accuracies are
+    top-1 on Fashion-MNIST's 10,000 test pictures: as published by the authors, and as measured with vidclf.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def weights() -> dict[str, Path]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """A network, or shipped weights of another name; `weights` is what the file says of itself, None without one."""
+    """A network, or shipped weights of another name; `weights` describes the weights file, None without one."""
     from vidclf.models.measure import sizes
 
     path = weights().get(name)
@@ -72,7 +72,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def weights_of(path: Path) -> dict[str, Any]:
-    """What a checkpoint's header says of it; top1 and ece (on the test pictures, in percent) are None where unknown."""
+    """The facts in a checkpoint's header; top1 and ece (on the test pictures, in percent) are None if unknown."""
     header = read_header(path)
     metrics = header.get("metrics", {})
     return {
@@ -89,7 +89,7 @@ def weights_of(path: Path) -> dict[str, Any]:
 
 
 def time_a_crop(architecture: str, device: str) -> dict[str, float]:
-    """Microseconds a crop by the size of the batch, measured now."""
+    """Microseconds per crop by batch size, measured now."""
     from vidclf.models.measure import microseconds
     from vidclf.models.zoo import create
 
@@ -98,7 +98,7 @@ def time_a_crop(architecture: str, device: str) -> dict[str, float]:
 
 
 def show(rows: list[dict[str, Any]], device: str | None) -> None:
-    """The table for people; `device` is where the times were measured, None where they were not."""
+    """Print the table; `device` is where the times were measured, None if they were not."""
     import torch
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -114,8 +114,8 @@ def show(rows: list[dict[str, Any]], device: str | None) -> None:
         size = f"{row['weights']['bytes'] / 1e6:.1f} MB" if row["weights"] else "-"
         table.add_row(row["name"], f"{row['parameters']:,}", f"{row['macs'] / 1e6:.1f}", *times, *accuracies, size)
     batches = " and ".join(map(str, BATCHES))
-    table.caption = f"µs a crop, in batches of {batches}: --measure fills it in"
+    table.caption = f"µs per crop, in batches of {batches}: use --measure to fill it in"
     if device:
         threads = f", {torch.get_num_threads()} threads" if device == "cpu" else ""
-        table.caption = f"µs a crop, in batches of {batches}, just now: torch in float32, {device}{threads}"
+        table.caption = f"µs per crop, in batches of {batches}, measured now: torch in float32, {device}{threads}"
     Console().print(table)

@@ -1,4 +1,4 @@
-"""Options that commands share: those of all that run pipelines (what `RunOptions` holds, how much is said), --json."""
+"""Options that commands share: those of all that run pipelines (`RunOptions`, verbosity), and --json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidclf.cli.execute import check_target
 from vidclf.models.backends import Backend
 from vidclf.threads import set_threads
 
-# For commands that show no debug messages: `main` looks for it.
+# For commands without debug messages; `main` looks for it among the arguments.
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 
 OPTIONS = [
@@ -25,38 +25,36 @@ OPTIONS = [
         help="A pipeline file, or the name of a shipped one.",
     ),
     click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set one option; repeatable."),
-    click.option("--record-frames", is_flag=True, help="Record a row for every frame, too, with empty label columns."),
+    click.option("--record-frames", is_flag=True, help="Also record a row for every frame, with empty label columns."),
     click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector."),
     click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
     click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
     click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run."),
-    click.option("--backend", type=click.Choice(get_args(Backend)), help="What runs the networks."),
+    click.option("--backend", type=click.Choice(get_args(Backend)), help="Runtime for the networks."),
     click.option(
         "--threads",
         type=click.IntRange(1, 1024),
         metavar="N",
         expose_value=False,
         callback=lambda _, __, count: None if count is None else set_threads(count),
-        help="CPU cores to share out among the parts of a run; default: all that there are.",
+        help="CPU cores to divide among the parts of a run; default: all available.",
     ),
     click.option("--max-frames", type=click.IntRange(min=1), help="Stop after this many frames of each source."),
-    click.option("--track", is_flag=True, help="Give every object a number that stays its own."),
-    click.option("--smooth", is_flag=True, help="Name tracked objects by their average over time."),
-    click.option(
-        "--detect-every", metavar="N|auto", help="Search only every N-th frame, and follow objects in between."
-    ),
-    click.option("--gate", is_flag=True, help="Do not search frames that show nothing new."),
+    click.option("--track", is_flag=True, help="Give every object a number that it keeps."),
+    click.option("--smooth", is_flag=True, help="Label tracked objects by their average over time."),
+    click.option("--detect-every", metavar="N|auto", help="Detect only on every N-th frame; interpolate in between."),
+    click.option("--gate", is_flag=True, help="Skip detection on frames that show nothing new."),
     click.option("--publish", metavar="URL", envvar="VIDCLF_PUBLISH", help="Send events to mqtt[s]:// or redis[s]://."),
     click.option("--force", is_flag=True, help="Overwrite existing outputs."),
-    click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("--quiet", is_flag=True, help="Print only errors."),
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),
 ]
 
 
 def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type[click.Command]:
-    """A kind of command whose option `flag` may stand alone, and then has its usual value.
+    """A command class whose option `flag` may be given without a value; the value is then `usual`.
 
-    pattern: what the next word must look like to be the value; any other is an argument of the command.
+    pattern: the next word is the value if it matches; otherwise it is an argument of the command.
     """
 
     class Command(click.Command):
@@ -71,7 +69,7 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
 
 
 def json_option(what: str) -> Callable[..., Any]:
-    """`--json FILE`: a path that cannot be written to is refused now, not after all the work."""
+    """`--json FILE`: a path that cannot be written is rejected now, not after all the work."""
 
     def checked(_: click.Context, __: click.Parameter, target: str | None) -> str | None:
         if target:

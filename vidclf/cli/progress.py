@@ -1,4 +1,4 @@
-"""What a run shows while it runs, and the table that closes it; all of it on stderr."""
+"""Shows a run's progress, and its closing table; all of it on stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidclf.pipeline import Pipeline
 BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
 
 NARROW = 72  # characters below which the closing table leaves columns out
-# Column: (key of a stage's books, digits).
+# Column: (key in a stage's statistics, digits).
 COLUMNS = {
     "in": ("in", 0),
     "out": ("out", 0),
@@ -30,7 +30,7 @@ COLUMNS = {
 
 
 class ShowProgress:
-    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, else a line now and then."""
+    """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, otherwise occasional lines."""
 
     def __init__(self, console: Console, pipeline: Pipeline, name: str):
         self._console, self._pipeline, self._name = console, pipeline, name
@@ -82,7 +82,7 @@ class ShowProgress:
 
 
 def expected_frames(source: Source, capture: Any) -> int | None:
-    """How many frames a capture should give of a source, by its header or its duration; None where neither is known."""
+    """How many frames a capture should yield from a source, by its header or duration; None if neither is known."""
     if source.frames and not source.begin:
         count = source.frames
     elif source.duration and source.rate:
@@ -94,7 +94,7 @@ def expected_frames(source: Source, capture: Any) -> int | None:
 
 
 def closing_table(stats: dict[str, Any], width: int = NARROW) -> Table:
-    """One line a stage: where the frames and the time went; the most important of it where `width` is narrow."""
+    """One row per stage: where the frames and the time went; fewer columns if `width` is narrow."""
     title = f"{stats['source']}: {stats['wall_s']:.1f} s, {stats['fps']:.1f} frames/s"
     table = Table(title=title, title_justify="left")
     table.add_column("stage", no_wrap=True)

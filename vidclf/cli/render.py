@@ -1,4 +1,4 @@
-"""`vidclf render`: labelled clips to measure detection and classification on."""
+"""`vidclf render`: makes labelled clips to measure detection and classification on."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Size(click.ParamType):
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Take the test pictures of this folder (see train); default: the ten drawn garments of the sample clip.",
+    help="Use the test pictures in this folder (see train); default: the ten drawn garments of the sample clip.",
 )
-@click.option("--level", type=click.Choice(list(LEVELS)), default="easy", show_default=True, help="How hard to see.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything that is random.")
-@click.option("--clips", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
+@click.option("--level", type=click.Choice(list(LEVELS)), default="easy", show_default=True, help="Difficulty.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@click.option("--clips", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of clips.")
 @click.option("--seconds", type=click.FloatRange(3, 600), default=12.0, show_default=True, help="Length of a clip.")
-@click.option("--size", type=Size(), default="640x360", show_default=True, help="Pixels.")
-@click.option("--verify/--no-verify", default=True, help="Compare Fashion-MNIST's files with their checksums.")
-@click.option("--force", is_flag=True, help="Overwrite clips.")
+@click.option("--size", type=Size(), default="640x360", show_default=True, help="Picture size in pixels.")
+@click.option("--verify/--no-verify", default=True, help="Verify the checksums of Fashion-MNIST's files.")
+@click.option("--force", is_flag=True, help="Overwrite existing clips.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @DEBUG
 def render(
@@ -56,11 +56,11 @@ def render(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Render clips of moving objects, with the truth about them: clip-000.mp4, clip-000.truth.jsonl, ...
+    """Render clips of moving objects with truth files: clip-000.mp4, clip-000.truth.jsonl, ...
 
-    Objects come from pictures that no training has seen. easy: one at a time before a plain wall. street: several
-    with shadows before a textured wall, and camera noise. hard: also a shaking camera, changing light, pillars in
-    front, dark objects. The first second is empty. The same options draw the same pixels.
+    Objects come from pictures not used in training. easy: one at a time in front of a plain wall. street: several
+    with shadows in front of a textured wall, and camera noise. hard: also a shaking camera, changing light, pillars
+    in front, dark objects. The first second is empty. The same options produce the same pixels.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def render(
 
     wardrobe = drawn() if data is None else from_pictures(data, verify)
     names = [output / f"clip-{number:03d}" for number in range(clips)]
-    for name in names:  # all of them, before the first is drawn
+    for name in names:  # check all of them before rendering the first
         for path in (name.with_suffix(".mp4"), name.with_suffix(".truth.jsonl")):
             PartFile(path, force)
     for number, name in enumerate(names):

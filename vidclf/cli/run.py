@@ -1,4 +1,4 @@
-"""`vidclf run`: sources through a pipeline, with progress, a closing table and statistics."""
+"""`vidclf run`: runs sources through a pipeline, with progress, a closing table and statistics."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from vidclf.units import to_seconds
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
-    "latency_target": "a recording is waited for",
-    "give_up_after": "a recording is waited for",
-    "keep": "what is made of a recording is kept",
-    "keep_size": "what is made of a recording is kept",
+    "latency_target": "a recording can wait",
+    "give_up_after": "a recording can wait",
+    "keep": "files made from a recording are kept",
+    "keep_size": "files made from a recording are kept",
 }
 
 
 @click.command(cls=with_optional_value("--serve", f"127.0.0.1:{PORT}", LISTEN))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--output", metavar="PATH", help="Annotated video, or a folder for it (FOLDER/).")
-@click.option("--record", metavar="PATH", help="Rows: .jsonl, .csv, .parquet; - is stdout.")
-@click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's books; - is stdout.")
-@click.option("--trace", metavar="FILE.json", help="What happened when, for Perfetto; - is stdout.")
-@click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n learns the scene anew.")
+@click.option("--record", metavar="PATH", help="Table of detections: .jsonl, .csv, .parquet; - is stdout.")
+@click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's statistics; - is stdout.")
+@click.option("--trace", metavar="FILE.json", help="Write a timeline of the run, for Perfetto; - is stdout.")
+@click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n relearns the scene.")
 @click.option("--serve", metavar="[[HOST:]PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
-@click.option("--token", envvar="VIDCLF_TOKEN", help="Secret that the page asks for; needed beyond this machine.")
-@click.option("--realtime", is_flag=True, help="Play files at their own speed, to watch them.")
+@click.option("--token", envvar="VIDCLF_TOKEN", help="Secret for the page; required if other machines can reach it.")
+@click.option("--realtime", is_flag=True, help="Play files at their own speed, for viewing.")
 @live_options
 @pipeline_options
 def run(
@@ -59,7 +59,7 @@ def run(
 
     SOURCE is a file, a URL (rtsp, http, ...), a camera's number, or a pattern of pictures ('frames/*.jpg').
     Several files run one after another; -o and --record are then folders. Several live sources run together; -o is
-    then a folder. TIME is written 500ms, 90s, 10m, 7d; SIZE is written 500M, 50G.
+    then a folder. Write TIME as 500ms, 90s, 10m or 7d, and SIZE as 500M or 50G.
 
     \b
     Examples:
@@ -74,9 +74,9 @@ def run(
         check_target(stats_file)
     wanted = {"--record": record, "--stats": stats_file, "--trace": trace}
     if len(sharing := [flag for flag, path in wanted.items() if path == STDOUT]) > 1:
-        raise UsageError(f"{' and '.join(sharing)} cannot share stdout; give each but one a file")
+        raise UsageError(f"{' and '.join(sharing)} cannot share stdout; write all but one of them to a file")
     if output == STDOUT:
-        raise UsageError("-o - is refused: a video does not go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
+        raise UsageError("-o -: a video cannot go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     several = len(sources) > 1
     jobs: list[list[Item]] = []
@@ -101,7 +101,7 @@ def run(
     if for_live and not any(getattr(item.create(), "live", False) for item in _captures(jobs)):
         raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
     if options["record_frames"] and record is None:
-        raise UsageError("--record-frames is for the record; say where it goes with --record")
+        raise UsageError("--record-frames is for the record; name its file with --record")
     with traced(trace) as notes:
         books, code = execute(jobs, console, debug, notes, target)
     if stats_file:
@@ -110,7 +110,7 @@ def run(
 
 
 def _must_be_there(sources: tuple[str, ...]) -> None:
-    """Of several files, a mistyped one is told now rather than when its turn comes."""
+    """Report a mistyped file among several now rather than when its turn comes."""
     from vidclf.video.opening import is_url
 
     for source in sources:
@@ -133,7 +133,7 @@ def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Pa
 
 
 def _stem_of(source: str) -> str:
-    """What a source's outputs are called: its own name, of a URL without its query, of a pattern its folder's."""
+    """The stem of a source's outputs: the file's name, a URL's without its query, or a pattern's folder."""
     if "://" in source:
         source = re.split(r"[?#]", source, maxsplit=1)[0]
     elif re.search(r"[*?%\[]", source) and not Path(source).exists():
@@ -146,30 +146,30 @@ def _captures(jobs: list[list[Item]]) -> list[Item]:
 
 
 def _given(option: str) -> bool:
-    """Whether an option stands on the command line: the environment may hold it for other runs."""
+    """Whether an option was given on the command line; the environment may set it for other runs."""
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _refuse_clashes(sources: tuple[str, ...], written: list[Path]) -> None:
-    """No output may be a source, nor another output, and be it only while it is written."""
+    """Raise UsageError if an output, or its part while it is written, is a source or another output."""
     taken = {_identity(_file_of(source)): f"the source {source}" for source in sources}
     for path in written:
-        parts = (part_of(path), part_of(path, keep_suffix=True)) if path.name else ()  # `.` is refused later
+        parts = (part_of(path), part_of(path, keep_suffix=True)) if path.name else ()  # `.` is rejected later
         for name in (path, *parts):
             if (what := taken.get(_identity(name))) and name == path:
                 raise UsageError(f"{path} would overwrite {what}")
             if what:
-                raise UsageError(f"{path} is called {name.name} while it is written, and would overwrite {what}")
+                raise UsageError(f"{path} is called {name.name} while it is written; that would overwrite {what}")
         taken[_identity(path)] = "another output"
 
 
 def _refuse_cutting_over(sources: tuple[str, ...], path: Path) -> None:
-    """No source may have a name that a part of a cut video could get: `cam-000010.mp4` of `cam.mp4`."""
+    """Raise UsageError if a part of a cut video could get a source's name: `cam-000010.mp4` from `cam.mp4`."""
     for source in sources:
         file = _file_of(source)
         mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
         if mine and file.exists() and _identity(file.parent) == _identity(path.parent):
-            raise UsageError(f"{path}, cut into files, could overwrite the source {source}; write to another folder")
+            raise UsageError(f"the parts of {path} could overwrite the source {source}; write to another folder")
 
 
 def _file_of(source: str) -> Path:
@@ -177,7 +177,7 @@ def _file_of(source: str) -> Path:
 
 
 def _identity(path: Path) -> object:
-    """What tells files apart, however they are spelled: macOS takes Clip.MP4 and clip.mp4 for one."""
+    """Identifies a file, however its path is spelled: on macOS, Clip.MP4 and clip.mp4 are the same file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""`vidclf score`: how well a record agrees with the truth about its clip."""
+"""`vidclf score`: measures how well a record agrees with the truth about its clip."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = (
     ("box_accuracy", "box accuracy", "of the found boxes have the true label"),
     ("object_accuracy", "object accuracy", "of the objects, by majority over their life"),
     ("abstained", "abstained", "of the found boxes have no label"),
-    ("label_changes_per_minute", "label changes", "a minute of an object's life"),
+    ("label_changes_per_minute", "label changes", "per minute of an object's life"),
     ("ece", "calibration error", "between label scores and accuracy (15 bins)"),
 )
 
@@ -31,8 +31,8 @@ LINES = (
 @click.argument("record", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path))
 @json_option("Write the figures as JSON; - is stdout, without the table.")
-@click.option("--iou", type=float, default=0.5, show_default=True, help="Least overlap of a found box with a true one.")
-@click.option("--source", help="The source to score, of a record of several [default: the one TRUTH is named after].")
+@click.option("--iou", type=float, default=0.5, show_default=True, help="Minimum overlap of a found and a true box.")
+@click.option("--source", help="Source to score, if the record has several [default: the one TRUTH is named after].")
 @DEBUG
 def score(record: Path, truth: Path, json_file: str | None, iou: float, source: str | None) -> None:
     """Compare RECORD (.jsonl, .csv or .parquet) with the truth file TRUTH.
@@ -44,7 +44,7 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
     """
     result = score_files(record, truth, iou, source)
     if not result.detection_recall:
-        click.echo(f"not one true box was found: are {record.name} and {truth.name} about the same clip?", err=True)
+        click.echo(f"none of the true boxes was found: do {record.name} and {truth.name} belong together?", err=True)
     if json_file:
         write_json(result.to_dict(), json_file)
     if json_file == "-":
@@ -55,7 +55,7 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
 
 
 def table(result: Score, title: str | None = None) -> Table:
-    """The figures for people."""
+    """The figures as a table."""
     from rich.table import Table
 
     lines = Table(title=title, show_header=False, title_justify="left")

@@ -1,4 +1,4 @@
-"""`vidclf stages`: what a pipeline file can be made of."""
+"""`vidclf stages`: lists and documents the stages a pipeline file can use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidclf.stages import STAGES
 @click.argument("names", nargs=-1, metavar="[STAGE...]")
 @DEBUG
 def stages(names: tuple[str, ...]) -> None:
-    """List the stages a pipeline file can use; name some to read all about them.
+    """List the stages a pipeline file can use; name some to see their full documentation.
 
     \b
     Examples:

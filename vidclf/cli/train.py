@@ -1,4 +1,4 @@
-"""`vidclf train`: from pictures to the weights that a pipeline uses."""
+"""`vidclf train`: trains the weights that a pipeline uses, from pictures."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
 from vidclf.threads import cores
-from vidclf.training.config import ADAMW_LR, Config
-from vidclf.training.places import check_output, check_target, check_unused
+from vidclf.training.config import ADAMW_LR, FINE_TUNING, Config
+from vidclf.training.places import check_output, check_start, check_target, check_unused
 from vidclf.training.recipes import RECIPES
+from vidclf.training.start import settings_of
 
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Pictures in a folder a class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
+    help="One folder of pictures per class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
     "Default: Fashion-MNIST, downloaded into a cache.",
 )
-VERIFY = click.option("--verify/--no-verify", default=True, help="Compare the data files with their checksums.")
+VERIFY = click.option("--verify/--no-verify", default=True, help="Verify the checksums of the data files.")
 DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
 
 def check_data(folder: Path | None) -> None:
-    """Raise UsageError where `--data` names no folder."""
+    """Raise UsageError if `--data` does not name a folder."""
     if folder is not None and not folder.is_dir():
         ways = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
         raise UsageError(f"{folder}: no such folder; {ways}")
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for every field of `Config`, with its default and its range."""
+    """Add one option for every field of `Config` to a command, with its default and range."""
     for setting in reversed(fields(Config)):
         flag, limits, default = "--" + setting.name.replace("_", "-"), setting.metadata, setting.default
         about = limits["about"][0].upper() + limits["about"][1:] + "."
         settings: dict[str, Any] = {"default": default, "show_default": True, "help": about}
-        if setting.name == "labels":
+        if setting.name == "start":
+            flag = "--from"
+            settings |= {"metavar": "WEIGHTS", "show_default": False}
+        elif setting.name == "labels":
             settings |= {"type": click.Path(path_type=Path), "metavar": "FILE", "default": None}
         elif isinstance(default, bool):
             flag += "/--no-" + setting.name.replace("_", "-")
@@ -62,40 +66,47 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """The settings of a recipe, but for those that were given on the command line."""
+    """The settings of a recipe, and those that follow from other options, except those given on the command line."""
     values = dict(RECIPES[recipe]) if recipe else {}
     if settings["optimizer"] == "adamw":
         values["lr"] = ADAMW_LR  # the recipes' rates are SGD's
+    if "start" in given:
+        rate = FINE_TUNING * values.get("lr", settings["lr"])
+        # A recipe's network has to be that of the weights; its normalisation is for fresh ones.
+        values = settings_of(settings["start"]) | values | {"normalise": "start", "lr": round(rate, 6)}
     return settings | {name: value for name, value in values.items() if name not in given}
 
 
 def _idle(config: Config, given: Collection[str]) -> list[str]:
-    """A line for every option that was given and does nothing, or less than it says, beside the others."""
+    """A warning for every given option that has no effect, or less than it says, in combination with the others."""
     milestone, sgd = config.schedule == "milestone", config.optimizer == "sgd"
     use = {
         "milestones": ("schedule milestone", milestone),
         "gamma": ("schedule milestone", milestone),
-        "warmup": ("other schedules than one-cycle", config.schedule != "one-cycle"),
+        "warmup": ("schedules other than one-cycle", config.schedule != "one-cycle"),
         "momentum": ("optimizer sgd", sgd),
         "nesterov": ("optimizer sgd", sgd),
+        "init": ("fresh weights", not config.start),
         "distill_share": ("distill", bool(config.distill)),
         "distill_temperature": ("distill", bool(config.distill)),
         "scale": ("warp above 0", config.warp > 0),
         "rotate": ("warp above 0", config.warp > 0),
     }
     idle = {name: what for name, (what, used) in use.items() if name in given and not used}
-    lines = [f"{name} does nothing here: it is for {what}" for name, what in idle.items()]
+    lines = [f"{name} has no effect here: it is for {what}" for name, what in idle.items()]
     if late := [str(epoch) for epoch in config.milestones if milestone and epoch >= config.epochs]:
-        lines.append(f"milestones {', '.join(late)} do nothing here: the run has {config.epochs} epochs")
+        lines.append(f"milestones {', '.join(late)} have no effect here: the run has {config.epochs} epochs")
     if config.class_weights and config.distill:
         share = f"{100 * (1 - config.distill_share):.3g} %"
-        lines.append(f"class_weights weighs only {share} of the loss here: the labels, not the teachers' answers")
+        lines.append(f"class_weights affects only {share} of the loss here: the labels, not the teachers' outputs")
     return lines
 
 
 @click.command()
 @DATA
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run's folder."
+)
 @click.option(
     "--run",
     "folder",
@@ -103,14 +114,14 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
     help="Folder of the run: settings, metrics, checkpoints. Default: runs/MODEL-SEED.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run after its last finished epoch.")
-@click.option("--force", is_flag=True, help="Start afresh in a folder that holds a run, replace existing weights.")
-@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Settings by name; options given besides win.")
-@click.option("--time-limit", type=Duration(), help="End, annealed, after so long: 90s, 20m, 1h30m.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one a core.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a run; replace existing weights.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Named settings; options you give override them.")
+@click.option("--time-limit", type=Duration(), help="Finish, annealed, after this long: 90s, 20m, 1h30m.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one per core.")
 @DEVICE
 @VERIFY
-@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: pays on GPUs, in long runs.")
-@click.option("--deterministic", is_flag=True, help="Only algorithms that give the same twice (GPU; CPUs always do).")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: useful on GPUs, in long runs.")
+@click.option("--deterministic", is_flag=True, help="Use only reproducible algorithms (for GPUs; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @DEBUG
 @_settings
@@ -134,12 +145,13 @@ def train(
 ) -> None:
     """Train a network on Fashion-MNIST or on your own pictures, and write its weights.
 
-    An epoch is never lost: Ctrl-C or a crash, then the same command with --resume, ends in the same weights as an
-    undisturbed run (on a CPU and without --time-limit, bit for bit).
+    No finished epoch is lost: after Ctrl-C or a crash, the same command with --resume produces the same weights as an
+    uninterrupted run (bit for bit on a CPU without --time-limit).
 
     \b
     Examples:
       vidclf train --model lean --data FOLDER --time-limit 20m -o mine.safetensors
+      vidclf train --from lean --data FOLDER --epochs 20 -o mine.safetensors
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
@@ -151,10 +163,12 @@ def train(
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
     if resume and not folder.is_dir():
-        raise UsageError(f"{folder}: nothing to resume, there is no such folder")
+        raise UsageError(f"{folder}: nothing to resume: no such folder")
     if not (resume or force):
         check_unused(folder)
     check_output(output, folder, resume, force)
+    if config.start:
+        check_start(checkpoint.find(config.start), folder)
     for target in (folder / "config.json", output):
         check_target(target)
 
@@ -185,7 +199,7 @@ def train(
         )
     except KeyboardInterrupt:
         begun = (folder / "config.json").exists()
-        how = f"the same command with --resume continues {folder}" if begun else "nothing was begun"
+        how = f"the same command with --resume continues {folder}" if begun else "nothing was started"
         click.echo(f"\ninterrupted; {how}", err=True)
         ctx.exit(130)
     if not quiet:
@@ -193,7 +207,7 @@ def train(
 
 
 def _spelled(ctx: click.Context) -> str:
-    """The command that trains the same weights: what was given on the command line, without this machine's paths."""
+    """The command that trains the same weights: the options given, without this machine's paths."""
     words = ["vidclf", "train"]
     skip = {"output", "folder", "resume", "force", "quiet", "debug", "device", "verify"}
     for option in ctx.command.params:
@@ -205,6 +219,8 @@ def _spelled(ctx: click.Context) -> str:
             words += ["--data", "FOLDER"]
         elif name == "labels":
             words += ["--labels", "FILE"]
+        elif name == "start":
+            words += ["--from", Path(value).name]
         elif isinstance(value, tuple):
             words += [word for item in value for word in (option.opts[0], Path(str(item)).name)]
         elif isinstance(value, bool):
