@@ -80,3 +80,13 @@ def create(
     options = {"pretrained": True} if pretrained else {}
     network = getattr(import_module(module), constructor)(len(labels), policy.channels, policy.size, **options)
     return Classifier(name, initialise(network, init), labels, policy, mean, std)
+
+
+def last_layer(model: Classifier) -> set[str]:
+    """The names of its network's tensors whose shapes depend on the number of classes."""
+    import torch
+
+    with torch.device("meta"):  # shapes without values
+        other = create(model.name, [*model.labels, "one more"], model.preprocess)
+    shapes = {name: tensor.shape for name, tensor in other.network.state_dict().items()}
+    return {name for name, tensor in model.network.state_dict().items() if tensor.shape != shapes[name]}

@@ -1,4 +1,4 @@
-"""What a training run is asked for, in one value that is checked, saved and compared on --resume."""
+"""The settings of a training run, in one value that is checked, saved and compared on --resume."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def _other(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 
 
-ADAMW_LR = 0.003  # what the command line takes for adamw unless told: SGD's rates are far too high for it
+FINE_TUNING = 0.2  # of the learning rate, unless told: what is learned already is to be changed, not forgotten
+ADAMW_LR = 0.003  # the command line's default for adamw: SGD's rates are far too high for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,51 +30,68 @@ class Config:
     """Settings of a run, all of which shape the weights; the command line makes an option of each."""
 
     model: str = _other("lean", "the network, one of `vidclf models`")
-    size: int = _number(28, 8, 1024, "pixels a side of a crop")
-    channels: int = _number(1, 1, 3, "of a crop: 1 is grey, 3 is colour")
-    normalise: str = _choice("data", "data mnist none", "pixels by the data's mean and deviation, MNIST's, or not")
-    labels: tuple[str, ...] = _other(
-        (), "file of class names, one a line or JSON; default: Fashion-MNIST's or folders'"
+    size: int = _number(28, 8, 1024, "width and height of a crop, in pixels")
+    channels: int = _number(1, 1, 3, "channels of a crop: 1 is grey, 3 is colour")
+    normalise: str = _choice(
+        "data",
+        "data mnist none start",
+        "pixels by the data's mean and deviation, MNIST's, or not; start: as the weights of --from, its default",
     )
-    init: str = _choice("own", "own xavier-uniform b", "how fresh weights are drawn; own: as the network's authors did")
-    pretrained: bool = _other(False, "begin with ImageNet's weights (resnet18)")
+    labels: tuple[str, ...] = _other(
+        (), "file of class names, one per line or JSON; default: Fashion-MNIST's or folder names"
+    )
+    init: str = _choice(
+        "own", "own xavier-uniform b", "how to initialise the weights; own: as the network's authors did"
+    )
+    pretrained: bool = _other(False, "start from ImageNet weights (resnet18 only)")
+    start: str = _other("", "begin with these trained weights, a file or a shipped name (fine-tuning)")
 
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
-    # Batch normalisation wants two crops at least.
-    batch: int = _number(256, 2, 65_536, "crops a step; of few pictures an eighth at most")
+    # Batch normalisation needs at least two crops.
+    batch: int = _number(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
-    lr: float = _number(0.15, 1e-6, 10, f"the highest learning rate; of adamw {ADAMW_LR} unless given")
-    schedule: str = _choice("cosine", "cosine constant milestone one-cycle", "how the learning rate goes on from there")
-    milestones: tuple[int, ...] = _other((), "epochs after which the rate is multiplied by gamma; repeatable")
-    gamma: float = _number(0.1, 1e-6, 1, "see milestones")
-    warmup: float = _number(
-        2.0, 0, 1_000, "epochs in which the rate rises, a fifth of all at most; one-cycle has its own"
+    lr: float = _number(
+        0.15, 1e-6, 10, f"the highest learning rate; unless given {ADAMW_LR} of adamw, and a fifth with --from"
     )
-    momentum: float = _number(0.9, 0, 0.999, "of SGD")
-    nesterov: bool = _other(True, "look ahead along the momentum")
-    weight_decay: float = _number(5e-4, 0, 1, "on weights only: not on biases, not on batch normalisation")
-    ema: float = _number(0.998, 0, 0.99999, "decay a step of the averaged weights, which are those kept; 0: no average")
-    patience: int = _number(0, 0, 10_000, "stop after so many epochs without a better validation; 0: never")
+    schedule: str = _choice(
+        "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
+    )
+    milestones: tuple[int, ...] = _other((), "epoch after which the rate is multiplied by gamma; repeatable")
+    gamma: float = _number(0.1, 1e-6, 1, "factor for the rate at each milestone")
+    warmup: float = _number(
+        2.0, 0, 1_000, "epochs in which the rate rises, at most a fifth of all; not used by one-cycle"
+    )
+    momentum: float = _number(0.9, 0, 0.999, "momentum of SGD")
+    nesterov: bool = _other(True, "use Nesterov momentum")
+    weight_decay: float = _number(5e-4, 0, 1, "weight decay, not applied to biases or batch normalisation")
+    ema: float = _number(
+        0.998, 0, 0.99999, "decay per step of the averaged weights, which are the ones saved; 0: no average"
+    )
+    patience: int = _number(0, 0, 10_000, "stop after this many epochs without a better validation; 0: never")
 
-    label_smoothing: float = _number(0.0, 0, 0.5, "share of the target spread over all classes")
-    class_weights: bool = _other(False, "rare classes count as much as frequent ones")
-    distill: tuple[str, ...] = _other((), "weights of a teacher, whose answers are learned; repeatable: their mean")
-    distill_share: float = _number(0.9, 0, 1, "of the loss that is the teachers' answers; the rest is the labels")
-    distill_temperature: float = _number(2.0, 0.1, 100, "by which both answers are softened")
-    views: int = _number(0, 0, 10_000, "random versions of each crop, told over and over; 0: a new one every epoch")
+    label_smoothing: float = _number(0.0, 0, 0.5, "share of the target that is spread over all classes")
+    class_weights: bool = _other(False, "weight classes so that rare ones count as much as frequent ones")
+    distill: tuple[str, ...] = _other((), "weights of a teacher to learn from; repeatable: the mean of their outputs")
+    distill_share: float = _number(
+        0.9, 0, 1, "share of the loss that comes from the teachers; the rest comes from the labels"
+    )
+    distill_temperature: float = _number(2.0, 0.1, 100, "temperature that softens the outputs of teacher and student")
+    views: int = _number(0, 0, 10_000, "random versions of each crop, used in turn; 0: a new one every epoch")
 
-    validation: float = _number(0.05, 0, 0.5, "share of every class kept back to choose the epoch and the temperature")
+    validation: float = _number(
+        0.05, 0, 0.5, "share of each class used for validation, to choose the epoch and the temperature"
+    )
     flip: bool = _other(True, "mirror half of the crops")
-    shift: int = _number(2, 0, 14, "move crops by up to so many pixels")
+    shift: int = _number(2, 0, 14, "shift crops by up to this many pixels")
     warp: float = _number(0.25, 0, 1, "share of the crops that are scaled and rotated")
-    scale: float = _number(0.15, 0, 1, "those, up to so much larger or smaller")
-    rotate: float = _number(8.0, 0, 180, "those, up to so many degrees")
+    scale: float = _number(0.15, 0, 1, "make those up to this share larger or smaller")
+    rotate: float = _number(8.0, 0, 180, "rotate those by up to this many degrees")
     light: float = _number(0.15, 0, 1, "make crops brighter or darker by up to this share")
-    erase: float = _number(0.3, 0, 1, "share of the crops that lose a rectangle to noise")
-    mixup: float = _number(0.0, 0, 10, "blend crops, and their labels, in pairs: alpha of the shares' Beta; 0: no")
-    cutmix: float = _number(0.0, 0, 10, "paste a part of one crop into another, likewise")
+    erase: float = _number(0.3, 0, 1, "share of the crops in which a rectangle is replaced by noise")
+    mixup: float = _number(0.0, 0, 10, "blend pairs of crops and labels: alpha of the Beta distribution; 0: off")
+    cutmix: float = _number(0.0, 0, 10, "paste a part of one crop into another: alpha as for mixup; 0: off")
 
-    seed: int = _number(0, 0, 2**31 - 1, "of everything that is random")
+    seed: int = _number(0, 0, 2**31 - 1, "seed of the random numbers")
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -83,17 +101,23 @@ class Config:
             if "choices" in limits and value not in limits["choices"]:
                 raise UsageError(f"{setting.name} must be one of {', '.join(limits['choices'])}, got {value!r}")
         if self.schedule == "milestone" and not self.milestones:
-            raise UsageError("schedule milestone wants milestones, epochs after which the rate falls")
+            raise UsageError("schedule milestone needs milestones, the epochs after which the rate falls")
         if any(milestone < 1 for milestone in self.milestones):
             raise UsageError(f"milestones must be 1 or more, got {', '.join(map(str, self.milestones))}")
+        if self.start and self.pretrained:
+            raise UsageError("--from and --pretrained are two ways to begin: give one of them")
+        if self.start and self.init != "own":
+            raise UsageError(f"the weights of --from are not drawn: init must be own, got {self.init!r}")
+        if self.normalise == "start" and not self.start:
+            raise UsageError("normalise start is for weights to begin with: give --from")
         if self.mixup and self.cutmix:
-            raise UsageError("mixup and cutmix are two ways to mix: give one of them")
+            raise UsageError("mixup and cutmix cannot be combined: give only one of them")
 
     @property
     def policy(self) -> Preprocess:
-        """How pictures become crops; it travels in the checkpoint."""
+        """How pictures become crops; saved in the checkpoint."""
         return Preprocess(size=self.size, channels=self.channels)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, as JSON gives them back."""
+        """The settings as plain values, as read from JSON."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

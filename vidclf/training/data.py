@@ -1,4 +1,4 @@
-"""Pictures to learn from, from Fashion-MNIST's files or from class-named folders, as one uint8 tensor of crops.
+"""The training pictures, from Fashion-MNIST's files or from class-named folders, as one uint8 tensor of crops.
 
 Every picture goes through `preprocess.crop_picture`, exactly as a detection's crop does in a pipeline.
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import to_tensor
+from vidclf.models.labels import folder_name
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import fashion_mnist, pictures
 
@@ -38,8 +39,14 @@ class Dataset:
         """The same crops on another device."""
         return Dataset(self.images.to(device), self.targets.to(device), self.labels)
 
+    def named_as(self, labels: Sequence[str]) -> Dataset:
+        """The same crops, their classes spelled and ordered as in `labels`, which are the same by `folder_name`."""
+        number = {folder_name(label): index for index, label in enumerate(labels)}
+        moved = torch.tensor([number[folder_name(label)] for label in self.labels])
+        return Dataset(self.images, moved[self.targets], tuple(labels))
+
     def digest(self) -> str:
-        """A hash of every crop and label, to tell later what a network was trained on."""
+        """A hash of all crops and labels, to identify later what a network was trained on."""
         sums = hashlib.sha256(self.images.contiguous().numpy().data)
         sums.update(self.targets.contiguous().numpy().data)
         return f"sha256:{sums.hexdigest()}"
@@ -55,9 +62,9 @@ def load(
 ) -> Dataset:
     """One part of the pictures in `folder`, "train", "test" or "valid", every picture preprocessed by `policy`.
 
-    labels: a classifier's, which the targets then point into; by default the folders' names or Fashion-MNIST's.
-    tell: hears how far it is, in words.
-    The rest, and what is raised: see `open_pictures`; also UsageError on a damaged picture, which it names.
+    labels: a classifier's, which the targets then index; by default the folder names or Fashion-MNIST's.
+    tell: called with the progress as text.
+    The other arguments and errors: see `open_pictures`; also UsageError that names a damaged picture.
     """
     found = open_pictures(folder, part, verify, labels)
     crops = torch.empty(len(found.targets), policy.channels, policy.size, policy.size, dtype=torch.uint8)
@@ -71,12 +78,12 @@ def load(
 def open_pictures(
     folder: Path | None, part: str, verify: bool = True, labels: Sequence[str] | None = None
 ) -> pictures.Pictures:
-    """Find one part of the pictures in `folder`, and what they show; none is decoded yet.
+    """Find one part of the pictures in `folder`, and their labels; nothing is decoded yet.
 
     folder: class-named folders of pictures (see `pictures.open_folder`); or Fashion-MNIST's four IDX .gz files, or
     FashionMNIST/raw with them; None downloads these into a cache.
     verify: compare Fashion-MNIST's files with the published checksums.
-    Raises UsageError on what is missing, damaged or unexpected, VidclfError where nothing can be downloaded.
+    Raises UsageError on missing, damaged or unexpected files, VidclfError if the download fails.
     """
     if folder is None:
         return fashion_mnist.open_idx(fashion_mnist.download(), part, verify, labels)
@@ -88,31 +95,31 @@ def open_pictures(
         return pictures.open_folder(folder, part, labels)
     first = fashion_mnist.FILES["train"][0][0]
     raise UsageError(
-        f"{folder} holds neither folders of pictures, one a class, nor Fashion-MNIST "
-        f"({first} and three more, or FashionMNIST/raw with them)"
+        f"{folder} contains neither folders of pictures, one per class, nor Fashion-MNIST "
+        f"({first} and three more files, or FashionMNIST/raw with them)"
     )
 
 
 def check_outside(run: Path, folder: Path | None) -> None:
-    """Raise UsageError where a run's folder would lie among class folders, and be taken for a class the next time."""
+    """Raise UsageError if a run's folder would be among class folders, and be taken for a class the next time."""
     if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder) or not pictures.has_only_classes(folder):
         return
     if run.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{run} would lie among the classes in {folder}: --run FOLDER puts it elsewhere")
+        raise UsageError(f"{run} would be among the class folders in {folder}: choose another place with --run FOLDER")
 
 
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
-    """(what to learn from, what to validate with): FOLDER/valid where there is one, else `share` of every class."""
+    """(training, validation) crops; validation is FOLDER/valid if it exists, else `share` of every class."""
     if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):
         return train, load(folder, "valid", policy, labels=train.labels)
     return split(train, share)
 
 
 def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
-    """Take `share` of every class away for validation: (the rest, what was taken), each in its old order.
+    """Split off `share` of every class for validation: (training, validation), each in its old order.
 
-    At least one picture of every class that has three: a rare class would else have no say in which epoch is kept.
-    The same pictures whatever a run's seed: a teacher must not have learned what its student is validated with.
+    At least one picture of every class that has three, so that a rare class also affects which epoch is kept.
+    The same pictures for every seed: a teacher must not have learned the pictures that validate its student.
     """
     generator = torch.Generator().manual_seed(0)
     taken = torch.zeros(len(data), dtype=torch.bool)
@@ -125,7 +132,7 @@ def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
-    """(classes,) float32: the inverse of each class's frequency, 1 in the mean over the crops; 0 for absent classes."""
+    """(classes,) float32: the inverse of each class's frequency, mean 1 over the crops; 0 for absent classes."""
     counts = targets.bincount(minlength=classes)
     present = counts > 0
     return len(targets) / (present.sum() * counts.clamp(min=1).float()) * present

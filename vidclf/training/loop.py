@@ -1,4 +1,4 @@
-"""Training, from pictures to a checkpoint: `train` reads from top to bottom in the order in which it happens."""
+"""Training, from pictures to a checkpoint: `train` is in the order in which things happen."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from vidclf.training.data import Dataset
 from vidclf.training.optim import follow, learning_rate, make_optimizer
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, State, git_commit, run_tensors
+from vidclf.training.start import is_same, load_start, take_over
 from vidclf.training.targets import distillation, load_teachers, smoothed, taught
 
-# Mean and standard deviation of the pixels, 0..1. MNIST's are what predecessor A normalised Fashion-MNIST with.
+# Mean and standard deviation of the pixels, 0..1. Predecessor A normalised Fashion-MNIST with those of MNIST.
 NORMALISATIONS = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """What every step needs: the network that learns, the one that is kept, and what moves them."""
+    """What every step needs: the trained network, the averaged one that is kept, and the optimiser."""
 
     config: Config
     batch: int  # crops in a step
@@ -63,21 +64,26 @@ def train(
     progress: Progress | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train a network and write its checkpoint to `output`; returns its figures on the test set (see evaluation.score).
+    """Train a network and write its checkpoint to `output`; returns its test metrics (see evaluation.score).
 
-    folder: what is kept of the run, see `Run`; `resume` continues from there.
-    time_limit: seconds. The learning rate follows whatever is further, the epochs or the clock, so that a run that
-    is cut short by the clock still ends annealed. Without it, a CPU run depends on nothing but `config` and the
-    number of threads, and an interrupted and resumed one ends in the same weights, bit for bit.
-    compiled: let torch.compile make the training step (slow to begin; a gain on GPUs, none seen on CPUs).
+    folder: the files of the run, see `Run`; `resume` continues from there.
+    time_limit: seconds. The learning rate follows the epochs or the clock, whichever is further, so that a run that
+    the clock cuts short still completes its schedule. Without it, a CPU run depends only on `config` and the number
+    of threads, and an interrupted and resumed run ends with the same weights, bit for bit.
+    compiled: compile the training step with torch.compile (slow to start; faster on GPUs, no gain seen on CPUs).
     """
     progress = progress or Progress()
     data.check_outside(folder, data_folder)
-    everything = data.load(data_folder, "train", config.policy, verify, config.labels or None, progress.live)
+    before = load_start(config)
+    policy = before.preprocess if before else config.policy
+    everything = data.load(data_folder, "train", policy, verify, config.labels or None, progress.live)
+    if before and is_same(before.labels, everything.labels):
+        everything = everything.named_as(before.labels)
     progress.line(named(everything.labels))
-    test = data.load(data_folder, "test", config.policy, verify, everything.labels, progress.live)
-    learning, validation = data.set_aside(everything, config.validation, data_folder, config.policy)
+    test = data.load(data_folder, "test", policy, verify, everything.labels, progress.live)
+    learning, validation = data.set_aside(everything, config.validation, data_folder, policy)
     digests = {
+        "start": hash_file(checkpoint.find(config.start)) if before else None,
         "data": everything.digest(),
         "validation": validation.digest(),
         "test": test.digest(),
@@ -86,18 +92,30 @@ def train(
     learning, validation, test = (part.to(device) for part in (learning, validation, test))
     labels = everything.labels
     if config.patience and not len(validation):
-        raise UsageError(f"patience {config.patience} is for runs with validation, and there is no crop to validate")
+        raise UsageError(f"patience {config.patience} needs validation crops, and there are none")
     if len(learning) < 2:
-        raise UsageError(f"there are too few pictures to learn from: {len(learning)}, and 2 are needed")
-    # A handful of pictures wants many steps, too; batch normalisation wants more than one crop in each.
+        raise UsageError(f"too few training pictures: {len(learning)}, at least 2 are needed")
+    # A few pictures need many steps, too; batch normalisation needs more than one crop in each.
     batch = min(config.batch, max(2, len(learning) // 8))
     steps = len(learning) // batch
     weights = data.class_weights(learning.targets, len(labels)) if config.class_weights else None
-    teachers = load_teachers(config.distill, labels, config.policy, device)
+    teachers = load_teachers(config.distill, labels, policy, device)
 
     torch.manual_seed(config.seed)
-    mean, std = NORMALISATIONS.get(config.normalise) or measure(learning.images)
-    model = create(config.model, labels, config.policy, mean, std, pretrained=config.pretrained, init=config.init)
+    if before and config.normalise == "start":
+        mean, std = float(before.mean), float(before.std)
+    else:
+        mean, std = NORMALISATIONS.get(config.normalise) or measure(learning.images)
+    model = create(config.model, labels, policy, mean, std, pretrained=config.pretrained, init=config.init)
+    if before:
+        take_over(model, before)
+        if before.labels == labels:
+            progress.line(f"begins with all weights of {config.start}")
+        else:
+            progress.line(
+                f"begins with the weights of {config.start}; its last layer is drawn anew, as it is for other classes: "
+                f"{named(before.labels)}"
+            )
     model.to(device).to(memory_format=torch.channels_last)
     forward = torch.compile(model) if compiled else model
     average = copy.deepcopy(model).requires_grad_(False)
@@ -109,21 +127,21 @@ def train(
     board = Board(folder, state.epoch, progress.line)
     begin = time.monotonic() - state.seconds
     progress.line(
-        f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} crops to learn from, "
-        f"{len(validation):,} to validate, {len(test):,} to test; {device}, {torch.get_num_threads()} threads"
+        f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} training crops, "
+        f"{len(validation):,} validation, {len(test):,} test; {device}, {torch.get_num_threads()} threads"
     )
 
     def done(step: int) -> float:
-        """The share of the run that lies behind, 0..1."""
+        """The finished share of the run, 0..1."""
         clock = (time.monotonic() - begin) / time_limit if time_limit else 0.0
         return max(step / (steps * config.epochs), clock)
 
-    answers: dict[int, Tensor] = {}  # of the teachers, for each version of the crops that comes again
+    answers: dict[int, Tensor] = {}  # of the teachers, for each version of the crops that is used again
     while state.epoch < config.epochs and done(state.epoch * steps) < 1 and not out_of_patience(config, state.history):
         epoch_begin = time.monotonic()
         progress.live(f"epoch {state.epoch + 1}, making crops")
-        # Every version of the crops and every epoch has a random stream of its own: a resumed run needs no other
-        # memory of chance.
+        # Every version of the crops and every epoch has its own random stream, so a resumed run needs no other random
+        # state.
         version = state.epoch % config.views if config.views else state.epoch
         torch.manual_seed(config.seed * 200_003 + 100_000 + version)
         crops = augment_all(learning.images, config)
@@ -135,7 +153,7 @@ def train(
         losses, hits, rate = _epoch(learner, crops, learning.targets, answers.get(version), state.epoch, done, progress)
         state.epoch += 1
         state.seconds = time.monotonic() - begin
-        # The harm that the last step does is in no loss yet.
+        # If the last step diverged, no loss shows it yet.
         check_finite(config, state.epoch, *losses, *average.state_dict().values())
         row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
         if losses:
@@ -177,8 +195,8 @@ def _epoch(
 ) -> tuple[list[Tensor], list[Tensor], float]:
     """Learn from every crop once, in random order; returns each step's loss and hits, and the last learning rate.
 
-    answers: the teachers' answers to all crops. done: the share of the run that lies before a step; where it is 1, the
-    epoch ends early, as the clock may run out in the middle of it.
+    answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
+    because the clock may run out in the middle of it.
     """
     config, batch = learner.config, learner.batch
     steps = len(targets) // batch
@@ -207,7 +225,7 @@ def _epoch(
 
 
 def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The loss of one batch, and its logits; the crops are blended first where the settings say so."""
+    """The loss and logits of one batch; the crops are blended first if the settings say so."""
     config = learner.config
     wanted = smoothed(targets, len(learner.model.labels), config.label_smoothing)
     if config.mixup or config.cutmix:
@@ -233,7 +251,7 @@ def _conclude(
     progress: Progress,
     command: str,
 ) -> dict[str, Any]:
-    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test's figures."""
+    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test metrics."""
     labels = test.labels
     best = checkpoint.load(run.best, str(test.images.device))
     if len(validation):
@@ -242,12 +260,12 @@ def _conclude(
             best.temperature = temperature
         else:
             progress.line(
-                f"the temperature stays 1: to fit one takes {evaluation.LEAST_CROPS} crops to validate, and "
+                f"the temperature stays 1: fitting it needs {evaluation.LEAST_CROPS} validation crops with "
                 f"{evaluation.LEAST_MISTAKES} mistakes among them"
             )
         counts = evaluation.confusion(validation.targets, scores.argmax(1), len(labels))
         board.confusion("valid", counts, labels, state.epoch)
-    scores = evaluation.predict(best, test.images)  # the only look at the test set
+    scores = evaluation.predict(best, test.images)  # the only use of the test set
     check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
     counts = evaluation.confusion(test.targets, scores.argmax(1), len(labels))
@@ -279,22 +297,19 @@ def measure(images: Tensor) -> tuple[float, float]:
 
 
 def check_finite(config: Config, epoch: int, *values: Tensor) -> None:
-    """Raise VidclfError where a run has diverged, so that these are no numbers any more."""
+    """Raise VidclfError if a run has diverged, so that these values are not finite."""
     if not all(bool(value.isfinite().all()) for value in values):
-        raise VidclfError(
-            f"epoch {epoch}: the training diverged, from where nothing is learned: "
-            f"try a smaller learning rate than lr {config.lr:g}"
-        )
+        raise VidclfError(f"epoch {epoch}: the training diverged: try a lower learning rate than lr {config.lr:g}")
 
 
 def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:
-    """Have there been config.patience epochs since the best one on validation?"""
+    """Whether there have been config.patience epochs since the best one on validation."""
     tops = [row["valid_top1"] for row in history if "valid_top1" in row]
     return bool(config.patience and tops) and len(tops) - 1 - tops.index(max(tops)) >= config.patience
 
 
 def mixed_precision(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 convolutions where the hardware has them; elsewhere everything stays float32."""
+    """bfloat16 convolutions if the hardware supports them; otherwise everything stays float32."""
     kind = torch.device(device).type
     able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_has_bf16()
     return torch.autocast(kind, torch.bfloat16, enabled=able)

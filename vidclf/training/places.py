@@ -1,4 +1,4 @@
-"""What a run may write where: its folder and its weights, checked before anything is done."""
+"""Where a run may write its folder and its weights, checked before anything is done."""
 
 from __future__ import annotations
 
@@ -10,48 +10,57 @@ from typing import Any
 from vidclf.errors import UsageError
 from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
+from vidclf.training.config import Config
 
 FILES = ("config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "report.html")
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
-    """What the run in a folder was asked for, its "settings" and what it has hashes of; None where there is no run."""
+    """The config of the run in a folder: its "settings" and hashes; None if there is no run."""
     try:
         asked = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return asked if isinstance(asked, dict) and isinstance(asked.get("settings"), dict) and "data" in asked else None
+    if not (isinstance(asked, dict) and isinstance(asked.get("settings"), dict) and "data" in asked):
+        return None
+    return asked | {"settings": _completed(asked["settings"])}
 
 
 def check_unused(folder: Path) -> None:
-    """Raise UsageError where a new run would replace the epochs of another one, or files that are no run's."""
+    """Raise UsageError if a new run would replace the epochs of another run, or files that are not a run's."""
     if read_config(folder) is not None:
         if (folder / "last.safetensors").exists():
             raise UsageError(
-                f"{folder} holds a run already: --resume continues it, --force starts it afresh; "
-                "--run FOLDER begins another"
+                f"{folder} already contains a run: continue it with --resume, start again with --force, "
+                "or choose another folder with --run FOLDER"
             )
     elif there := [name for name in FILES if (folder / name).exists()]:
         raise UsageError(
-            f"{folder} is no run's, and a run would replace {', '.join(there)} in it: --run FOLDER names another, "
-            "--force replaces them"
+            f"{folder} is not the folder of a run, and a run would overwrite its {', '.join(there)}: choose another "
+            "with --run FOLDER, or overwrite with --force"
         )
 
 
 def check_output(output: Path, folder: Path, resume: bool = False, force: bool = False) -> None:
-    """Raise UsageError where the weights would replace a file that the run needs, or one that is not to be replaced.
+    """Raise UsageError if the weights would replace a file that the run needs, or one that must not be replaced.
 
-    force: any other may be; resume: what the run in `folder` wrote before may be.
+    force: any other file may be replaced; resume: a file that the run in `folder` wrote before may be.
     """
     if output.name.lower() in FILES and output.resolve().parent == folder.resolve():
-        raise UsageError(f"{output} is a file that the run keeps for itself: give the weights another name")
+        raise UsageError(f"{output} is a file of the run itself: choose another name for the weights")
     if output.exists() and not force and not (resume and _is_own(output, read_config(folder) or {})):
         why = ", and this run did not write it" if resume else ""
-        raise UsageError(f"{output} exists already{why}: --force replaces it")
+        raise UsageError(f"{output} already exists{why}: overwrite it with --force")
+
+
+def check_start(weights: Path, folder: Path) -> None:
+    """Raise UsageError where a run would delete the weights that it begins with."""
+    if weights.name in FILES and weights.resolve().parent == folder.resolve():
+        raise UsageError(f"{weights} is a file that this run replaces: --run FOLDER begins another")
 
 
 def check_target(path: Path) -> None:
-    """Complain now rather than after the training; nothing is made yet, as it might be taken for pictures' folders."""
+    """Fail now rather than after the training; nothing is made yet, because it might be taken for a class folder."""
     if path.exists():
         PartFile(path, force=True)
         return
@@ -66,4 +75,9 @@ def _is_own(output: Path, asked: Mapping[str, Any]) -> bool:
         header = checkpoint.read_header(output)
     except UsageError:
         return False
-    return (header.get("config"), header.get("data")) == (asked.get("settings"), asked.get("data"))
+    return (_completed(header.get("config", {})), header.get("data")) == (asked.get("settings"), asked.get("data"))
+
+
+def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run, those of an earlier version with the defaults of what it did not have."""
+    return Config().to_dict() | dict(settings)

@@ -1,4 +1,4 @@
-"""The folder of a training run: what was asked for, how it goes, and all that is needed to continue it."""
+"""The folder of a training run: its settings, its progress, and everything that is needed to continue it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from vidclf.files import PartFile
 from vidclf.models import checkpoint
 from vidclf.training.places import read_config
 
-# Of what else than the settings a run keeps a hash: what it is, and which option has to be as it was.
+# What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
 WHAT = {
+    "start": ("weights to begin with", "--from"),
     "data": ("pictures", "--data"),
-    "validation": ("pictures to validate", "--data"),
+    "validation": ("validation pictures", "--data"),
     "test": ("test pictures", "--data"),
     "teachers": ("teachers", "--distill"),
 }
@@ -28,19 +29,19 @@ WHAT = {
 
 @dataclass
 class State:
-    """How far a run has come; with the networks and the momentum it is all that is needed to continue."""
+    """How far a run has come; with the networks and the momentum, this is everything needed to continue."""
 
     epoch: int = 0  # epochs finished
     seconds: float = 0.0  # spent so far, over all interruptions
     best: float = -1.0  # top-1 on validation, percent
-    history: list[dict[str, Any]] = field(default_factory=list)  # one row an epoch
+    history: list[dict[str, Any]] = field(default_factory=list)  # one row per epoch
 
 
 class Run:
-    """config.json, metrics.jsonl (a row an epoch), best.safetensors and last.safetensors (the state) in a folder.
+    """config.json, metrics.jsonl (a row per epoch), best.safetensors and last.safetensors (the state) in a folder.
 
     Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
-    digests: what it learns from and is measured on, each as a hash: "data" (the training pictures), "validation", ...
+    digests: hashes of its inputs: "data" (the training pictures), "validation", ...
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any]) -> None:
@@ -51,7 +52,7 @@ class Run:
         self.last = folder / "last.safetensors"
 
     def start(self) -> State:
-        """Note what the run is asked for; what an earlier run left there must not be taken for this one's."""
+        """Write the settings, and remove the files of an earlier run, which must not be taken for this one's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.last, self.best, self.folder / "metrics.jsonl", self.folder / "report.html"):
             path.unlink(missing_ok=True)
@@ -59,15 +60,15 @@ class Run:
         return State()
 
     def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
-        """Keep the state at the end of an epoch."""
+        """Save the state at the end of an epoch."""
         self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
         checkpoint.write_tensors(self.last, tensors, {"state": asdict(state)})
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor]) -> State:
-        """Put these tensors back to the end of the last finished epoch; the start, if none was finished.
+        """Restore these tensors to the end of the last finished epoch; to the start, if none was finished.
 
-        Raises UsageError where there is no run, or one with other settings or other pictures.
+        Raises UsageError if there is no run, or one with other settings or other pictures.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -85,7 +86,7 @@ class Run:
     def _check(self) -> None:
         asked = read_config(self.folder)
         if asked is None:
-            raise UsageError(f"{self.folder}: nothing to resume, there is no run with a config.json")
+            raise UsageError(f"{self.folder}: nothing to resume, it has no run with a config.json")
         then = asked["settings"]
         changed = [f"{k}={then.get(k)} (now {v})" for k, v in self.settings.items() if then.get(k) != v]
         if changed:
@@ -101,10 +102,10 @@ class Run:
 
 
 def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Every tensor of a run by name: the run's own, so they are saved as they are then, and restored in place."""
+    """All tensors of a run by name; not copies, so they are saved in their current state and restored in place."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    # An optimiser makes its memory in the first step; zeros do the same, and are here from the start.
+    # An optimiser creates its state in the first step; zeros are equivalent, and exist from the start.
     shapes = ("exp_avg", "exp_avg_sq") if isinstance(optimizer, torch.optim.AdamW) else ("momentum_buffer",)
     for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
         memory = {name: torch.zeros_like(parameter) for name in shapes}
@@ -116,9 +117,9 @@ def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opt
 
 
 def git_commit(file: Path = Path(__file__)) -> str | None:
-    """The commit of the checkout that this code lies in, with a + where it was changed; None outside of one.
+    """The commit of the checkout that this code is in, with a + if it was changed; None outside of one.
 
-    An environment may lie inside somebody else's checkout, which says nothing about the code installed in it.
+    An environment may be inside another project's checkout, which says nothing about the code installed in it.
     """
     git = ["git", "-C", str(file.parent)]
     try:
