@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile
+from vidclf.files import PartFile, discard_part
 
 
 def write(path: Path, text: str, error: BaseException | None = None, **options: bool) -> None:
@@ -25,7 +29,8 @@ def names(folder: Path) -> list[str]:
 def test_it_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
     with PartFile(tmp_path / "new" / "out.mp4") as part:
         part.write_text("all")
-        assert names(tmp_path / "new") == ["out.mp4.part"]
+        assert names(tmp_path / "new") == [".out.mp4.lock", "out.mp4.part"]
+    assert names(tmp_path / "new") == ["out.mp4"]
     assert (tmp_path / "new" / "out.mp4").read_text() == "all"
 
 
@@ -43,7 +48,7 @@ def test_after_an_error_the_part_stays(tmp_path: Path, error: BaseException) -> 
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(VidclfError, match=r"^cannot write .*out\.part: No space left on device$"):
+    with pytest.raises(VidclfError, match=r"^cannot write .*out: No space left on device$"):
         write(tmp_path / "out", "some", OSError(28, "No space left on device"))
 
 
@@ -89,3 +94,88 @@ def test_an_impossible_path_is_told_at_once(tmp_path: Path, name: str, reason: s
     with pytest.raises(UsageError, match=reason):
         PartFile(tmp_path / name)
     assert names(tmp_path) == ["file", "folder"]
+
+
+HOLD = """
+import sys
+from vidclf.files import PartFile
+with PartFile(sys.argv[1]) as part:
+    part.write_text("theirs")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_run(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes the file until its stdin is closed, or it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout and run.stdout.readline() == "written\n"
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_of_two_runs_one_writes_a_file(tmp_path: Path, force: bool) -> None:
+    path = tmp_path / "out"
+    earlier = PartFile(path, force)  # made when nobody wrote it yet
+    with another_run(path) as run:
+        message = rf"^{re.escape(str(path))} is being written by another run$"
+        with pytest.raises(UsageError, match=message):
+            PartFile(path, force)
+        with pytest.raises(UsageError, match=message), earlier:
+            pass
+        discard_part(path)
+        assert names(tmp_path) == [".out.lock", "out.part"]
+        run.communicate("")
+    assert names(tmp_path) == ["out"]
+    assert path.read_text() == "theirs"
+    if not force:
+        with pytest.raises(UsageError, match="out exists"), earlier:
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_lock_dies_with_the_process(tmp_path: Path) -> None:
+    with another_run(tmp_path / "out") as run:
+        run.kill()
+        run.wait()
+    assert names(tmp_path) == [".out.lock", "out.part"]
+    write(tmp_path / "out", "ours")
+    assert names(tmp_path) == ["out"]
+    with another_run(tmp_path / "two") as run:
+        run.kill()
+        run.wait()
+    discard_part(tmp_path / "two")
+    assert names(tmp_path) == ["out"]
+
+
+def test_two_stages_of_one_process_do_not_write_one_file(tmp_path: Path) -> None:
+    with PartFile(tmp_path / "out"), pytest.raises(UsageError, match="is being written by another run"):
+        PartFile(tmp_path / "out", keep_suffix=True)
+
+
+def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    message = r"out appeared while it was being written; what was written is in .*\.part$"
+    with pytest.raises(VidclfError, match=message), PartFile(path) as part:
+        part.write_text("ours")
+        path.write_text("theirs")
+    assert (path.read_text(), part.read_text()) == ("theirs", "ours")
+    with PartFile(path, force=True) as part:
+        part.write_text("ours")
+    assert path.read_text() == "ours"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks with fcntl")
+def test_where_there_are_no_locks_it_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("vidclf.lock._lock", refuse)
+    write(tmp_path / "out", "all")
+    assert names(tmp_path) == ["out"]

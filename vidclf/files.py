@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -11,10 +12,16 @@ from tempfile import TemporaryFile
 from types import TracebackType
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.lock import NameLock
 
 log = logging.getLogger(__name__)
 
 PIECE = 1 << 20  # bytes of a file that are read at once
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 has no file of 4 GB, though there be space
+
+
+class NoSpaceError(VidclfError):
+    """There is no space left for a file."""
 
 
 class PartFile:
@@ -24,13 +31,16 @@ class PartFile:
     After an error the part stays where it is, for whoever wants to save what is in it. A stage that is closed
     early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
     keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
+    Inside the block the file's name is locked, so that of two runs one writes it; see `lock.py`.
     Raises UsageError, before anything is written, if `path` is something else than a file (a device or a pipe would be
-    replaced, not written to), if it exists and `force` is not set, or if its folder cannot be written to; VidclfError
-    for an OSError inside the block, such as a full disk.
+    replaced, not written to), if it exists and `force` is not set, if another run is writing it, or if its folder
+    cannot be written to; VidclfError for an OSError inside the block (NoSpaceError: the disk is full), and if a file of
+    that name appeared meanwhile and `force` is not set.
     """
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
-        self.path = Path(path)
+        self.path, self._force = Path(path), force
+        self._lock = NameLock(self.path)
         try:
             there = self.path.exists()
             if there and not self.path.is_file():
@@ -38,37 +48,74 @@ class PartFile:
                 raise UsageError(f"{self.path} is {what}")
             self.part = part_of(self.path, keep_suffix)
             if there and not force:
-                raise UsageError(f"{self.path} exists; --force (force: true) overwrites it")
+                raise self._exists()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            left_over = self.part.exists()
-            self.part.open("ab").close()  # tried, as permissions are not the only reason not to be able to
-            if not left_over:
-                self.part.unlink()
+            self._acquire()
+            try:
+                left_over = self.part.exists()
+                self.part.open("ab").close()  # tried, as permissions are not the only reason not to be able to
+                if not left_over:
+                    self.part.unlink()
+            finally:
+                self._lock.release()
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
 
     def __enter__(self) -> Path:
+        self._acquire()
+        if self._appeared():
+            self._lock.release()
+            raise self._exists()
         return self.part
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, OSError):
-            raise self._failed(error) from None
-        if (kind is None or issubclass(kind, GeneratorExit)) and self.part.exists():
-            try:
-                # The rename must not reach the disk before what is in the file has.
-                with self.part.open("rb+") as file:
-                    os.fsync(file.fileno())
-                self.part.replace(self.path)
-            except OSError as failure:
-                raise self._failed(failure) from None
+        try:
+            if isinstance(error, OSError):
+                raise self._failed(error) from None
+            if (kind is None or issubclass(kind, GeneratorExit)) and self.part.exists():
+                self._complete()
+        except OSError as failure:
+            raise self._failed(failure) from None
+        finally:
+            self._lock.release()
+
+    def _complete(self) -> None:
+        # The rename must not reach the disk before what is in the file has.
+        with self.part.open("rb+") as file:
+            os.fsync(file.fileno())
+        if self._appeared():
+            raise VidclfError(f"{self.path} appeared while it was being written; what was written is in {self.part}")
+        self.part.replace(self.path)
+
+    def _acquire(self) -> None:
+        if not self._lock.acquire():
+            raise UsageError(f"{self.path} is being written by another run")
+
+    def _appeared(self) -> bool:
+        """Whether somebody else has made a file of this name, which is not to be replaced."""
+        return not self._force and self.path.exists()
+
+    def _exists(self) -> UsageError:
+        return UsageError(f"{self.path} exists; --force (force: true) overwrites it")
 
     def _failed(self, error: OSError) -> VidclfError:
-        return VidclfError(f"cannot write {self.part}: {error.strerror or error}")
+        kind = NoSpaceError if error.errno in NO_SPACE else VidclfError
+        return kind(f"cannot write {self.path}: {error.strerror or error}")
 
 
 def part_of(path: Path, keep_suffix: bool = False) -> Path:
     """What a file is called while `PartFile` writes it."""
     return path.with_name(f"{path.stem}.part{path.suffix}" if keep_suffix else f"{path.name}.part")
+
+
+def discard_part(path: Path) -> None:
+    """Remove what a run that ended has left of a file; not what another run is writing."""
+    left = [part_of(path, keep_suffix) for keep_suffix in (False, True)]
+    lock = NameLock(path)
+    if any(file.exists() for file in (*left, lock.file)) and lock.acquire():
+        for part in left:
+            part.unlink(missing_ok=True)
+        lock.release()
 
 
 def put_aside(part: Path) -> None:

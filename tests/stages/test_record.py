@@ -130,6 +130,14 @@ class TestEveryFormat:
             record(fail(), tmp_path / f"out{suffix}")
         assert names(tmp_path) == []
 
+    def test_what_another_run_writes_is_refused(self, tmp_path: Path, suffix: str) -> None:
+        stream = iter(Record(str(tmp_path / f"out{suffix}"))(detected(100)))
+        next(stream)
+        with pytest.raises(UsageError, match=rf"out{suffix} is being written by another run$"):
+            Record(str(tmp_path / f"out{suffix}"), force=True)
+        stream.close()
+        assert names(tmp_path) == [f"out{suffix}"]
+
     def test_closed_early_it_is_complete(self, tmp_path: Path, suffix: str) -> None:
         stream = iter(Record(str(tmp_path / f"out{suffix}"))(detected(100)))
         taken = [next(stream) for _ in range(9)]
@@ -165,7 +173,7 @@ class TestEveryFormat:
 
         with (
             small_disk,
-            pytest.raises(VidclfError, match=r"^cannot write .*\.part: .*(File too large|errno 27)") as raised,
+            pytest.raises(VidclfError, match=rf"^cannot write .*out{suffix}: .*(File too large|errno 27)") as raised,
         ):
             record(many(), tmp_path / f"out{suffix}")
         assert "\n" not in str(raised.value)

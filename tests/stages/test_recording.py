@@ -77,8 +77,8 @@ def test_the_segment_that_is_written_plays_already_and_those_before_have_their_n
     stream = Write(str(tmp_path / "a.mp4"), segment=2)(frames(100, camera()))
     for _ in range(35):
         next(stream)
-    done, part = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
-    assert (done.suffix, part.suffix) == (".mp4", ".part")
+    lock, done, part = sorted(tmp_path.iterdir(), key=lambda path: [".lock", ".mp4", ".part"].index(path.suffix))
+    assert (lock.name, done.suffix, part.suffix) == (f".{part.stem}.lock", ".mp4", ".part")
     assert look(done).indices == list(range(20))
     assert len(look(part).indices) >= 5
     stream.close()  # type: ignore[attr-defined]
@@ -299,7 +299,7 @@ def test_files_grow_old_though_their_camera_gives_nothing(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"keep": "7d"}, "keep and keep_size delete old segments or events: say segment or only_when, too"),
+        ({"keep": "7d"}, "keep and keep_size delete old segments or events; set segment or only_when, too"),
         ({"segment": "soon"}, "segment must be a time above 0, like 90s, 10m or 1h30m, got 'soon'"),
         ({"segment": 1, "keep_size": "lots"}, "keep_size must be a size above 0, like 500M or 50G, got 'lots'"),
     ],

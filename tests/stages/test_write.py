@@ -98,9 +98,17 @@ class TestEveryBackend:
         write(numbered(3), tmp_path / "in.mp4")
         source = (tmp_path / "in.mp4").rename(tmp_path / name)
         whole = source.read_bytes()
-        with pytest.raises(UsageError, match="is what is being read; write to another file"):
+        with pytest.raises(UsageError, match="is the file being read; write to another file"):
             list(Write(str(tmp_path / "out.mp4"), backend=backend, force=True)(Capture(str(source))()))
         assert source.read_bytes() == whole
+
+    def test_what_another_run_writes_is_refused(self, tmp_path: Path, backend: str) -> None:
+        stream = iter(Write(str(tmp_path / "out.mp4"), backend=backend)(numbered(50)))
+        next(stream)
+        with pytest.raises(UsageError, match=r"out\.mp4 is being written by another run$"):
+            Write(str(tmp_path / "out.mp4"), backend=backend, force=True)
+        stream.close()
+        assert names(tmp_path) == ["out.mp4"]
 
     def test_closed_early_the_file_is_complete(self, tmp_path: Path, backend: str) -> None:
         stream = iter(Write(str(tmp_path / "out.mp4"), backend=backend)(numbered(50)))

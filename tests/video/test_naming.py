@@ -31,7 +31,8 @@ def test_a_time_in_the_name_is_the_date_or_the_place_and_never_anothers(tmp_path
     assert stamped(path, clip, 3725, {tmp_path / "a-010205.mp4"}).name == "a-010205-2.mp4"
     assert stamped(path, camera, 1_000_000_000, ()).name == "a-20010909T014640Z.mp4"
     (tmp_path / "a-20010909T014640Z.mp4").touch()
-    assert stamped(path, camera, 1_000_000_000, ()).name == "a-20010909T014640Z-2.mp4"
+    (tmp_path / "a-20010909T014640Z-2.mp4.part").touch()
+    assert stamped(path, camera, 1_000_000_000, ()).name == "a-20010909T014640Z-3.mp4"
 
 
 def recordings(folder: Path) -> list[Path]:

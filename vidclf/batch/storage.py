@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vidclf.errors import UsageError
-from vidclf.files import PIECE, part_of
+from vidclf.files import PIECE, discard_part
 
 Paths = dict[str, Path]
 Tell = Callable[[], object]
@@ -40,8 +40,7 @@ class Folder:
     def tidy(self, names: Iterable[str]) -> None:
         """Remove what an interrupted process has left of these outputs."""
         for name in names:
-            for keep_suffix in (False, True):
-                part_of(self.root / name, keep_suffix).unlink(missing_ok=True)
+            discard_part(self.root / name)
 
     def have(self, names: Iterable[str]) -> set[str]:
         """Those of the names that are there."""

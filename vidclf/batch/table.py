@@ -11,7 +11,7 @@ from typing import Any
 from vidclf.batch.manifest import Manifest, counts
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
-from vidclf.files import PartFile, part_of
+from vidclf.files import PartFile, discard_part
 from vidclf.stages.record import TABLES
 
 RECORD_SUFFIX = ".jsonl"
@@ -35,7 +35,7 @@ def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
                 for row in _rows(storage, name):
                     table.write(row)
     except BaseException:
-        part_of(path).unlink(missing_ok=True)  # half a table is nothing that the records do not hold
+        discard_part(path)  # half a table is nothing that the records do not hold
         raise
     manifest.note("table", state)
     return True

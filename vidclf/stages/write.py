@@ -1,4 +1,4 @@
-"""Write: the annotated frames as a video file, with the source's timestamps and sound."""
+"""Write: writes the annotated frames to a video file, with the source's timestamps and sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile, put_aside
+from vidclf.files import PartFile, check_folder, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
@@ -33,32 +33,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 60  # between two looks for recordings that are old enough to go
-USUAL_RATE = Fraction(25)  # frames a second, where the source does not know its own
+SWEEP_SECONDS = 60  # between two searches for recordings that are old enough to delete
+USUAL_RATE = Fraction(25)  # frames per second, if the source does not know its own
 
 
 class Write:
     """Write every frame to `path`; the suffix chooses the container: mp4, m4v, mov, mkv, webm, avi, ts.
 
-    path may be a folder, if it exists or ends in /: then each source has files of its own there, with `suffix`.
+    path may be a folder, if it exists or ends in /: each source then has its own files there, with `suffix`.
 
     codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the
-    suffix. hardware: take a hardware encoder where one works. quality: the codec's own scale, smaller is better
-    (h264: 0..51). fps: write at this constant rate instead of the source's own timestamps (which avi rounds to the
-    source's average rate); the duration stays. size: (width, height) to scale to, aspect ratio kept.
-    audio: carry the source's sound over.
+    suffix. hardware: use a hardware encoder if one works. quality: on the codec's own scale, smaller is better
+    (h264: 0..51). fps: write at this constant rate instead of with the source's timestamps (which avi rounds to the
+    source's average rate); the duration stays the same. size: (width, height) to scale to, aspect ratio kept.
+    audio: include the source's sound.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
-    segment: cut into files of this length (10m, 1h30m). keep, keep_size: delete the oldest of a live source's files
-    that were finished so long ago (7d), or when all together are larger (50G). only_when: write only while one of
-    these kinds or labels is seen ("any": anything), a file an event, from pre_roll before the first sight to
-    post_roll after the last; what may become pre-roll is held in memory, as JPEGs of 128 MB a source at most.
-    A live source goes on in a new file after a gap of more than ten minutes; with fps, or the opencv or skvideo
-    backend, of more than five seconds, as a constant rate fills gaps with repeated pictures. So does a source whose
-    pictures come in another size, unless size is given.
-    Such files have a time in their names: the date, UTC, of live sources, else the place in the source, hhmmss.
+    segment: split into files of this length (10m, 1h30m). keep, keep_size: delete a live source's oldest files, those
+    finished longer ago than this (7d), or beyond this total size (50G). only_when: write only while one of these
+    kinds or labels is seen ("any": anything), one file per event, from pre_roll before the first sighting to
+    post_roll after the last; possible pre-roll is held in memory, as JPEGs of at most 128 MB per source.
+    A live source continues in a new file after a gap of more than ten minutes; with fps, or the opencv or skvideo
+    backend, of more than five seconds, because a constant rate fills gaps with repeated pictures. So does a source
+    whose pictures change size, unless size is given.
+    Such files have a time in their names: the date (UTC) for live sources, otherwise the time in the source, hhmmss.
     force: overwrite an existing file.
-    The file is PATH.part while it is written, playable at any time, and gets its name when it is complete.
-    What a live source's run left that did not end is kept as PATH.part-1, -2, ...
+    The file is called PATH.part while it is written, is playable at any time, and gets its name when it is complete.
+    A part that a live source's run left unfinished is kept as PATH.part-1, -2, ...
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Write:
         if size is not None and not 2 <= min(size) <= max(size) <= LARGEST:
             raise UsageError(f"size must be 2x2 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if (keep is not None or keep_size is not None) and segment is None and not only_when:
-            raise UsageError("keep and keep_size delete old segments or events: say segment or only_when, too")
+            raise UsageError("keep and keep_size delete old segments or events; set segment or only_when, too")
         if only_when and not all(name.strip() for name in only_when):
             raise UsageError(f"only_when must name kinds or labels, or any, got {', '.join(map(repr, only_when))}")
         folder = Path(path) if str(path).endswith(("/", os.sep)) or Path(path).is_dir() else None
@@ -117,15 +117,18 @@ class Write:
 
             WRITERS[backend].check(self.path, codec, quality)
         self._captures: Sequence[Any] = ()
-        PartFile(self.path, force)  # complain about the path now rather than after the first frame
+        if folder:  # complain about the path now rather than after the first frame
+            check_folder(folder)
+        else:
+            PartFile(self.path, force)
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Know the cameras of this pipeline from before their first frame."""
+        """Note this pipeline's cameras before their first frames."""
         self._captures = pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         recordings: dict[Source, Recording] = {}
-        paths: dict[Source, Path] = {}  # as they would be called without times
+        paths: dict[Source, Path] = {}  # without the times in their names
         taken: set[Path] = set()
         with ExitStack() as stack:
             for frame in _awaited(frames, lambda: self._sweep(paths, taken)):
@@ -134,7 +137,7 @@ class Write:
                     if recordings and not self.is_folder:
                         first = next(iter(recordings))
                         raise VidclfError(f"one file cannot hold two sources ({first.name} and {source.name})")
-                    always = self.is_folder and source.live  # what was recorded yesterday stays
+                    always = self.is_folder and source.live  # do not overwrite yesterday's recordings
                     path = self._path_of(source, paths)
                     recording = Recording(path, source, self.plan, self._file, taken, always)
                     recordings[source] = stack.enter_context(recording)
@@ -144,7 +147,7 @@ class Write:
         self._sweep(paths, taken)
 
     def _path_of(self, source: Source, paths: dict[Source, Path]) -> Path:
-        """What a source's files are called without their times; a path of its own among `paths`, which it joins."""
+        """The path of a source's files without times; unique among `paths`, and added to them."""
         if source not in paths:
             path, stem, number = self.path, stem_of(source), 2
             if self.is_folder:
@@ -157,7 +160,7 @@ class Write:
     def _sweep(self, paths: dict[Source, Path], taken: set[Path]) -> None:
         if self.keep is None and self.keep_size is None:
             return
-        for capture in self._captures:  # the files of a camera that has not been seen in this run grow old, too
+        for capture in self._captures:  # also delete old files of a camera that has not been seen in this run
             if source := getattr(capture, "reading", None):
                 self._path_of(source, paths)
         for path in sweep(list(paths.values()), self.keep, self.keep_size, taken):
@@ -165,7 +168,7 @@ class Write:
 
     @contextmanager
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
-        """One file from its first picture to its end; an error leaves it without its final name."""
+        """Write one file, from its first picture to its end; after an error it does not get its final name."""
         with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
             _refuse_the_source(source, path, part)
             if source.live:
@@ -173,24 +176,24 @@ class Write:
             file = _File(*self._open(part, first, source), rate_of(source), self._fit)
             try:
                 yield file
-            except GeneratorExit:  # nobody wants more: what is written so far is the whole file
+            except GeneratorExit:  # no more frames are wanted: the file is complete as it is
                 file.finish(file.end)
                 raise
             except BaseException:
-                with suppress(VidclfError):  # the first error is the one to tell
-                    file.finish(Fraction(0))  # no more sound: where the source fails to answer, it would fail again
+                with suppress(VidclfError):  # report the first error, not this one
+                    file.finish(Fraction(0))  # no more sound: a source that does not answer would fail again
                 raise
             file.finish(None if file.is_complete else file.end)
 
     def _open(self, part: Path, first: np.ndarray, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
-        height, width = first.shape[:2]  # a stage may have made another size of it than the source's
+        height, width = first.shape[:2]  # a stage may have changed the size
         size, rate = self.size or (width, height), self.fps or rate_of(source)
         if self.backend == "pyav":
             from vidclf.video.encoder import Encoder
 
             time_base = 1 / self.fps if self.fps else source.time_base
             sound = source if self.audio and source.uri else None
-            # A stage that made another size of them may have changed their pixels' shape.
+            # A stage that changed the size may have changed the shape of the pixels.
             ratio = source.sample_aspect_ratio if (width, height) == source.size else None
             encoder = Encoder(part, self._container, self._encoders, size, rate, time_base, self.quality, sound, ratio)
             return encoder, SteadyClock(rate) if self.fps else SourceClock(encoder.time_base)
@@ -199,9 +202,9 @@ class Write:
         return WRITERS[self.backend](part, size, rate, self.codec, self.quality), SteadyClock(rate)
 
     def _fit(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """The picture at the writer's size: scaled if the user said so, else with its last row and column repeated.
+        """The picture at the writer's size: scaled if the user set one, else with its last row and column repeated.
 
-        Repeating is for codecs that need even sides: coordinates stay right.
+        Repeating is for codecs that need even sides; it keeps coordinates correct.
         """
         height, width = image.shape[:2]
         if (width, height) == size:
@@ -212,7 +215,7 @@ class Write:
 
 
 class _File:
-    """A writer and the clock that tells it when its pictures are shown; times are seconds from its start."""
+    """A writer and the clock that times its pictures; times are seconds from its start."""
 
     def __init__(
         self,
@@ -239,15 +242,15 @@ class _File:
 
 
 def _refuse_the_source(source: Source, *written: Path) -> None:
-    """What is read must not be written to: the file itself, or the part of it that a crash has left."""
+    """Raise UsageError if an output is the file being read, or if that is a part left by a crash."""
     for path in written:
         with suppress(OSError):  # no such files
             if path.samefile(source.name):
-                raise UsageError(f"{path} is what is being read; write to another file")
+                raise UsageError(f"{path} is the file being read; write to another file")
 
 
 def _awaited(frames: Any, sweep: Callable[[], None]) -> Iterator[Frame]:
-    """The frames; `sweep` is called about once a minute, whether they come or not."""
+    """Yield the frames; call `sweep` about once a minute, even while no frames come."""
     wait = getattr(frames, "wait", lambda _: True)
     stream, swept = iter(frames), monotonic()
     while True:
@@ -262,7 +265,7 @@ def _awaited(frames: Any, sweep: Callable[[], None]) -> Iterator[Frame]:
 
 
 def rate_of(source: Source) -> Fraction:
-    """Frames a second, for the encoder; the usual ones where the source does not know its own."""
+    """Frames per second, for the encoder; `USUAL_RATE` if the source does not know its own."""
     return source.rate or USUAL_RATE
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
+from vidclf.files import part_of
 from vidclf.frame import Source
 
 STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: in order, and without the hour that comes twice in autumn
@@ -30,7 +31,7 @@ def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path])
     """The path with a time in its name: of a live source its date, UTC; of a recording the place in it, hhmmss.
 
     seconds: since 1970 of a live source, else from its start. taken: paths that it must not be; nor may it be that of
-    a live source's earlier recording.
+    a live source's earlier recording, or of one that is being written.
     """
     if source.live:
         stamp = datetime.fromtimestamp(seconds, UTC).strftime(STAMP)
@@ -38,7 +39,7 @@ def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path])
         minutes, second = divmod(int(seconds), 60)
         stamp = f"{minutes // 60:02}{minutes % 60:02}{second:02}"
     name, number = path.with_stem(f"{path.stem}-{stamp}"), 2
-    while name in taken or (source.live and name.exists()):
+    while name in taken or (source.live and (name.exists() or part_of(name).exists())):
         name = path.with_stem(f"{path.stem}-{stamp}-{number}")
         number += 1
     return name
