@@ -48,6 +48,12 @@ def test_every_shipped_pipeline_fits_its_stages(path: Path) -> None:
         check_options(find_stage(item.name), item.options, item.where)
 
 
+def test_the_pipeline_without_a_classifier_finds_everything() -> None:
+    items = load_recipe("detect")
+    assert [item.name for item in items] == ["capture", "yolo", "track", "annotate", "write"]
+    assert items[1].options["classes"] == []
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_every_built_in_stage_is_there_and_every_option_has_a_checkable_type(name: str) -> None:
     stage = find_stage(name)
@@ -185,6 +191,14 @@ def test_set_leaves_a_text_as_it_is(assignment: str, value: object) -> None:
     override([item], assignment)
     assert item.options == {option: value}
     assert type(item.options[option]) is type(value)
+
+
+@pytest.mark.parametrize("option", ["yolo.classes", "write.only_when", "capture.options"])
+def test_set_to_nothing_empties_a_list(option: str) -> None:
+    stage, _, name = option.partition(".")
+    item = parse_item({stage: {name: ["a"]}}, "")
+    override([item], f"{option}=")
+    assert item.options == {name: []}
 
 
 @pytest.mark.parametrize("text", ["010", "0012", "10", "08"])

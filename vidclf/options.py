@@ -77,6 +77,12 @@ def wants_text(kind: Any, value: Any) -> bool:
     return not fits and all(kind in (str, Path, types.NoneType) for kind in kinds)
 
 
+def takes_list(kind: Any) -> bool:
+    """Whether an annotation is a list or a set, or may be one."""
+    kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+    return any((get_origin(each) or each) in MANY for each in kinds)
+
+
 def convert(value: Any, kind: Any) -> Any:
     """`value` as YAML gave it, as `kind`; ValueError says in words what was wanted."""
     origin, arguments = get_origin(kind), get_args(kind)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.options import check_options, parameters_of, type_hints, wants_text
+from vidclf.options import check_options, parameters_of, takes_list, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
@@ -130,7 +130,11 @@ def override(items: list[Item], assignment: str) -> None:
     except Exception:  # PyYAML raises more than its own, as ValueError for 2025-02-30
         value = text
     for item in matching:
-        item.options[option] = text if wants_text(_kind_of(item, option), value) else value
+        kind = _kind_of(item, option)
+        if not text.strip() and takes_list(kind):
+            item.options[option] = []  # to YAML nothing is null, which is the default rather than an empty list
+        else:
+            item.options[option] = text if wants_text(kind, value) else value
 
 
 def _kind_of(item: Item, option: str) -> Any:

@@ -68,9 +68,42 @@ def test_only_the_wanted_classes_are_kept(segmenter: str) -> None:
     assert kinds <= {"person", "tie"}
 
 
-def test_an_unknown_class_is_refused_with_those_it_knows(segmenter: str) -> None:
-    with pytest.raises(UsageError, match=r"does not know the class 'persn'; it knows person, tie, .*80 in all"):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "Persn",
+            r"the class 'Persn'; did you mean person\? \(it knows person, tie, .*thing 11, \.\.\.; 80 in all\)",
+        ),
+        ("zebra", r"the class 'zebra' \(it knows person, tie, .*, thing 79\)"),
+    ],
+)
+def test_an_unknown_class_is_told_before_the_model_is_loaded(segmenter: str, name: str, told: str) -> None:
+    with pytest.raises(UsageError, match=f"does not know {told}$"):
+        Yolo(segmenter, classes=["tie", name])
+
+
+def test_an_unknown_class_is_told_by_the_model_where_its_file_does_not_tell(
+    segmenter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.models.class_names.read_names", lambda _: None)
+    with pytest.raises(UsageError, match=r"does not know the class 'persn'; did you mean person\?"):
         list(Yolo(segmenter, classes=["persn"], device="cpu")(Channel.of(noise(1))))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "numbers"),
+    [
+        (["tie", "person"], None, [1]),
+        (["tie", "helmet"], None, None),
+        (["tie", "person"], [], None),
+        (["tie", "person"], [""], None),
+    ],
+)
+def test_persons_are_kept_unless_the_model_knows_none_or_all_are_asked_for(
+    segmenter: str, names: list[str], classes: list[str] | None, numbers: list[int] | None
+) -> None:
+    assert Yolo(segmenter, classes=classes).class_numbers(dict(enumerate(names))) == numbers
 
 
 def test_the_mask_lies_over_the_object() -> None:

@@ -87,12 +87,11 @@ class Person:
         device = torch_device(setting, "yolo")
         self._detector = load_detector(str(setting.option("yolo", "weights")), device)
         self._namer = Namer(setting)
-        kinds = {kind: number for number, kind in self._detector.names.items()}
         self._arguments = {
             "conf": setting.option("yolo", "confidence"),
             "iou": setting.option("yolo", "iou"),
             "imgsz": setting.option("yolo", "image_size"),
-            "classes": [kinds[kind] for kind in setting.option("yolo", "classes")] or None,
+            "classes": setting.option("yolo", "class_numbers")(self._detector.names),
             "device": device,
             "verbose": False,
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -17,18 +19,23 @@ if TYPE_CHECKING:
     from vidclf.channel import Channel
     from vidclf.models.detection import Detector, ReadyDetector
 
+log = logging.getLogger(__name__)
+
+USUAL = "person"  # the class that is kept where none is asked for
+
 
 class Yolo:
-    """Detect objects with an ultralytics model (detect, or segment: then with masks).
+    """Detect objects with an ultralytics model (detect, or segment, which also gives masks).
 
     weights: a file (.pt, .onnx), an exported model's folder (OpenVINO), or a published name: yolo11n, yolo11s,
-    ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all.
-    confidence: the least score. iou: boxes of one kind that overlap more are one. image_size: pixels of the longer
-    side the network sees. batch: most frames in one forward pass. max_objects: most objects a frame.
+    ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all;
+    by default persons, or all where the model knows no class "person".
+    confidence: the lowest score. iou: boxes of one kind that overlap more count as one. image_size: pixels of the
+    longer side the network sees. batch: maximum frames per forward pass. max_objects: maximum objects per frame.
     device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
-    backend: what runs the network of a .pt model; auto is OpenVINO on a CPU, where it is installed, and torch on a
-    GPU. precision: f32, f16, bf16; auto is 16 bits where the hardware computes with them.
-    Raises UsageError for a model that is not there, or a class it does not know.
+    backend: runtime for the network of a .pt model; auto is OpenVINO on a CPU, if it is installed, and torch on a
+    GPU. precision: f32, f16, bf16; auto is 16 bits if the hardware computes with them.
+    Raises UsageError for a model that does not exist, or a class it does not know.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Yolo:
         backend: Backend = "auto",
         precision: Precision = "auto",
     ):
+        from vidclf.models.class_names import read_names
         from vidclf.models.ultralytics_model import find_weights
 
         for name, value in (("confidence", confidence), ("iou", iou)):
@@ -55,8 +63,11 @@ class Yolo:
             raise UsageError(f"batch must be 1 to 1024 frames, got {batch}")
         if max_objects < 1:
             raise UsageError(f"max_objects must be at least 1, got {max_objects}")
-        find_weights(weights)  # complain about a path now; the model itself is loaded in the stage's thread
-        self.weights, self.classes = weights, ["person"] if classes is None else classes
+        path = find_weights(weights)  # report a wrong path now; the model itself is loaded in the stage's thread
+        self.weights = weights
+        self.classes = None if classes is None else [name for name in classes if name]  # "" is read as one empty name
+        if self.classes and (names := read_names(path)):
+            self.class_numbers(names)  # report a wrong class now, too, if the file lists them
         self.confidence, self.iou, self.image_size = confidence, iou, image_size
         self.batch, self.device, self.max_objects = batch, check_device(device, several=True), max_objects
         self.backend, self.precision = check_backend(backend), check_precision(precision)
@@ -72,14 +83,14 @@ class Yolo:
 
             self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
         detector = self._detector
-        wanted = self._class_numbers(detector.names)
+        wanted = self.class_numbers(detector.names)
         while group := frames.take(min(self.batch, detector.most)):
             by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
             for frame in (frame for frame in group if not frame.skip):
                 by_size.setdefault(frame.image.shape, []).append(frame)
             for alike in by_size.values():
                 while alike:
-                    # By powers of two: the libraries beneath keep memory for every size of batch they meet.
+                    # By powers of two: the underlying libraries keep memory for every batch size they see.
                     some = 1 << (len(alike).bit_length() - 1)
                     self._detect(detector, alike[:some], wanted)
                     del alike[:some]
@@ -91,17 +102,31 @@ class Yolo:
         for frame, result in zip(frames, results, strict=True):
             frame.detections += to_detections(result)
 
-    def _class_numbers(self, names: dict[int, str]) -> list[int] | None:
+    def class_numbers(self, names: dict[int, str]) -> list[int] | None:
+        """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""
         numbers = {name: number for number, name in names.items()}
+        if self.classes is None:
+            if USUAL in numbers:
+                return [numbers[USUAL]]
+            log.info("%s does not know the class %r; all its classes are kept: %s", self.weights, USUAL, _few(numbers))
+            return None
         unknown = [name for name in self.classes if name not in numbers]
         if unknown:
-            known = ", ".join(list(numbers)[:12]) + (f", ... ({len(numbers)} in all)" if len(numbers) > 12 else "")
-            raise UsageError(f"{self.weights} does not know the class {unknown[0]!r}; it knows {known}")
+            alike = {name.lower(): name for name in numbers}
+            guess = get_close_matches(unknown[0].lower(), alike, 1)
+            hint = f"; did you mean {alike[guess[0]]}?" if guess else ""
+            known = _few(numbers) if guess else ", ".join(numbers)
+            raise UsageError(f"{self.weights} does not know the class {unknown[0]!r}{hint} (it knows {known})")
         return [numbers[name] for name in self.classes] or None
 
 
+def _few(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:12]) + (f", ...; {len(names)} in all" if len(names) > 12 else "")
+
+
 def to_detections(result: Any) -> list[Detection]:
-    """One frame's `ultralytics.engine.results.Results` as our own type; nothing of it is kept."""
+    """Convert one frame's `ultralytics.engine.results.Results` into our own type; keeps no reference to it."""
     height, width = result.orig_shape
     boxes = result.boxes.cpu().numpy()
     masks = result.masks.data.cpu().numpy() if result.masks is not None else None
@@ -127,7 +152,7 @@ def nearest_box(x0: float, y0: float, x1: float, y1: float, width: int, height: 
 
 
 def _inside(mask: np.ndarray, box: Box, width: int, height: int) -> np.ndarray:
-    """A mask as the network gives it, over its letterboxed input -> bool over the box."""
+    """A mask as the network returns it, over its letterboxed input -> bool over the box."""
     rows, columns = mask.shape
     scale = min(columns / width, rows / height)
     left, top = (columns - width * scale) / 2, (rows - height * scale) / 2
