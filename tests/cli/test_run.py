@@ -232,6 +232,7 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, "--set", "motion.min_area"], 2, "--set wants stage.option=value"),
         ([SAMPLE, "--set", "nosuch.size=1"], 2, "no stage 'nosuch'"),
         ([SAMPLE, "--nosuch"], 2, "No such option '--nosuch'"),
+        ([SAMPLE, "--conf", "0.4"], 2, "No such option '--conf'; use --set yolo.confidence=0.4 (see"),
         ([SAMPLE, "--max-frames", "0"], 2, "--max-frames"),
         ([SAMPLE, "--weights", "nosuch"], 2, "nosuch"),
         ([SAMPLE, "--detector-weights", "nosuch.pt"], 2, "--detector-weights is for yolo"),

@@ -50,6 +50,16 @@ OPTIONS = [
     click.option("--debug", is_flag=True, help="Show tracebacks and debug messages."),
 ]
 
+# Options that users of ultralytics' own command line try, and what does the same here.
+ELSEWHERE = {
+    "--conf": "use --set yolo.confidence=0.4",
+    "--iou": "use --set yolo.iou=0.7",
+    "--imgsz": "use --set yolo.image_size=640",
+    "--classes": "use --set yolo.classes=person,car (names, not numbers)",
+    "--model": "use --detector-weights FILE",
+    "--source": "name the source without an option",
+}
+
 
 def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type[click.Command]:
     """A command class whose option `flag` may be given without a value; the value is then `usual`.
@@ -63,7 +73,14 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
             words = [
                 f"{flag}={usual}" if word == flag and not pattern.fullmatch(after) else word for word, after in pairs
             ]
-            return super().parse_args(ctx, words)
+            try:
+                return super().parse_args(ctx, words)
+            except click.NoSuchOption as error:
+                if error.option_name not in ELSEWHERE:
+                    raise
+                raise click.UsageError(
+                    f"No such option '{error.option_name}'; {ELSEWHERE[error.option_name]}", ctx
+                ) from None
 
     return Command
 
