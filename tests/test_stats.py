@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
 from vidclf.channel import Channel
-from vidclf.frame import Frame
-from vidclf.stats import Meter
+from vidclf.frame import Detection, Frame
+from vidclf.stats import Meter, Tally
 
 
 def take_all(frames: list[Frame], limit: int) -> Meter:
@@ -32,3 +33,20 @@ def test_a_batch_tells_of_how_many_sources_it_was() -> None:
     one, two = (make_frames(3, make_source(name)) for name in "ab")
     row = take_all([frame for pair in zip(one, two, strict=True) for frame in pair], 4).row()
     assert (row["batch"], row["batch_sources"]) == (3.0, 2.0)
+
+
+def test_what_no_classifier_was_asked_for_counts_by_its_kind_and_an_abstention_has_no_label() -> None:
+    box, some = (0, 0, 4, 4), np.full(2, 0.5, np.float32)
+    frame = next(make_frames(1))
+    frame.detections = [
+        Detection(box, kind="person"),
+        Detection(box, kind="person"),
+        Detection(box, kind="sports ball"),
+        Detection(box, kind="motion", probabilities=some),
+        Detection(box, kind="motion", probabilities=some, label="Coat"),
+        Detection(box, kind="motion", label="Bag"),  # by a stage of somebody's own
+    ]
+    tally = Tally()
+    tally.count(frame)
+    assert tally.detections == 6
+    assert tally.labels == {"person": 2, "sports ball": 1, "": 1, "Coat": 1, "Bag": 1}

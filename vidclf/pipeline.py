@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ import psutil
 
 from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Frame
+from vidclf.interrupt import finish_on_interrupt
+from vidclf.mistakes import checked, frames_of, no_frame, takes_one_frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Pipeline:
             raise ValueError(f"queue must be at least 1 frame, got {queue}")
         if latency_target is not None and latency_target <= 0:
             raise ValueError(f"latency_target must be above 0 seconds, got {latency_target:g}")
-        first, *rest = stages
+        first, *rest = checked(stages)
         self.sources: list[Stage] = list(first) if isinstance(first, Sequence) else [first]
         self.stages: list[Stage] = [stage for stage in rest if not isinstance(stage, Sequence)]
         if not self.sources or len(self.stages) < len(rest):
@@ -57,6 +59,8 @@ class Pipeline:
         self.queue, self.latency_target = queue, latency_target
         self._patience: list[Patience] = []
         self._stopping = False
+        self._running = Lock()  # held during a run; nobody waits for it
+        self.stopped = False  # whether `stop()` ended the latest run that is over
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
         self._tally = Tally()
@@ -76,9 +80,22 @@ class Pipeline:
         """Run until the sources end, or `stop()`; returns `stats()`.
 
         watch: called, in the caller's thread, with every frame that is finished. trace: notes what happens when.
-        Raises the first exception of any stage, with a note that names the stage and the frame.
+        Raises the first exception of any stage, with a note that names the stage and the frame; RuntimeError while
+        this pipeline is running already. In the main thread, unless the program has a handler of its own for it,
+        the first Ctrl-C calls `stop()`, and KeyboardInterrupt is raised when all outputs are complete; a second aborts.
         """
-        self._stopping, self._error, self._tally = False, None, Tally()
+        if not self._running.acquire(blocking=False):
+            raise RuntimeError("this pipeline is running already; wait for its end, or make another one")
+        try:
+            with finish_on_interrupt(self.stop):
+                return self._run(watch, trace)
+        finally:
+            # Not when a run begins: what was asked for before, in a signal handler or another thread, would be lost.
+            self.stopped, self._stopping = self._stopping, False
+            self._running.release()
+
+    def _run(self, watch: Callable[[Frame], object] | None, trace: Trace | None) -> dict[str, Any]:
+        self._error, self._tally = None, Tally()
         self._watch = watch
         seconds = PATIENCE, LATER_PATIENCE  # before the first stage, and before all others
         self._patience = [Patience(each, self.latency_target) for each in seconds]
@@ -127,18 +144,22 @@ class Pipeline:
 
     @property
     def stopping(self) -> bool:
-        """Whether `stop()` was called: a stage that makes the others wait should let go."""
+        """Whether `stop()` was called for this run: a stage that makes the others wait should let go."""
         return self._stopping
 
     def stop(self) -> None:
-        """Take no further frames from the sources and let all that are inside drain; safe in a signal handler."""
+        """Take no further frames from the sources and let all that are inside drain; safe in a signal handler.
+
+        Without a run, the next one ends at once.
+        """
         self._stopping = True
 
     def _work(self, stage: Stage, meter: Meter) -> None:
         """One stage's life: move its frames on until it ends, then tell its neighbours."""
         failed = False
+        inbox = meter if meter.inbox else Channel.of(())
         try:
-            stream = iter(stage(meter if meter.inbox else Channel.of(())))
+            stream = frames_of(stage(inbox), meter.name)
             try:
                 self._move(stream, meter)
             except BaseException:
@@ -155,6 +176,9 @@ class Pipeline:
         except BaseException as error:
             failed = True
             if self._error is None:
+                if mistake := takes_one_frame(error, inbox, meter.name):
+                    mistake.__cause__ = error
+                    error = mistake
                 where = f" at frame {meter.at.index} of {meter.at.source.name}" if meter.at else ""
                 error.add_note(f"in stage {meter.name!r}{where}")
                 self._error = error
@@ -174,11 +198,18 @@ class Pipeline:
             except StopIteration:
                 return
             if frame is None:
-                continue
-            if is_source:
-                meter.began_frame(frame, perf_counter() - asked)
-            else:
-                meter.gave(frame)
+                if is_source:
+                    continue
+                raise no_frame(frame, meter.name)
+            try:
+                if is_source:
+                    meter.began_frame(frame, perf_counter() - asked)
+                else:
+                    meter.gave(frame)
+            except AttributeError:  # asking every frame what it is would cost more
+                if isinstance(frame, Frame):
+                    raise
+                raise no_frame(frame, meter.name) from None
             if meter.outbox is None:
                 self._tally.count(frame)
                 if frame.source.live:

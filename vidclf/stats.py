@@ -65,9 +65,9 @@ class Meter:
 
     def gave(self, frame: Frame) -> None:
         """Note a frame that leaves the stage; those taken before it and not given are dropped."""
+        inside = self._inside.get(frame.source)  # first: what is no frame fails here, before anything is noted
         self.given += 1
         now = perf_counter()
-        inside = self._inside.get(frame.source)
         while inside and inside[0][0] <= frame.index:
             index, entered = inside.popleft()
             if index == frame.index:
@@ -77,9 +77,9 @@ class Meter:
 
     def began_frame(self, frame: Frame, seconds: float) -> None:
         """Note a frame that a source made, and how long that took."""
+        self.read[frame.source] += 1  # first, as in `gave`
         self.given += 1
         self.at = frame
-        self.read[frame.source] += 1
         self.latencies.append(seconds)
 
     def put(self, frame: Frame) -> bool:
@@ -141,7 +141,7 @@ class Tally:
         self.lags: dict[Source, deque[float]] = {}  # seconds from capture to output, the latest of each live source
         self._latest: dict[Source, int] = {}
         self.detections = 0
-        self.labels: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()  # "" where a classifier abstained; the kind where none was asked
 
     def count(self, frame: Frame) -> None:
         # A stage may show a frame twice; it finishes once.
@@ -152,7 +152,8 @@ class Tally:
             self.lags.setdefault(frame.source, deque(maxlen=RECENT)).append(perf_counter() - frame.captured)
         if frame.detections:
             self.detections += len(frame.detections)
-            self.labels.update(d.label for d in frame.detections)
+            # Without probabilities nothing was asked for a name, and so nothing abstained: it is what the detector saw.
+            self.labels.update(d.label or (d.kind if d.probabilities is None else "") for d in frame.detections)
 
 
 def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -> dict[str, Any]:
