@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from tests.idx import write_bars
@@ -17,7 +18,9 @@ from vidclf.cli.render import render
 from vidclf.cli.score import score
 from vidclf.cli.train import train
 from vidclf.errors import UsageError
+from vidclf.models import create, save
 from vidclf.models.checkpoint import read_header
+from vidclf.preprocess import Preprocess
 from vidclf.resources import shipped
 
 QUICK = ["--no-verify", "--epochs", "1", "--batch", "32", "--threads", "1", "--device", "cpu"]
@@ -265,6 +268,67 @@ def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path,
     assert "does nothing" not in said
     asked, _ = settings(tmp_path / "b", pictures, "--recipe", "v2-b", "--optimizer", "adamw")
     assert asked["lr"] == 0.003
+
+
+def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_path: Path) -> None:
+    crops = write_classes(tmp_path / "crops")
+    words = [
+        "--data",
+        str(crops),
+        *QUICK,
+        "--run",
+        str(tmp_path / "run"),
+        "--from",
+        str(trained[0] / "mine.safetensors"),
+    ]
+    result = CliRunner().invoke(train, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "mine.safetensors; its last layer is drawn anew, as it is for other classes: 10 classes:" in result.stderr
+    header, before = read_header(tmp_path / "run" / "lean.safetensors"), read_header(trained[0] / "mine.safetensors")
+    assert "--from mine.safetensors" in header["command"]
+    assert (header["mean"], header["std"]) == (before["mean"], before["std"])
+    assert header["config"]["lr"] == 0.03  # a fifth of what a fresh network begins with
+    words[-1] = "lean"
+    with pytest.raises(UsageError, match=r"start=.*mine\.safetensors \(now lean\): resume it with the same options$"):
+        CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False)
+
+
+def test_options_win_over_what_follows_from_a_checkpoint(tmp_path: Path) -> None:
+    weights = str(save(tmp_path / "small.safetensors", create("v1", preprocess=Preprocess(size=32, channels=3))))
+    crops = write_classes(tmp_path / "crops")
+    told = f"the weights {weights} are for crops of size 32 and channels 3, not size 28 and channels 3"
+    assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--size", "28") == told
+    told = f"the weights {weights} are of model v1, not v2"
+    assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--model", "v2") == told
+    assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--recipe", "v2-b") == told
+    words = ["--from", weights, "--recipe", "v1", "--normalise", "none", "--init", "own"]
+    asked, said = settings(tmp_path / "a", crops, *words)
+    assert said.startswith("init has no effect here: it is for fresh weights\n")
+    assert (asked["size"], asked["channels"], asked["normalise"], asked["lr"]) == (32, 3, "none", 0.01)
+    asked, _ = settings(tmp_path / "b", crops, "--from", weights, "--optimizer", "adamw")
+    assert (asked["normalise"], asked["lr"]) == ("start", 0.0006)
+    asked, _ = settings(tmp_path / "c", crops, "--from", weights, "--lr", "0.05")
+    assert asked["lr"] == 0.05
+
+
+def test_weights_to_begin_with_that_are_none_are_told(trained: tuple[Path, Result], tmp_path: Path) -> None:
+    words = ["--run", tmp_path / "run", "--from"]
+    assert refused(*words, "leen").startswith("weights 'leen' not found: no such file, no such shipped weights (")
+    assert refused(*words, "").startswith("weights '' is a folder, not a file of weights (")
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "foreign.pth")
+    assert refused(*words, tmp_path / "foreign.pth").startswith(f"{tmp_path / 'foreign.pth'}: not a safetensors file")
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "foreign.pt")
+    told = f"{tmp_path / 'foreign.pt'}: no vidclf header (write it with vidclf export)"
+    assert refused(*words, tmp_path / "foreign.pt") == told
+    exported = tmp_path / "mine.torchscript"
+    weights = str(trained[0] / "mine.safetensors")
+    command = [weights, "--format", "torchscript", "-o", str(exported)]
+    assert CliRunner().invoke(export, command, catch_exceptions=False).exit_code == 0
+    told = f"{exported}: exported classifiers can only be run (run --weights); this needs the .safetensors"
+    assert refused(*words, exported) == told
+    assert not (tmp_path / "run").exists()
+    told = f"{trained[0] / 'run' / 'best.safetensors'} is a file that this run replaces: --run FOLDER begins another"
+    assert refused("--run", trained[0] / "run", "--force", "--from", trained[0] / "run" / "best.safetensors") == told
 
 
 def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
