@@ -109,9 +109,9 @@ def test_what_an_output_in_a_folder_is_called(
 
 
 def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
-    code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "elephant", "--max-frames", 5)
+    code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "coat", "--max-frames", 5)
     assert (code, names()) == (0, set())
-    assert err.endswith("nothing was written to out.mp4: elephant was never seen; labels seen: none\n")
+    assert err.endswith("nothing was written to out.mp4: coat was never seen; labels seen: none\n")
 
 
 @pytest.mark.parametrize(

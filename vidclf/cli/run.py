@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import check_target, execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, side_by_side, together
+from vidclf.cli.only_when import check_awaited
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
 from vidclf.files import part_of
@@ -102,6 +103,7 @@ def run(
         raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
     if options["record_frames"] and record is None:
         raise UsageError("--record-frames is for the record; name its file with --record")
+    check_awaited(jobs[0])  # the other jobs differ in their sources and outputs alone
     with traced(trace) as notes:
         books, code = execute(jobs, console, debug, notes, target)
     if stats_file:
