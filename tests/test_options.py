@@ -15,6 +15,16 @@ class Blur:
     def __init__(self, radius: int = 15, mode: Literal["box", "gauss"] = "box"): ...
 
 
+class Entry:
+    """Something with a path, as `os.DirEntry` is."""
+
+    def __init__(self, path: str | bytes):
+        self._path = path
+
+    def __fspath__(self) -> str | bytes:
+        return self._path
+
+
 def test_a_misspelt_option_names_the_item_and_what_it_takes() -> None:
     with pytest.raises(UsageError) as caught:
         check_options(Blur, {"radus": 3}, "mine.yaml, item 2: blur")
@@ -65,6 +75,14 @@ def test_a_missing_option_is_named() -> None:
         ("person, car", list[str], ["person", "car"]),
         ("person", list[str] | None, ["person"]),
         ("in.mp4", Path, Path("in.mp4")),
+        # What a program gives.
+        (Path("in.mp4"), Path, Path("in.mp4")),
+        (Path("in.mp4"), str, "in.mp4"),
+        (Path("in.mp4"), str | None, "in.mp4"),
+        (Path("10m"), float | str, "10m"),
+        ([Path("a"), "b"], list[str], ["a", "b"]),
+        (Entry("in.mp4"), str, "in.mp4"),
+        (Entry("in.mp4"), Path, Path("in.mp4")),
         # What a stage of somebody's own may want.
         ("person, car", tuple[str, ...], ("person", "car")),
         ([1, 2], tuple[float, ...] | None, (1.0, 2.0)),
@@ -105,6 +123,9 @@ def test_a_time_is_a_number_or_text() -> None:
         (True, str | None, "text"),
         ("yes", bool, "true or false"),
         (3, Path, "a path"),
+        (Entry(b"in.mp4"), str, "text"),
+        (Entry(b"in.mp4"), Path, "a path"),
+        (Path("in.mp4"), int, "a whole number"),
         ("x", dict[str, int], "a dict"),
         ([1], Mapping[str, int] | None, "a Mapping"),
     ],

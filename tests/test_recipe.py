@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.options import check_options, parameters_of, type_hints
+from vidclf.pipeline import Pipeline, name_of
 from vidclf.recipe import find_stage, load_pipeline, load_recipe, override, parse_item
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
@@ -253,3 +255,44 @@ def test_options_for_a_stage_that_is_not_there_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         load_pipeline("motion", capture={"source": "in.mp4"}, clasify={"top": 3})
     assert str(caught.value) == "motion: no stage 'clasify' here; capture, motion, crop, classify, annotate, write"
+
+
+def named(pipeline: Pipeline) -> list[str]:
+    return [name_of(stage) for stage in (*pipeline.sources, *pipeline.stages)]
+
+
+def test_paths_may_be_paths(tmp_path: Path) -> None:
+    pipeline = load_pipeline("motion", capture={"source": Path("in.mp4")}, write={"path": tmp_path / "out.mp4"})
+    assert pipeline.sources[0].uri == "in.mp4"  # type: ignore[attr-defined]
+    assert pipeline.stages[-1].path == tmp_path / "out.mp4"  # type: ignore[attr-defined]
+
+
+def test_a_sink_without_a_path_is_left_out_unless_it_is_asked_for() -> None:
+    source = {"source": "in.mp4"}
+    assert named(load_pipeline("motion", capture=source)) == ["capture", "motion", "crop", "classify", "annotate"]
+    with pytest.raises(UsageError, match=r"^motion, item 6: write: write needs a path$"):
+        load_pipeline("motion", capture=source, write={"quality": 20})
+    with pytest.raises(UsageError, match=r"^motion: record: record needs a path$"):
+        load_pipeline("motion", capture=source, record={"frames": True})
+
+
+def test_a_path_in_the_file_is_a_path(tmp_path: Path) -> None:
+    path = write(tmp_path, f"- capture\n- write: {{path: {tmp_path.as_posix()}/out.mp4}}\n")
+    assert named(load_pipeline(path, capture={"source": "in.mp4"})) == ["capture", "write"]
+    assert named(load_pipeline(path, capture={"source": "in.mp4"}, write={"quality": 20})) == ["capture", "write"]
+
+
+def test_sinks_are_appended_and_a_window_stays_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.stages.display.check_screen", lambda: None)
+    path = write(tmp_path, f"- capture\n- {__name__}:Blur\n")
+    sinks = {name: {"path": tmp_path / f"out.{suffix}"} for name, suffix in (("write", "mp4"), ("record", "jsonl"))}
+    pipeline = load_pipeline(path, capture={"source": "in.mp4"}, display={}, **sinks)
+    assert named(pipeline) == ["capture", "blur", "write", "record", "display"]
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))}: no stage 'crop' here; capture, .*:Blur$"):
+        load_pipeline(path, capture={"source": "in.mp4"}, crop={})
+
+
+def test_options_are_given_by_name() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_pipeline("motion", capture="in.mp4")  # type: ignore[arg-type]
+    assert str(caught.value) == "motion: capture needs its options by name, as a dict, got 'in.mp4'"

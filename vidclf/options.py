@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 import types
@@ -128,8 +129,8 @@ def _convert_plain(value: Any, kind: type) -> Any:
                 return number
     if kind is str and (is_number or is_text):
         return str(value)
-    if kind is Path and is_text:
-        return Path(value)
+    if kind in (str, Path) and isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str):
+        return kind(path)
     raise ValueError(PLAIN[kind])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
@@ -16,6 +16,9 @@ from vidclf.options import check_options, parameters_of, takes_list, type_hints,
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
+
+WRITERS = ("write", "record")  # in a pipeline file their path may be left open
+SINKS = (*WRITERS, "publish", "serve", "display")  # can be asked for where the pipeline file does not have them
 
 
 @dataclass(slots=True)
@@ -155,13 +158,33 @@ def _named(items: list[Item], stage: str, asked: str) -> list[Item]:
 def load_pipeline(name_or_path: str | Path, **options: dict[str, Any]) -> Pipeline:
     """A Pipeline from a pipeline file; keyword arguments are more options by stage: `capture={"source": "in.mp4"}`.
 
-    Raises UsageError for a stage that is not there, and for what is wrong in the file.
+    `write`, `record`, `publish`, `serve` and `display` are appended where the file does not have them. A `write` or
+    `record` of the file is left out if nothing gives it a path.
+    Raises UsageError for another stage that is not there, and for what is wrong in the file.
     """
     items = load_recipe(name_or_path)
     for stage, values in options.items():
+        if not isinstance(values, Mapping):
+            raise UsageError(f"{name_or_path}: {stage} needs its options by name, as a dict, got {values!r}")
+        if stage in SINKS:
+            append_missing(items, stage, str(name_or_path))
         for item in _named(items, stage, str(name_or_path)):
             item.options |= values
-    return Pipeline([item.create() for item in items])
+            if stage in WRITERS:
+                item.options.setdefault("path", "")  # who asks for it by name is told that it needs one
+    return Pipeline([item.create() for item in to_run(items)])
+
+
+def append_missing(items: list[Item], name: str, where: str) -> None:
+    """Append a stage unless the items have it already. where: who asked for it, for errors."""
+    if not any(item.name == name for item in items):
+        items.append(Item(name, {}, where))
+
+
+def to_run(items: list[Item]) -> list[Item]:
+    """The items without each `write` or `record` that has no path, and with a window last."""
+    kept = [item for item in items if item.name not in WRITERS or "path" in item.options]
+    return sorted(kept, key=lambda item: item.name == "display")  # it needs the main thread, which runs the last stage
 
 
 def find_stage(name: str, where: str = "") -> Callable[..., Stage]:

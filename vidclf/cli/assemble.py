@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError
-from vidclf.recipe import Item, load_recipe, override
+from vidclf.recipe import Item, append_missing, load_recipe, override, to_run
 from vidclf.stages import DETECTORS
 
 CUTS = ("segment", "keep", "keep_size", "only_when", "pre_roll", "post_roll")  # options of write
@@ -85,7 +85,6 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
             item.options["token"] = options.token
     if options.display:
         _give_or_append(items, "display", "--display")
-    items.sort(key=lambda item: item.name == "display")  # a window needs the main thread, and that runs the last stage
     for assignment in options.settings:
         override(items, assignment)
     rolls = [name for name in ("pre_roll", "post_roll") if getattr(options, name) is not None]
@@ -94,7 +93,7 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     abstain = [item.options["abstain"] for item in items if item.name == "classify" and "abstain" in item.options]
     for item in (item for item in items if item.name == "smooth" and abstain):
         item.options.setdefault("abstain", abstain[-1])  # otherwise smooth would label what classify left unlabelled
-    return [item for item in items if item.name not in ("write", "record") or "path" in item.options]
+    return to_run(items)
 
 
 def _choose_detector(items: list[Item], options: RunOptions) -> None:
@@ -150,8 +149,7 @@ def _give(items: list[Item], name: str, flag: str, **values: Any) -> None:
 
 
 def _give_or_append(items: list[Item], name: str, flag: str, **values: Any) -> None:
-    if not any(item.name == name for item in items):
-        items.append(Item(name, {}, flag))
+    append_missing(items, name, flag)
     _give(items, name, flag, **values)
 
 
