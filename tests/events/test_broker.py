@@ -28,5 +28,5 @@ def test_a_password_may_hold_anything_as_long_as_it_is_encoded() -> None:
 def test_what_may_be_half_a_password_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(UsageError) as told:
         parse_url(url)
-    words = "url may hold ?, # and / in its user and password only as %3F, %23 and %2F, and has no options"
+    words = "url must not have options; write ?, # and / in its user and password as %3F, %23 and %2F"
     assert str(told.value) == words

@@ -56,11 +56,11 @@ def path(tmp_path: Path) -> Path:
 def test_what_nobody_thought_of_is_told_once_and_tried_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broker = Memory(RuntimeError("no luck"))
     with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
-        wait_for(lambda: "is back" in caplog.text)
+        wait_for(lambda: "is reachable again" in caplog.text)
     assert [message.key for message in broker.got] == ["key"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"the broker: RuntimeError: no luck; events wait in {path}",
-        "the broker is back",
+        f"the broker: RuntimeError: no luck; events are waiting in {path}",
+        "the broker is reachable again",
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_turn_that_cannot_be_had_is_told_and_asked_for_again(path: Path, caplo
         wait_for(lambda: caplog.records)
         turn.rmdir()
         wait_for(lambda: broker.got)
-    wanted = f"the broker: {turn}: unable to open database file; events wait in {path}"
+    wanted = f"the broker: {turn}: unable to open database file; events are waiting in {path}"
     assert caplog.records[0].getMessage() == wanted
 
 

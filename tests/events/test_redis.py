@@ -58,9 +58,9 @@ def test_what_will_never_be_taken_is_dropped_and_told(
         wait_for(lambda: not len(spool))
     assert (sent.delivered, sent.refused, client.xlen("hall")) == (10, 1, 10)
     told, total = [record.getMessage() for record in caplog.records]
-    assert told.startswith("the broker refuses an event for door: ") and told.endswith("; what it refuses is dropped")
+    assert told.startswith("the broker rejected an event for door: ") and told.endswith("; rejected events are dropped")
     assert reason in told  # in the words of this version of Redis
-    assert total == "the broker refused events: 1"
+    assert total == "the broker rejected events: 1"
 
 
 def test_a_server_that_is_full_for_a_while_gets_all_of_them_once(

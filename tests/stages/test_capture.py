@@ -59,7 +59,7 @@ def test_decoding_in_hardware_or_where_there_is_none_in_software(
     assert numbers(read(clip, hardware=True)) == list(range(30))
     assert numbers(read(odd, hardware=True)) == list(range(5))
     said = [record.message for record in caplog.records]
-    assert said == ([] if hardware_decoder() else ["no hardware decodes video here: software does"])
+    assert said == ([] if hardware_decoder() else ["no hardware decoder found; decoding in software"])
 
 
 def test_in_real_time_frames_come_at_their_own_times(clip: Path) -> None:
@@ -256,7 +256,7 @@ def test_nothing_after_the_start_is_an_error(clip: Path) -> None:
         ({"source": "-"}, r"source must be .*, a camera's number or a pattern of pictures, got - \(stdin\)"),
         (
             {"source": __file__, "live": True},
-            f"live is for what has no end, got the file {re.escape(__file__)}; realtime gives it at its own speed",
+            f"live is for sources without an end, got the file {re.escape(__file__)}; realtime plays it in real time",
         ),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"start": -1}, "start must be a time, like 90s, 10m or 1h30m, got -1"),

@@ -94,7 +94,7 @@ def test_weights_of_ones_own_classes_and_format(colour_weights: str) -> None:
 
 
 def test_crops_made_for_another_network_are_refused(colour_weights: str) -> None:
-    with pytest.raises(UsageError, match=r"wants crops of 64x64 with 3 channel.*got 28x28 with 1.*crop.like="):
+    with pytest.raises(UsageError, match=r"needs crops of 64x64 with 3 channel.*got 28x28 with 1.*crop.like="):
         run(Classify(colour_weights, device="cpu"), with_crops([1]))
 
 
@@ -102,7 +102,7 @@ def test_another_aspect_policy_is_warned_about_once(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING, "vidclf"):
         run(Classify(batch=2, device="cpu"), with_crops([3, 3], Preprocess(aspect="squash")))
     assert [record.getMessage() for record in caplog.records] == [
-        "lean was trained on crops that were made by letterbox, these are made by squash"
+        "lean was trained on crops made by letterbox, but these are made by squash"
     ]
 
 

@@ -211,7 +211,7 @@ def test_without_a_screen_it_says_so_before_anything_runs() -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("Error: --display: display: no window can be shown: there is no screen;")
+    assert done.stderr.startswith("Error: --display: display: cannot show a window: there is no screen;")
 
 
 def test_opencv_without_windows_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

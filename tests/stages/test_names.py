@@ -60,7 +60,7 @@ def test_hold_without_tracks_says_that_it_did_nothing(caplog: pytest.LogCaptureF
     assert caplog.records == []
     list(Classify(device="cpu", backend="torch", hold=10.0)(Channel.of(sights(3, track=None))))
     assert [record.getMessage() for record in caplog.records] == [
-        "hold did nothing: no detection has a track; put track behind the detector (--track)"
+        "hold has no effect: no detection has a track; put track after the detector (--track)"
     ]
 
 

@@ -107,7 +107,7 @@ def test_a_broker_that_is_gone_for_a_while_misses_nothing(
                 broker.stop()
             if frame.index == 300:
                 broker.start()
-            if "is back" in caplog.text:
+            if "is reachable again" in caplog.text:
                 return
             yield frame
 
@@ -116,8 +116,10 @@ def test_a_broker_that_is_gone_for_a_while_misses_nothing(
     assert len(frames) > 300
     wait_for(lambda: numbers(broker.events()) == list(range(len(frames))))
     first, last = [record.getMessage() for record in caplog.records]
-    assert first.startswith(f"{url_of(broker)}: ") and first.endswith(f"; events wait in {tmp_path / 'events.sqlite'}")
-    assert last == f"{url_of(broker)} is back"
+    assert first.startswith(f"{url_of(broker)}: ") and first.endswith(
+        f"; events are waiting in {tmp_path / 'events.sqlite'}"
+    )
+    assert last == f"{url_of(broker)} is reachable again"
 
 
 def test_a_silent_broker_holds_nothing_up(broker: Any, tmp_path: Path) -> None:
@@ -145,7 +147,8 @@ def test_the_oldest_go_when_too_many_wait(tmp_path: Path, caplog: pytest.LogCapt
     messages = [record.getMessage() for record in caplog.records]
     assert "70 events were dropped" in messages
     assert (
-        f"30 events wait in {stage.spool} for {url.replace('user:secret@', '')}; the next run delivers them" in messages
+        f"30 events are waiting in {stage.spool} for {url.replace('user:secret@', '')}; the next run delivers them"
+        in messages
     )
     assert "secret" not in caplog.text
     assert "secret" not in repr(vars(stage))
@@ -175,7 +178,7 @@ def test_a_spool_that_is_gone_at_the_end_does_not_fail_the_run(
     stage = Publish(f"mqtt://127.0.0.1:{free_port()}", spool=str(tmp_path / "events.sqlite"), linger=0.0)
     assert len(list(stage(sights(3)))) == 3
     told = [record.getMessage() for record in caplog.records if record.name == "vidclf.stages.publish"]
-    assert told == ["cannot tell how many events wait: events.sqlite: disk I/O error"]
+    assert told == ["cannot count the waiting events: events.sqlite: disk I/O error"]
 
 
 def test_only_changes_of_tracks(redis_server: RedisServer, tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_changes_of_tracks_without_tracks_are_none_and_it_says_so(
     assert caplog.records == []
     list(publisher(redis_server, tmp_path, on="track")(sights(3, track=None)))
     assert [record.getMessage() for record in caplog.records] == [
-        "publish has no events: no detection has a track; put track behind the detector (--track)"
+        "publish has no events: no detection has a track; put track after the detector (--track)"
     ]
 
 
@@ -292,8 +295,8 @@ def test_several_stages_share_a_spool_and_send_nothing_twice(redis_server: Redis
         ({"url": "secret"}, "url must begin with mqtt://, mqtts://, redis://, rediss://, got text without ://"),
         ({"url": "http://user:secret@host"}, "url must begin with mqtt://, mqtts://, redis://, rediss://, got http://"),
         ({"url": "mqtt://user:secret@host:port"}, "url is not a URL such as mqtt://"),
-        ({"url": "mqtt://user:secret@"}, "url names no host"),
-        ({"url": "redis://host/stream"}, "url may have the number of a database after the host, got /stream"),
+        ({"url": "mqtt://user:secret@"}, "url has no host"),
+        ({"url": "redis://host/stream"}, "url may have only the number of a database after the host, got /stream"),
         ({"url": "mqtt://host", "topic": "a/{colour}"}, "may hold {source}, {kind}, {label}, {track}, {event}, got"),
         ({"url": "mqtt://host", "topic": "a/#"}, "must not hold"),
         ({"url": "mqtt://host", "topic": "a/{"}, "topic 'a/{' is not a valid template: "),
@@ -301,7 +304,7 @@ def test_several_stages_share_a_spool_and_send_nothing_twice(redis_server: Redis
         ({"url": "mqtt://host", "linger": -1.0}, "linger must be 0 to"),
         ({"url": "mqtt://host", "ca": "nosuch.pem"}, "no such file: nosuch.pem"),
         ({"url": "mqtt://host", "status": "cams/#"}, "status must be a topic without the wildcards"),
-        ({"url": "mqtt://host", "spool": "/dev/null/events"}, "cannot keep events in"),
+        ({"url": "mqtt://host", "spool": "/dev/null/events"}, "cannot store events in"),
     ],
 )
 def test_options_are_checked(options: dict, message: str) -> None:

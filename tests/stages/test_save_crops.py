@@ -72,7 +72,7 @@ def test_the_limit_is_kept_and_said_once(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         assert len(list(SaveCrops(str(tmp_path), limit=3)(scene))) == 5
     assert len(saved(tmp_path)) == 3
-    assert caplog.messages == ["save-crops: 3 crops saved, which is its limit; no more follow"]
+    assert caplog.messages == ["save-crops: the limit of 3 crops is reached; no more are saved"]
 
 
 def test_the_same_run_writes_nothing_twice_and_another_overwrites_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_anything_else_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", "[::]:8000", "192.168.1.2:8000", "camera.example:8000"])
 def test_beyond_this_machine_a_token_is_needed_and_the_error_says_so(address: str) -> None:
-    with pytest.raises(UsageError, match="can be reached from other machines; say who may see the page with --token"):
+    with pytest.raises(UsageError, match="can be reached from other machines; protect the page with --token"):
         Serve(address)
 
 
@@ -55,8 +55,8 @@ def test_beyond_this_machine_a_token_is_needed_and_the_error_says_so(address: st
         ({"fps": 0}, "fps must be 0.1 to 120, got 0"),
         ({"width": 10}, "width must be 64 to 8192 pixels, got 10"),
         ({"quality": 0}, "quality must be 1 to 100, got 0"),
-        ({"token": ""}, "the token must be visible ASCII"),
-        ({"token": "my secret"}, "the token must be visible ASCII"),
+        ({"token": ""}, "the token must be one or more visible ASCII characters, without spaces"),
+        ({"token": "my secret"}, "the token must be one or more visible ASCII characters, without spaces"),
         ({"address": "no-such-host.invalid:1", "token": "x"}, "not an address of this machine"),
     ],
 )
@@ -69,7 +69,7 @@ def test_wrong_options_are_told_but_never_the_token(options: dict, message: str)
 def test_a_port_that_is_taken_is_told_before_anything_runs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"cannot serve on 127.0.0.1:{port}: another program listens there"):
+        with pytest.raises(UsageError, match=f"cannot serve on 127.0.0.1:{port}: the port is in use"):
             Serve(f"127.0.0.1:{port}")
     Serve(f"127.0.0.1:{port}")
 

@@ -81,7 +81,7 @@ def test_without_tracks_it_does_nothing_and_says_so(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING, "vidclf"):
         assert labels(Smooth()(named([0.1, 0.9], track=None))) == ["Coat", "Shirt"]
     assert [record.getMessage() for record in caplog.records] == [
-        "smooth did nothing: no detection has a track; put track behind the detector (--track)"
+        "smooth has no effect: no detection has a track; put track after the detector (--track)"
     ]
 
 

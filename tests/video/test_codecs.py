@@ -41,7 +41,7 @@ def test_an_encoder_may_be_named(tmp_path: Path) -> None:
 @pytest.mark.skipif("h264_nvenc" not in av.codecs_available or opens("h264_nvenc"), reason="it works, or is not there")
 def test_a_hardware_encoder_that_does_not_work_here_is_told_with_what_does() -> None:
     what = "the encoder h264_nvenc does not work on this machine, for pictures of 96x72"
-    with pytest.raises(VidclfError, match=f"^{what}; codec h264 takes one that does$"):
+    with pytest.raises(VidclfError, match=f"^{what}; use codec h264, which chooses one that does$"):
         choose_encoder(["h264_nvenc"], (96, 72))
 
 

@@ -70,7 +70,7 @@ def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path, caplog
     assert 10 < len(frames) < 50
     assert numbers(frames) == list(range(len(frames)))
     assert frames[0].source.frames == 60  # the header lies
-    assert f"clip.mp4 ends early: it says it has 60 frames, it has {len(frames)}" in caplog.text
+    assert f"clip.mp4 ends early: its header says 60 frames, it has {len(frames)}" in caplog.text
 
 
 def test_a_failed_read_is_not_the_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_endless_broken_reads_end(tmp_path: Path) -> None:
             yield
 
     source = read(path, max_frames=1)[0].source
-    with pytest.raises(VidclfError, match="100 reads failed one after the other"):
+    with pytest.raises(VidclfError, match="100 reads failed in a row"):
         list(decoder._decode(Broken(), container.streams.video[0], source))
     assert source.corrupt == 100
 
@@ -131,7 +131,7 @@ def test_a_device_that_has_nothing_yet_is_asked_again_for_a_while(
     monkeypatch.setattr(decoder, "PATIENCE", (1.0, 1.0))
     polled = Polled()
     given = []
-    with pytest.raises(VidclfError, match=r"^x said nothing for 1 s$"):
+    with pytest.raises(VidclfError, match=r"^x sent no data for 1 s$"):
         given.extend(decoder._decode(polled, container.streams.video[0], source))
     assert given[0] is None  # it can be stopped while it waits
     assert polled.left == 0

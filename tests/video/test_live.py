@@ -92,8 +92,8 @@ def test_a_stream_that_falls_silent_is_left_and_found_again(monkeypatch: pytest.
         source = frames[0].source
         server.stall()
         frames += watch(stream, lambda: source.state == "reconnecting")
-        assert source.problem == "it said nothing for 1 s"
-        watch(stream, lambda: source.problem == "it said nothing for 2 s")  # it accepts, and sends nothing
+        assert source.problem == "no data for 1 s"
+        watch(stream, lambda: source.problem == "no data for 2 s")  # it accepts, and sends nothing
         server.go_on()
         frames += enough(stream, 5)
         assert source.reconnects == 1
@@ -109,7 +109,7 @@ def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again(
         source = frames[0].source
         assert source.reconnects >= 1
         warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-        assert warnings[0] == f"http://{host}/video: it ended; trying again"
+        assert warnings[0] == f"http://{host}/video: the stream ended; trying again"
         first = [index_of(frame.image) for frame in frames if frame.index < 10]
         assert first == sorted(first)
         check_order(frames)
@@ -125,7 +125,7 @@ def test_a_stream_of_broken_pictures_is_left_and_found_again(monkeypatch: pytest
         frames = enough(stream, 3)
         source = frames[0].source
         frames += watch(stream, lambda: source.state == "reconnecting")
-        assert source.problem == "it gave no picture for 0.5 s"
+        assert source.problem == "no picture for 0.5 s"
         assert source.corrupt > 5
         frames += enough(stream, 3)
         assert source.reconnects == 1
@@ -137,7 +137,7 @@ def test_while_pictures_are_broken_it_can_be_stopped_and_is_given_up_if_told_so(
         capture = Capture(f"http://{host}/video", give_up_after="1s")
         given = list(capture())
         source = capture.reading
-        assert source and (source.state, source.problem) == ("given up", "it gave no picture for 1 s")
+        assert source and (source.state, source.problem) == ("given up", "no picture for 1 s")
         assert any(given) and source.corrupt > 5
         assert given[-source.corrupt :] == [None] * source.corrupt  # after each it can be stopped
 
@@ -231,7 +231,7 @@ def test_a_server_that_never_answers_is_left_after_the_limit_that_is_told(
         began = perf_counter()
         assert not any(capture())
     assert seconds <= perf_counter() - began < seconds + 5
-    assert capture.reading and capture.reading.problem == f"it said nothing for {seconds} s"
+    assert capture.reading and capture.reading.problem == f"no data for {seconds} s"
 
 
 def test_a_page_without_video_is_told_as_such(web: tuple[Path, str]) -> None:
@@ -239,7 +239,7 @@ def test_a_page_without_video_is_told_as_such(web: tuple[Path, str]) -> None:
     (folder / "page").write_text("<html>This camera wants you to sign in.</html>")
     capture = Capture(f"{address}/page", give_up_after="1s")
     assert not any(capture())
-    assert capture.reading and capture.reading.problem == "it gave no video"
+    assert capture.reading and capture.reading.problem == "the server sends no video"
 
 
 class Polled:
@@ -308,7 +308,7 @@ def test_a_camera_that_has_nothing_for_too_long_is_left(tmp_path: Path, monkeypa
     capture = polled(monkeypatch, write_clip(tmp_path / "clip.mp4", 1), empty=1_000_000)
     stream = capture()
     watch(stream, lambda: capture.reading is not None and capture.reading.problem != "")
-    assert capture.reading and capture.reading.problem == "it said nothing for 1 s"
+    assert capture.reading and capture.reading.problem == "no data for 1 s"
 
 
 def test_a_local_camera_that_is_not_there_is_told_at_once() -> None:

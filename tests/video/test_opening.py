@@ -119,7 +119,7 @@ def test_on_windows_pictures_are_named_by_number(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UsageError) as raised:
         open_source(f"{tmp_path}/*.png")
-    said = f"on Windows pictures are numbered, and the pattern is like %04d.png, got {tmp_path}/*.png"
+    said = f"on Windows a pattern of pictures must be numbered, like %04d.png, got {tmp_path}/*.png"
     assert str(raised.value) == said
     with pytest.raises(UsageError, match=r"is a folder; name a pattern of pictures \('.*%04d\.jpg'\)"):
         open_source(str(tmp_path))

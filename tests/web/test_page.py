@@ -157,7 +157,7 @@ def test_an_unplugged_camera_shows_as_such_and_comes_back(opened: Any, cameras: 
     cameras[1].unplug()
     until(lambda: "reconnecting" in text(opened, card("yard")))
     assert "no such device" in text(opened, card("yard"))
-    assert "1 of 3 cameras away" in text(opened, "#state")
+    assert "1 of 3 cameras offline" in text(opened, "#state")
     assert "connected" in text(opened, card("front door"))
     changes(lambda: opened.execute_script(LOOK, f"{card('front door')} img"))
     cameras[1].plug_in()
@@ -172,7 +172,7 @@ def test_a_camera_that_was_given_up_is_away(opened: Any, cameras: list[Camera]) 
     cameras[1].reading.state = "given up"
     try:
         until(lambda: "given up" in text(opened, card("yard")))
-        assert "1 of 3 cameras away" in text(opened, "#state")
+        assert "1 of 3 cameras offline" in text(opened, "#state")
         assert "no such device" in text(opened, card("yard"))
         look = "return document.querySelector(arguments[0]).className"
         assert opened.execute_script(look, f"{card('yard')} .badge") == "badge bad"
@@ -215,7 +215,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_opens_page_and_pictures(brow
     with page([Camera()], token=TOKEN) as serve:
         for address in (f"{serve.url}?token=wrong", serve.url):
             browser.get(address)
-            assert "wants the token" in text(browser, "body")
+            assert "Enter the token" in text(browser, "body")
             assert ("not the token" in text(browser, "body")) == ("wrong" in address)
             assert not browser.find_elements("css selector", ".camera, #figures")
         browser.find_element("css selector", "input[name=token]").send_keys("wrong\n")
@@ -226,14 +226,14 @@ def test_a_wrong_token_is_refused_and_the_right_one_opens_page_and_pictures(brow
         assert TOKEN not in browser.current_url
         browser.delete_all_cookies()
         browser.get(serve.url)
-        assert "wants the token" in text(browser, "body")
+        assert "Enter the token" in text(browser, "body")
 
 
 def test_the_page_says_so_when_the_run_ends_and_goes_on_with_the_next(browser: Any) -> None:
     with page([Camera()]) as serve:
         browser.get(serve.url)
         changes(lambda: browser.execute_script(LOOK, ".camera img"))
-    until(lambda: "does not answer" in text(browser, "#state"))
+    until(lambda: "is not responding" in text(browser, "#state"))
     pipeline = Pipeline([Camera("another"), Serve(f"127.0.0.1:{serve.port}")])
     thread = Thread(target=pipeline.run)
     thread.start()

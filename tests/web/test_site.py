@@ -325,7 +325,7 @@ def test_no_route_answers_without_the_token(guarded: Serve, route: str) -> None:
     ]
     assert [status for status, _, _ in attempts] == [401] * len(attempts)
     assert all(headers["www-authenticate"] == "Bearer" for _, headers, _ in attempts)
-    assert json.loads(attempts[0][2]) == {"error": "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN"}
+    assert json.loads(attempts[0][2]) == {"error": "a token is required: Authorization: Bearer TOKEN, or ?token=TOKEN"}
 
 
 @pytest.mark.parametrize("route", ["/", "/api/stats", "/healthz", "/metrics"])
@@ -356,7 +356,7 @@ def test_a_person_without_the_token_is_asked_for_it(guarded: Serve) -> None:
     assert headers["content-type"].startswith("text/html")
     assert b'method="post"' in body and b'name="token"' in body and b"not the token" not in body
     status, _, body = get(f"{guarded.url}?token=wrong", Accept="text/html,*/*")
-    assert status == 401 and b'name="token"' in body and b"That is not the token." in body
+    assert status == 401 and b'name="token"' in body and b"Wrong token." in body
 
 
 def post(serve: Serve, body: bytes, path: str = "/", **headers: str) -> http.client.HTTPResponse:
@@ -385,7 +385,7 @@ def test_the_form_brings_the_token_in_its_body(guarded: Serve, proto: str, secur
 def test_a_form_without_the_token_is_refused_in_words(guarded: Serve, body: bytes) -> None:
     answer = post(guarded, body)
     assert (answer.status, answer.headers["Set-Cookie"]) == (401, None)
-    assert "That is not the token." in answer.text  # type: ignore[attr-defined]
+    assert "Wrong token." in answer.text  # type: ignore[attr-defined]
 
 
 def test_only_the_page_itself_takes_forms(guarded: Serve, serve: Serve) -> None:

@@ -1,1 +1,1 @@
-"""Events on their way to a message broker: made from rows, kept on disk, delivered by a courier."""
+"""Events for a message broker: made from rows, kept on disk, delivered by a courier."""

@@ -1,4 +1,4 @@
-"""What a courier needs of a broker, and what a broker's URL says."""
+"""The interface of a broker that the courier uses, and the parsing of a broker's URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from vidclf.errors import UsageError
 from vidclf.events.message import Message
 
-# Scheme: (where its broker lies, the package it needs, its extra, usual port, usual topic).
+# Scheme: (location of its broker, the package it needs, its extra, default port, default topic).
 BROKERS = {
     "mqtt": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 1883, "vidclf/{source}/{label}"),
     "mqtts": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 8883, "vidclf/{source}/{label}"),
@@ -23,11 +23,11 @@ SILENCE = 10.0  # seconds that a broker may take to answer before it counts as g
 
 
 class Unreachable(Exception):
-    """The broker is away, does not answer, or refuses; said without credentials."""
+    """The broker is away, does not answer, or refuses the connection; the message holds no credentials."""
 
 
 class Refused(Exception):
-    """The broker is there, and will never take this message."""
+    """The broker is reachable, but will never accept this message."""
 
 
 class Broker(Protocol):
@@ -37,18 +37,18 @@ class Broker(Protocol):
         """Connect; raises Unreachable."""
 
     def send(self, messages: Sequence[Message]) -> Mapping[int, Refused | Unreachable]:
-        """Return when the broker has confirmed all of them but those at these places; raises Unreachable."""
+        """Send messages and wait for confirmation; returns the failed ones by index. Raises Unreachable."""
 
     def idle(self, seconds: float) -> None:
         """Keep the connection alive while there is nothing to send; raises Unreachable."""
 
     def close(self) -> None:
-        """Say goodbye; never raises."""
+        """Disconnect; never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a broker is, and what it wants to know of us."""
+    """A broker's address and credentials."""
 
     scheme: str
     host: str
@@ -56,14 +56,14 @@ class Address:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     path: str = ""
-    ca: str | None = None  # a file of certificates to trust beside the system's
+    ca: str | None = None  # a file of certificates to trust besides the system's
 
     @property
     def tls(self) -> bool:
         return self.scheme in ("mqtts", "rediss")
 
     def __str__(self) -> str:
-        """Without credentials: what may appear in messages."""
+        """The address without credentials, for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
@@ -78,16 +78,14 @@ def parse_url(url: str, ca: str | None = None) -> Address:
         raise UsageError("url is not a URL such as mqtt://user:password@host:1883") from None
     if scheme not in BROKERS:
         raise UsageError(f"url must begin with {choices}, got {scheme + '://' if scheme else 'text without ://'}")
-    if set(url) & {"?", "#"} or "@" in parts.path:  # a part of a password that the rest of us would show
-        raise UsageError(
-            "url may hold ?, # and / in its user and password only as %3F, %23 and %2F, and has no options"
-        )
+    if set(url) & {"?", "#"} or "@" in parts.path:  # part of a password, which messages would reveal
+        raise UsageError("url must not have options; write ?, # and / in its user and password as %3F, %23 and %2F")
     if not host:
-        raise UsageError(f"url names no host: {scheme}://")
+        raise UsageError(f"url has no host: {scheme}://")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
     path = parts.path.rstrip("/")
     if path and (scheme.startswith("mqtt") or not path[1:].isdigit()):
-        wanted = "the number of a database" if scheme.startswith("redis") else "nothing"
+        wanted = "only the number of a database" if scheme.startswith("redis") else "nothing"
         raise UsageError(f"url may have {wanted} after the host, got {path}")
     _, package, extra, usual, _ = BROKERS[scheme]
     if find_spec(package) is None:
@@ -96,7 +94,7 @@ def parse_url(url: str, ca: str | None = None) -> Address:
 
 
 def usual_topic(address: Address) -> str:
-    """The template that topics are made of, or the names of streams, if nobody says otherwise."""
+    """The default template for topics, or for names of streams."""
     return BROKERS[address.scheme][4]
 
 

@@ -1,4 +1,4 @@
-"""What happens to the objects of one source: they appear, change their label, and are gone."""
+"""Detects changes to the objects of one source: they appear, change their label, and are gone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Change = tuple[str, Row]  # the event's name, and the row it is about
 
 
 class Changes:
-    """Turns the rows of a source's frames, each with a track's number, into the few moments that matter.
+    """Turns the rows of a source's frames, each with a track number, into the few changes that matter.
 
-    gone: seconds without a sight after which an object has left.
+    gone: seconds without a sighting after which an object has left.
     """
 
     def __init__(self, gone: float):
@@ -20,7 +20,7 @@ class Changes:
         self._seen: dict[int, tuple[Row, Row]] = {}  # track: its first row, its latest
 
     def update(self, time: float, rows: list[Row]) -> Iterator[Change]:
-        """The changes that a frame brings; rows without a track tell nothing about identity, and are left out."""
+        """Yield the changes on a frame; rows without a track are ignored, since they have no identity."""
         for row in rows:
             track = row["track"]
             if track is None:
@@ -36,7 +36,7 @@ class Changes:
                 yield from self._leave(track)
 
     def end(self) -> Iterator[Change]:
-        """The source has ended, and with it everything on it."""
+        """Yield the last changes: the source has ended, so all its objects are gone."""
         for track in list(self._seen):
             yield from self._leave(track)
 

@@ -1,8 +1,8 @@
-"""Delivers what is in a spool to a broker, beside the pipeline, in a thread of its own.
+"""Delivers the events in a spool to a broker, in its own thread beside the pipeline.
 
-It needs one because a broker may be away, be slow, or accept and say nothing, for as long as it likes, and no frame
-may wait for that. The thread shares nothing with the stage but the spool's file and the few numbers below, each
-written by one side alone; so it needs no lock.
+It needs a thread because a broker may be away, slow, or silent for any length of time, and no frame may wait for that.
+The thread shares with the stage only the spool's file and the few numbers below, each written by one side only, so it
+needs no lock.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from vidclf.events.spool import Spool, Turn, Waiting
 log = logging.getLogger(__name__)
 
 WINDOW = 200  # events on the way at a time
-IDLE = 0.05  # seconds between two looks into an empty spool
+IDLE = 0.05  # seconds between two checks of an empty spool
 PAUSES = (0.5, 15.0)  # seconds between two attempts to reach a broker: the first, and the longest
 
 
 class Courier:
     """`with Courier(...):` events that are put into the spool are delivered, in order, at least once.
 
-    What the broker will never take is dropped and counted: it must not stand before the others for ever.
-    name: of the broker, for messages. linger: seconds that leaving the block waits for a broker that is there.
+    Events that the broker will never accept are dropped and counted, so that they do not block the others forever.
+    name: of the broker, for messages. linger: seconds that leaving the block waits for a broker that is reachable.
     """
 
     def __init__(self, broker: Broker, spool: Path, name: str, linger: float):
@@ -45,11 +45,11 @@ class Courier:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         deadline = monotonic() + self._linger
-        # A broker that was away a moment ago is worth no wait. What is left is in the spool.
+        # Do not wait for a broker that was just unreachable: the remaining events stay in the spool.
         while self._thread.is_alive() and not self._is_away and monotonic() < deadline:
             self._thread.join(IDLE)
         if self.refused:
-            log.warning("%s refused events: %d", self._name, self.refused)
+            log.warning("%s rejected events: %d", self._name, self.refused)
 
     def _work(self) -> None:
         pause = PAUSES[0]
@@ -59,19 +59,19 @@ class Courier:
                     with Spool(self._path) as spool:
                         self._deliver(spool, turn)
                     return
-                except Exception as error:  # whatever it is: a thread that ended would deliver nothing, and say nothing
+                except Exception as error:  # any error: a thread that died would silently deliver nothing
                     if not self._is_away:
                         reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
-                        log.warning("%s: %s; events wait in %s", self._name, reason, self._path)
+                        log.warning("%s: %s; events are waiting in %s", self._name, reason, self._path)
                     pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
                     self._is_away = True
-                    # Jittered, so that all the clients of a broker that restarts do not come at once.
+                    # Jittered, so that the clients of a restarted broker do not all reconnect at once.
                     self._ending.wait(pause * random.uniform(0.5, 1))
                 finally:
                     self._broker.close()
 
     def _deliver(self, spool: Spool, turn: Turn) -> None:
-        """Until the end, as soon as it is our turn; raises Unreachable, OSError."""
+        """Deliver events until the end, once it is our turn; raises Unreachable, OSError."""
         while not turn.take():
             if self._ending.is_set() and (self._is_away or not spool.oldest(1)):
                 return
@@ -86,18 +86,18 @@ class Courier:
             else:
                 self._broker.idle(IDLE)
             if self._is_away:
-                log.warning("%s is back", self._name)
+                log.warning("%s is reachable again", self._name)
                 self._is_away = False
 
     def _send(self, spool: Spool, events: list[Waiting]) -> None:
-        """Send events, and forget those that the broker has taken or never will; raises Unreachable, OSError."""
+        """Send events, and forget those that the broker accepts or never will; raises Unreachable, OSError."""
         failed = self._broker.send([event.message for event in events])
         waiting = {n: error for n, error in failed.items() if isinstance(error, Unreachable)}
         spool.remove([event for n, event in enumerate(events) if n not in waiting])
         self.delivered += len(events) - len(failed)
         if (refused := failed.keys() - waiting.keys()) and not self.refused:
             n = min(refused)
-            words = "%s refuses an event for %s: %s; what it refuses is dropped"
+            words = "%s rejected an event for %s: %s; rejected events are dropped"
             log.warning(words, self._name, events[n].message.topic, failed[n])
         self.refused += len(refused)
         if waiting:

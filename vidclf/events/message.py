@@ -1,4 +1,4 @@
-"""What an event says, the key that makes a second copy of it recognisable, and the topic that it goes to."""
+"""An event's content, the key that identifies duplicates of it, and its topic."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vidclf.errors import UsageError
 
 SCHEMA = 1
 NAMESPACE = uuid5(NAMESPACE_URL, "vidclf/event")
-FIELDS = ("source", "kind", "label", "track", "event")  # what a topic may be made of
-LONGEST = 100  # characters of one field in a topic; MQTT's limit for all of it is 65,535 bytes
+FIELDS = ("source", "kind", "label", "track", "event")  # the fields that a topic may contain
+LONGEST = 100  # characters of one field in a topic; MQTT's limit for the whole topic is 65,535 bytes
 
 
 class Message(NamedTuple):
-    """What is delivered: one event, as it travels."""
+    """One event, as it is delivered."""
 
     topic: str
     key: str
@@ -26,10 +26,10 @@ class Message(NamedTuple):
 
 
 def make_message(event: str, row: dict[str, Any], topic: str, live: bool) -> Message:
-    """The message about one row of a record: `event` is its name, `topic` a template.
+    """The message about one row of a record: `event` is the event's name, `topic` a template.
 
-    The key is a name-based UUID (version 5) of all that the event says. A file that is read again gives the same
-    keys again; what a live source shows has the wall clock in it, as its frame numbers begin anew with every run.
+    The key is a name-based UUID (version 5) of the event's content. A file that is read again gives the same keys
+    again; for a live source the key includes the wall clock, since frame numbers restart with every run.
     """
     now = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")}
     said = {"schema": SCHEMA, "event": event, **row}
@@ -39,7 +39,7 @@ def make_message(event: str, row: dict[str, Any], topic: str, live: bool) -> Mes
 
 
 def check_topic(template: str) -> str:
-    """The template, if it is one; UsageError says what is allowed."""
+    """Return the template if it is valid; otherwise raise a UsageError that says what is allowed."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
@@ -56,11 +56,11 @@ def check_topic(template: str) -> str:
 
 
 def fill_topic(template: str, row: dict[str, Any]) -> str:
-    """The topic of one event; what a field must not hold in a topic, such as / + #, becomes -."""
+    """The topic of one event; characters that a field must not contain, such as / + #, become -."""
     return template.format(**{name: clean(row.get(name)) for name in FIELDS})
 
 
 def clean(value: Any) -> str:
-    """A value as one level of a topic: `none` where there is none."""
+    """A value as one level of a topic; `none` if it is missing."""
     text = "" if value is None else str(value)
     return re.sub(r"[/+#$\s\x00-\x1f\x7f]+", "-", text).strip("-")[:LONGEST] or "none"

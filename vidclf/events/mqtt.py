@@ -1,4 +1,4 @@
-"""An MQTT broker, by way of Eclipse paho: QoS 1, a status topic with a last will, TLS."""
+"""An MQTT broker, through Eclipse paho: QoS 1, a status topic with a last will, TLS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vidclf.events.broker import SILENCE, Address, Refused, Unreachable
 from vidclf.events.message import Message
 
 KEEPALIVE = 20  # seconds between signs of life; after 1.5 times as long the broker publishes the last will
-STEP = 0.05  # seconds that one look at the socket may wait
+STEP = 0.05  # seconds that one check of the socket may wait
 
 
 class Mqtt:
-    """MQTT 3.1.1, which every broker speaks. paho's network loop runs in the courier's thread, so it needs none itself.
+    """MQTT 3.1.1, which every broker supports. paho's network loop runs in the courier's thread, not in its own.
 
-    status: a topic that holds, retained, `online` while we are connected and `offline` afterwards, however that came.
-    Each connection is a new client: what was not confirmed is still in the spool, so nothing has to be remembered.
+    status: a topic that holds, retained, `online` while we are connected and `offline` afterwards, for any reason.
+    Each connection is a new client: unconfirmed messages are still in the spool, so there is no state to keep.
     """
 
     def __init__(self, address: Address, status: str = "", **_: object):
@@ -31,7 +31,7 @@ class Mqtt:
 
         address = self._address
         client = self._client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        client.max_inflight_messages_set(0)  # the courier decides how many
+        client.max_inflight_messages_set(0)  # unlimited: the courier decides how many
         client.max_queued_messages_set(0)
         answer: list[Any] = []
         client.on_connect = lambda client, data, flags, reason, properties: answer.append(reason)
@@ -48,16 +48,16 @@ class Mqtt:
             client.connect(address.host, address.port, KEEPALIVE)
         except (OSError, ValueError) as error:
             raise Unreachable(getattr(error, "strerror", None) or str(error)) from None
-        self._until(lambda: bool(answer), "it accepts connections, and says nothing")
+        self._until(lambda: bool(answer), "it accepts connections, but does not answer")
         if answer[0].is_failure:
-            raise Unreachable(f"it refuses: {answer[0]}")
+            raise Unreachable(f"it refused the connection: {answer[0]}")
         if self._status:
             client.publish(self._status, "online", qos=1, retain=True)
 
     def send(self, messages: Sequence[Message]) -> dict[int, Refused | Unreachable]:
-        # Without `wait_for_publish`, which waits for a network thread that we have not got.
+        # Without `wait_for_publish`, which waits for a network thread that we do not have.
         on_the_way = [self._client.publish(m.topic, m.payload.encode(), qos=1) for m in messages]
-        self._until(lambda: all(info.is_published() for info in on_the_way), "it confirms nothing")
+        self._until(lambda: all(info.is_published() for info in on_the_way), "it does not confirm messages")
         return {}
 
     def idle(self, seconds: float) -> None:

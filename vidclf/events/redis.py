@@ -1,4 +1,4 @@
-"""Redis streams: one entry an event, with the fields `key` and `event`."""
+"""Redis streams: one entry per event, with the fields `key` and `event`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from vidclf.events.broker import SILENCE, Address, Refused, Unreachable
 from vidclf.events.message import Message
 
-PASSING = ("MISCONF", "NOREPLICAS", "BUSY")  # what begins a passing error that the package has no class for
+PASSING = ("MISCONF", "NOREPLICAS", "BUSY")  # prefixes of temporary errors that the package has no class for
 
 
 class Redis:
-    """XADD to the stream that a message's topic names.
+    """Adds each message, by XADD, to the stream named by its topic.
 
-    length: about how many entries a stream keeps; Redis forgets its oldest.
+    length: about how many entries a stream keeps; Redis drops the oldest.
     """
 
     def __init__(self, address: Address, length: int = 100_000, **_: object):
@@ -38,7 +38,7 @@ class Redis:
             password=address.password,
             socket_timeout=SILENCE,
             socket_connect_timeout=SILENCE,
-            retry=Retry(NoBackoff(), 0),  # the courier tries again, and says so
+            retry=Retry(NoBackoff(), 0),  # the courier retries, and logs it
             **tls,
         )
         self._ask(self._client.ping)
@@ -48,7 +48,7 @@ class Redis:
         for message in messages:
             fields = {"key": message.key, "event": message.payload}
             batch.xadd(message.topic, fields, maxlen=self._length, approximate=True)
-        # No transaction: where one is refused, the others are in their streams, and must not be sent again.
+        # No transaction: if one is rejected, the others are in their streams, and must not be sent again.
         answers = self._ask(lambda: batch.execute(raise_on_error=False))
         return {n: _failure(answer) for n, answer in enumerate(answers) if isinstance(answer, Exception)}
 
@@ -66,12 +66,12 @@ class Redis:
 
         try:
             return question()
-        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: a host that no name can be
+        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: an invalid host name
             raise Unreachable(_words(error)) from None
 
 
 def _failure(error: Exception) -> Refused | Unreachable:
-    """Whether a server that does not take a message is in no state to take any now, or never will take this one."""
+    """Unreachable if the server cannot accept any message now, Refused if it will never accept this one."""
     from redis import exceptions
 
     full, cluster = exceptions.OutOfMemoryError, (exceptions.ClusterDownError, exceptions.TryAgainError)

@@ -1,4 +1,4 @@
-"""Events that wait on disk until a broker has confirmed them; they survive the end of the process, however it comes."""
+"""Keeps events on disk until a broker has confirmed them; they survive any end of the process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vidclf.errors import UsageError
 from vidclf.events.message import Message
 
 PATIENCE = 5.0  # seconds to wait for another connection's write, which takes milliseconds
-# `upto`: bytes up to and with this event, counted from the oldest. Ids and bytes only grow, so that how much waits
-# is the difference of two rows, however many are between them.
+# `upto`: bytes up to and including this event, counted from the oldest. Ids and bytes only grow, so the bytes waiting
+# are the difference of two rows, however many are between them.
 TABLE = """
 create table if not exists events (
     id integer primary key autoincrement, topic text not null, key text not null, payload text not null,
@@ -26,8 +26,8 @@ PUT = """
 insert into events (topic, key, payload, upto)
 values (?1, ?2, ?3, coalesce((select upto from events order by id desc limit 1), 0) + ?4)
 """
-# By id alone, which is indexed: as `upto` grows with it, what is beyond either bound is all before one event. The inner
-# look for that event passes only those that have to go, so that a spool which is full for hours holds nothing up.
+# By id alone, which is indexed: `upto` grows with it, so everything beyond either limit is before one event. The inner
+# search for that event visits only those to be deleted, so a spool that is full for hours causes no delay.
 TRIM = """
 delete from events where id < max(
     (select max(id) from events) - ?1 + 1,
@@ -46,25 +46,25 @@ class Waiting(NamedTuple):
 class Spool:
     """One connection to a spool file (SQLite); any number of threads and processes may have one each.
 
-    max_events, max_bytes: beyond either, `put` lets go of the oldest.
-    Raises UsageError where the file cannot be opened, OSError later, when a disk is full, say.
+    max_events, max_bytes: beyond either, `put` drops the oldest.
+    Raises UsageError if the file cannot be opened, and OSError later, for example when the disk is full.
     """
 
     def __init__(self, path: Path, max_events: int = 100_000, max_bytes: int = 100 << 20):
         self.path, self._bounds = path, (max_events, max_bytes)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # what cameras see is nobody else's business
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: it tells what cameras see
             self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-            # With a write-ahead log one writes while the other reads, and a commit waits for no disk; what is
-            # committed is the operating system's, so it outlives a killed process.
+            # With a write-ahead log one connection writes while another reads, and a commit does not wait for the disk;
+            # committed data is held by the operating system, so it survives a killed process.
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
             self._db.execute(TABLE)
         except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"cannot keep events in {path}: {error}") from None
+            raise UsageError(f"cannot store events in {path}: {error}") from None
 
     def put(self, messages: Iterable[Message]) -> int:
-        """Add events, all or none; returns how many of the oldest had to go."""
+        """Add events, all or none; returns how many of the oldest were dropped."""
         rows = [(*message, sum(len(text.encode()) for text in message)) for message in messages]
         try:
             with self._db:
@@ -109,19 +109,19 @@ class Spool:
 
 
 class Turn:
-    """Whose turn it is to deliver from a spool: of several processes that share one, one at a time.
+    """The right to deliver from a spool: of several processes that share one, one at a time.
 
-    A lock of the operating system on a file beside it, by way of SQLite, which knows how on every system; it is let
-    go of when the process ends, however it ends.
+    It is an operating system lock on a file beside the spool, taken through SQLite, which can do that on every system;
+    it is released when the process ends, however it ends.
     """
 
     def __init__(self, spool: Path):
-        self._path = spool.with_name(f"{spool.name}.turn")  # all of the name: events.mqtt is not events.redis
+        self._path = spool.with_name(f"{spool.name}.turn")  # the full name: events.mqtt is not events.redis
         self._db: sqlite3.Connection | None = None
         self.mine = False
 
     def take(self) -> bool:
-        """Whether it is ours; asks for it if it was not. OSError where that cannot be told."""
+        """Try to take the turn unless we have it; returns whether it is ours. OSError if that cannot be determined."""
         if not self.mine:
             try:
                 self._db = self._db or sqlite3.connect(self._path, timeout=0, isolation_level=None)
@@ -141,7 +141,7 @@ class Turn:
 
 
 def usual_path(destination: str) -> Path:
-    """Where the events for a destination wait if nobody says otherwise; every run finds it again."""
+    """The default spool for a destination; the same in every run."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:

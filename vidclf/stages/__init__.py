@@ -1,4 +1,4 @@
-"""The built-in stages, by the names that pipeline files use; each is imported when it is first asked for."""
+"""The built-in stages, by the names that pipeline files use; each is imported when it is first needed."""
 
 from __future__ import annotations
 

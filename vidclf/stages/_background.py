@@ -1,4 +1,4 @@
-"""What a scene looks like with nothing moving in it: three ways to learn that, and to tell what differs from it."""
+"""Models of a scene's background: three ways to learn it, and to find what differs from it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-SHADOW = 0.7  # a shadow is a pixel at least this much as bright as its background; deeper means an object
-NOISE = 36.0  # least variance a pixel is granted: codecs leave still pixels so quiet that a breath would show
-GHOST = 1.1  # an outline this many times as sharp in the background as in the picture is what an object left behind
+SHADOW = 0.7  # a shadow is a pixel at least this bright relative to its background; darker means an object
+NOISE = 36.0  # minimum variance of a pixel: codecs make still pixels so quiet that the slightest change would show
+GHOST = 1.1  # an outline this many times sharper in the background than in the picture is left by a gone object
 WINDOW = 5  # levels of the tone curve that must agree
 ROUND3 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 ROUND5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -57,13 +57,13 @@ class Mog2:
 class Knn:
     """The nearest of a pixel's earlier values (Zivkovic and van der Heijden 2006, OpenCV's KNN).
 
-    It cannot look without learning, so it learns what stands still by its own clock.
+    It cannot classify pixels without learning, so it learns objects that stand still at its own pace.
     """
 
     def __init__(self, image: np.ndarray, history: int, threshold: float, shadows: bool):
         self._model = cv2.createBackgroundSubtractorKNN(history, threshold, detectShadows=not shadows)
         self._model.setShadowThreshold(SHADOW)
-        for _ in range(8):  # until it has seen a picture some times, all of it is foreground
+        for _ in range(8):  # until it has seen a picture several times, everything is foreground
             self._model.apply(image)
 
     def picture(self) -> np.ndarray:
@@ -79,7 +79,7 @@ class Knn:
 class Reference:
     """One reference picture, and the difference from it: the webcam demo of LucasVandroux/Fashion-MNIST-PyTorch.
 
-    adapt: how much of each new picture the reference takes in; 0 = never changes, as in that demo.
+    adapt: the weight of each new picture in the reference; 0 = it never changes, as in that demo.
     """
 
     def __init__(self, image: np.ndarray, threshold: float, adapt: float):
@@ -101,9 +101,9 @@ class Reference:
 
 
 class Scene:
-    """One source's background, followed through changing light, and for how long objects have stood before it.
+    """One source's background, adapted to changing light, and how long objects have stood in front of it.
 
-    hold: frames for which an object is not learned; follow: whether to follow the light and to tell ghosts.
+    hold: frames for which an object is not learned; follow: whether to adapt to the light and to recognise ghosts.
     """
 
     def __init__(self, background: Background, image: np.ndarray, hold: int, follow: bool):
@@ -111,7 +111,7 @@ class Scene:
         self._background, self._hold, self._follow = background, hold, follow
         self._age = np.zeros(image.shape[:2], np.int32)  # frames with an object, less ten for each without
         self._still = self._age == 0  # pixels that belonged to the background in the last frame
-        # Of the picture looked at last: as it came, in the background's light, and the background.
+        # The latest picture: as it came, adjusted to the background's light, and its background.
         self._image = self._seen = self._picture = image
 
     def look(self, image: np.ndarray) -> np.ndarray:
@@ -121,10 +121,10 @@ class Scene:
         return self._background.foreground(self._seen)
 
     def is_ghost(self, parts: list[np.ndarray]) -> bool:
-        """Whether these outlines, found in the picture looked at last, are of something that has left.
+        """Whether these outlines, found in the latest picture, belong to something that has left.
 
-        What stood there when the background was learned is in the background, and where it stood differs from it for
-        ever; but the edge that runs along the outline is then in the background, and not in the picture.
+        An object that stood there when the background was learned is part of the background, so its place differs
+        forever; but the edge along the outline is then in the background, and not in the picture.
         """
         if not self._follow:
             return False
@@ -137,14 +137,14 @@ class Scene:
         return then > GHOST * now
 
     def learn(self, objects: np.ndarray, ghosts: np.ndarray) -> None:
-        """Learn the picture looked at last, but not where objects are; both masks (height, width) uint8, 0 or 255."""
+        """Learn the latest picture, except where objects are; both masks (height, width) uint8, 0 or 255."""
         there = cv2.dilate(objects, ROUND5) > 0
         self._still = ~there & (ghosts == 0)
-        # Counted down, not reset: something half learned comes and goes, and must not be held afresh each time.
+        # Counted down, not reset: a half-learned object flickers, and must not start a new hold each time.
         self._age += np.where(there, 1, -10)
         np.clip(self._age, 0, 2 * self._hold, out=self._age)
-        # A tenth of the change of light is learned, so that the background drifts to the new one: else the noise of
-        # an evening would for ever be stretched to noon.
+        # Learn a tenth of the change of light, so that the background drifts towards it: otherwise the noise of an
+        # evening picture would always be stretched to noon's contrast.
         lesson = cv2.addWeighted(self._seen, 0.9, self._image, 0.1, 0) if self._follow else self._image.copy()
         held = there & (self._age <= self._hold)
         cv2.copyTo(self._picture, held.astype(np.uint8), lesson)
@@ -154,8 +154,8 @@ class Scene:
 def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) -> np.ndarray:
     """Undo a change of the light or of the camera's exposure: give `image` the tones of `background`.
 
-    An object that enters makes a camera choose another exposure, and the whole picture changes by some monotone
-    tone curve. It is measured here, per colour channel: the median of today's values, for each of 16 levels of the
+    An object that enters can make a camera change its exposure, which changes the whole picture by a monotone tone
+    curve. This measures the curve per colour channel: the median of the current values, for each of 16 levels of the
     background, over a sample of the pixels that were `still` (bool) a frame ago.
     """
     step = max(1, min(image.shape[:2]) // 90)
@@ -166,8 +166,8 @@ def match_light(image: np.ndarray, background: np.ndarray, still: np.ndarray) ->
 
 
 def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarray:
-    """(256,) uint8: for each value today, what it was then; from two (n,) uint8 samples of the same pixels."""
-    # Sorted by counting, as there are few values: level by level (the upper four bits), each by today's values.
+    """(256,) uint8: for each current value, the earlier one; from two (n,) uint8 samples of the same pixels."""
+    # Counting sort, since there are few values: by level (the upper four bits), then by current value.
     by_level = np.cumsum(np.bincount((then & 0xF0).astype(np.intp) << 4 | now, minlength=16 * 256))
     edges = np.concatenate([[0], by_level[255::256]])
     counts, middles = np.diff(edges), (edges[:-1] + edges[1:]) // 2
@@ -176,7 +176,7 @@ def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarra
         return np.arange(256, dtype=np.uint8)
     past = np.searchsorted(np.cumsum(np.bincount(then, minlength=256)), seen, side="right").astype(float)
     change = (np.searchsorted(by_level, seen, side="right") & 255) - past
-    # Light changes neighbouring levels alike; a level that differs from both sides is full of something that moved.
+    # Light changes neighbouring levels alike; a level that differs from both neighbours is dominated by an object.
     first = np.clip(np.arange(len(change)) - WINDOW // 2, 0, max(0, len(change) - WINDOW))
     change = np.median(change[first[:, None] + np.arange(min(WINDOW, len(change)))], axis=1)
     today = np.maximum.accumulate(past + change) + np.arange(len(past)) * 1e-3  # strictly rising, so that it inverts
@@ -186,7 +186,7 @@ def _tone_curve(now: np.ndarray, then: np.ndarray, least: int = 40) -> np.ndarra
 
 
 def _edges(picture: np.ndarray) -> np.ndarray:
-    """How steep each pixel is, its texture smoothed away first: (height, width) float32."""
+    """The gradient of each pixel, after smoothing away texture: (height, width) float32."""
     grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (0, 0), 1.5)
     across, down = cv2.spatialGradient(grey)
     return cv2.magnitude(across.astype(np.float32), down.astype(np.float32))

@@ -1,4 +1,4 @@
-"""What tracked objects were called lately, so that `classify` need not look at each of them on every frame."""
+"""Remembers the labels of tracked objects, so that `classify` need not process each of them on every frame."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 from vidclf.frame import Detection, Frame, Source
 
-GROWN = 0.2  # a box whose width or height has changed by this share shows another view of the object
-MANY = 1000  # tracks; beyond, those are forgotten whose name has run out
+GROWN = 0.2  # a box whose width or height has changed by more than this share shows another view of the object
+MANY = 1000  # tracks; beyond that, those with an expired name are forgotten
 
 
 @dataclass(slots=True)
 class Known:
-    """A look at a track: when, at which size, and what came of it."""
+    """A classification of a track: when, at which size, and the result."""
 
     time: float
     size: tuple[int, int]
-    seen: Detection | None  # what is being looked at, until there is a name
-    name: Detection | None = None  # a copy of what was said: the detection itself belongs to the next stage by then
+    seen: Detection | None  # the detection being classified, until it has a name
+    name: Detection | None = None  # a copy of the result: the detection itself belongs to the next stage by then
 
 
 class Names:
-    """The names of tracks: `wants` says whether to look, `share` gives the names to those that were not looked at.
+    """The names of tracks: `wants` says which detections to classify, `share` names the others.
 
-    seconds: how long a name holds; 0: not at all.
+    seconds: how long a name is valid; 0: not at all.
     """
 
     def __init__(self, seconds: float):
@@ -33,7 +33,7 @@ class Names:
         self._waiting: list[tuple[Detection, Known]] = []
 
     def wants(self, frame: Frame, detection: Detection) -> bool:
-        """Whether the detection has to be looked at; if not, `share` will name it."""
+        """Whether the detection has to be classified; if not, `share` will name it."""
         if not self._seconds or detection.track is None:
             return True
         key = frame.source, detection.track
@@ -49,11 +49,11 @@ class Names:
         return True
 
     def _holds(self, known: Known, key: tuple[Source, int], frame: Frame) -> bool:
-        """Whether a name has not run out, as far as this frame tells: another source has a clock of its own."""
+        """Whether a name is still valid, as far as this frame tells: another source has its own clock."""
         return key[0] is not frame.source or frame.time - known.time < self._seconds
 
     def share(self) -> int:
-        """Once all that was wanted has its name: name the others. Returns how many those are."""
+        """Name the other detections, once all wanted ones have their names. Returns how many were named."""
         for known in self._fresh:
             assert known.seen is not None
             known.name, known.seen = _named_like(known.seen, Detection(known.seen.box)), None

@@ -1,4 +1,4 @@
-"""Which files one source's recording goes to: one, or one after another, cut by time or around what was seen."""
+"""Decides which files a source's recording goes to: one, or several in turn, split by time or around events."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ import numpy as np
 from vidclf.frame import Frame, Source
 from vidclf.video.naming import stamped
 
-PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; what is more is forgotten, the oldest first
+PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; beyond that, the oldest are dropped
 JPEG_QUALITY = 95
-CATCH_UP = 2  # kept pictures that are written with each that arrives: all at once, a live source's would be late
-LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, of a live source
-# Seconds without a picture in one file of a live source: 6.6 h are too many ticks for mp4 and mov, and put each later
-# picture a tick after the one before; AVI holds each missing picture, 60,000 in a row at most.
+CATCH_UP = 2  # kept pictures written with each new one; writing all at once would delay a live source's frames
+LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, for a live source
+# Seconds without a picture in one file of a live source. A gap of 6.6 h has too many ticks for mp4 and mov, which then
+# put each later picture one tick after the one before; AVI stores each missing picture, at most 60,000 in a row.
 LONGEST_HOLE = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How recordings are cut; times in seconds of the source's time."""
+    """How recordings are split; times in seconds of the source's time."""
 
     segment: Fraction | None = None  # a file's length
     only_when: frozenset[str] = frozenset()  # kinds and labels, in lower case, of which one must be seen; or any
@@ -46,12 +46,12 @@ class Plan:
 class OpenFile(Protocol):
     """A file that is being written. Times are seconds from its start."""
 
-    is_complete: bool  # it holds the source's very end: then also its last sound
+    is_complete: bool  # it holds the source's end, so all of the remaining sound belongs to it
 
     def show(self, image: np.ndarray, at: Fraction) -> None: ...
 
 
-# (path, first picture, the source with `begin` where the file begins) -> the file, which is finished on leaving
+# (path, first picture, the source with `begin` at the file's start) -> the file, finished on leaving the block
 Opener = Callable[[Path, np.ndarray, Source], AbstractContextManager[OpenFile]]
 
 
@@ -65,7 +65,7 @@ class _Shot:
 class Recording:
     """`with Recording(...) as recording: recording.write(frame)`.
 
-    path: the file; where there are several, each has a time in its name. taken: paths that are others'.
+    path: the file; if there are several, each has a time in its name. taken: paths in use by other recordings.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Recording:
             self._flush()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
-            if error is None:  # else the first error is the one to tell
+            if error is None:  # otherwise report the first error, not this one
                 raise
         else:
             if self._file:
@@ -113,7 +113,7 @@ class Recording:
         return before is not None and self._file is not before
 
     def _write_in_turn(self, shot: _Shot) -> None:
-        """Write a picture of an event after those from before it, a few of which are written now."""
+        """Write a picture of an event after the kept ones from before it; writes a few of those now."""
         while not self._file and self._before and shot.at - self._before[0].at > self._plan.pre_roll:
             self._forget()
         for _ in range(min(CATCH_UP, len(self._before))):
@@ -126,7 +126,7 @@ class Recording:
             self._write_kept()
 
     def _flush(self) -> None:
-        """Write what is kept of an event; what is kept without one may still become pre-roll."""
+        """Write the kept pictures of an event; without an open file they may still become pre-roll."""
         while self._file and self._before:
             self._write_kept()
 
@@ -139,7 +139,7 @@ class Recording:
             self._finish()
         if not self._file:
             path = self._path
-            # A whole recording begins where reading did, even if its first picture is later.
+            # A recording in one file begins where reading began, even if its first picture is later.
             self._start = shot.at if self._next_is_stamped else Fraction(self._source.begin)
             if self._next_is_stamped:
                 since_1970 = time() - (perf_counter() - shot.captured)
@@ -165,7 +165,7 @@ class Recording:
         self._stack.close()
 
     def _keep(self, shot: _Shot) -> None:
-        """Keep a picture for an event that may come."""
+        """Keep a picture as possible pre-roll."""
         if self._plan.pre_roll:
             self._append(shot)
             while shot.at - self._before[0].at > self._plan.pre_roll or self._before_bytes > PRE_ROLL_BYTES:

@@ -1,6 +1,6 @@
-"""Draw what is known about a frame onto it: boxes, captions, masks, trails, the classifier's input, the speed.
+"""Annotate: draws what is known about a frame onto it: boxes, captions, masks, trails, classifier's input, speed.
 
-Here is what is drawn, and in which words; `painter` does the drawing, `drawing` knows sizes, colours and places.
+This file decides what is drawn, and the wording; `painter` draws, `drawing` knows sizes, colours and positions.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class Annotate:
     """Draw every detection onto its frame, in place.
 
     A caption reads "Coat 0.91"; "#7 Coat 0.91" with a track; "Coat 0.91 / Shirt 0.05" with `top: 2`. Without a
-    classifier it is what the detector saw, "person 0.87"; where the classifier abstained, "person ?" in grey.
+    classifier it is what the detector saw, "person 0.87"; if the classifier abstained, "person ?" in grey.
 
     boxes, labels, masks: what to draw of each object. position: captions above the box, or inside at its bottom.
     confidence: write scores. top: how many of the ranked classes to write. tracks: write track numbers.
-    trail: draw the path of a tracked object over that many frames. colour_by: what decides an object's colour.
+    trail: draw the path of a tracked object over this many frames. colour_by: what decides an object's colour.
     inset, inset_corner: show the classifier's input for the largest object, enlarged, in a top corner.
-    fps: write the measured processing rate in the other one. scale: a factor on all sizes, which follow the frame's.
+    fps: write the measured processing rate in the other top corner. scale: factor on all sizes, which grow with the
+    frame.
 
     With OpenCV 4, whose font has only ASCII, other letters come out as question marks; OpenCV 5 draws them.
     """
@@ -81,7 +82,7 @@ class Annotate:
             yield frame
 
     def caption(self, detection: Detection) -> str:
-        """What is written at a detection, one line."""
+        """The caption of a detection, one line."""
         d = detection
         prefix = f"#{d.track} " if self.tracks and d.track is not None else ""
         others = [r for r in d.ranked if r[0] != d.label]

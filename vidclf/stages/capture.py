@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST = 16_384  # pixels a side; the common codecs' own limit, too
-ENDS_EARLY = 0.98  # of the frames a header promises; the last few are missing from many a healthy file
+LARGEST = 16_384  # pixels per side; also the limit of common codecs
+ENDS_EARLY = 0.98  # share of the frames that the header promises; many healthy files lack the last few
 
 
 class Capture:
     """Read frames from a file, a URL, a camera or a pattern of pictures (`frames/%04d.png`, `frames/*.jpg`).
 
-    stride: give every so many-th frame; the others are in the ledger as dropped for "stride".
+    stride: yield only every N-th frame; the others are in the ledger as dropped for "stride".
     start: the time to skip (90, 1m30s); frame 0 is the first at or after it, and times still count from the source's
       start.
-    max_frames: stop after so many frames.
-    size: (width, height) to scale to, aspect ratio kept on black; also what a change of size in mid-stream gets.
-    rate: pictures a second of a pattern of pictures. realtime: give frames no faster than their own times say, for
-    somebody who watches.
-    A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is connected to again whenever it is lost, for ever
-    or until it gave no picture for `give_up_after` seconds; it need not be there at the start, but a local camera must.
-    live: whether it is one, where its name is misleading. transport: how RTSP sends its packets. options: FFmpeg's own
-    for a live source, NAME=VALUE: input_format=mjpeg, video_size=1280x720.
-    hardware: decode in the GPU (NVDEC, VideoToolbox, VA-API, ...), or in software what it cannot.
-    Corrupt packets are counted and skipped. To a pipeline, and of a live source to everybody, it gives None where there
-    is no frame yet, so that it can be stopped. Raises UsageError for a source that does not exist, VidclfError for one
-    that holds no picture.
+    max_frames: stop after this many frames.
+    size: (width, height) to scale to, aspect ratio kept on black; a change of size in mid-stream is handled the same.
+    rate: pictures per second of a pattern of pictures. realtime: yield frames no faster than their timestamps, for
+    viewing.
+    A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is reconnected whenever it is lost, forever or until
+    it has sent no picture for `give_up_after` seconds; it may be absent at the start, unless it is a local camera.
+    live: whether it is one, if its name is misleading. transport: of RTSP. options: FFmpeg's options for a live source,
+    as NAME=VALUE: input_format=mjpeg, video_size=1280x720.
+    hardware: decode on the GPU (NVDEC, VideoToolbox, VA-API, ...); what it cannot decode is decoded in software.
+    Corrupt packets are counted and skipped. In a pipeline, and for a live source always, it yields None while there is
+    no frame yet, so that it can be stopped. Raises UsageError for a source that does not exist, VidclfError for one
+    without a picture.
     """
 
     def __init__(
@@ -74,8 +74,10 @@ class Capture:
             raise UsageError(f"size must be 1x1 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if rate is not None and not 0 < rate <= 1000:
             raise UsageError(f"rate must be above 0 and at most 1000 pictures a second, got {rate}")
-        if live and os.path.isfile(source):  # noqa: PTH113 - Path fails for long URLs. It would be opened again, for ever
-            raise UsageError(f"live is for what has no end, got the file {source}; realtime gives it at its own speed")
+        if live and os.path.isfile(source):  # noqa: PTH113 - Path fails for long URLs. It would be reopened forever
+            raise UsageError(
+                f"live is for sources without an end, got the file {source}; realtime plays it in real time"
+            )
         if wrong := [option for option in options or () if "=" not in option]:
             raise UsageError(f"options must be NAME=VALUE, got {wrong[0]!r}")
         self.uri = str(source)
@@ -87,17 +89,17 @@ class Capture:
         self.realtime, self.hardware = realtime, hardware
         self._live = live
         self._is_attached, self._sound_is_wanted = False, True
-        self.reading: Source | None = None  # a live source, from before its first picture on
+        self.reading: Source | None = None  # a live source, even before its first picture
 
     @property
     def live(self) -> bool:
-        """Whether frames arrive by the clock, so that late ones are better forgotten than waited for."""
+        """Whether frames arrive in real time, so that late ones are dropped rather than waited for."""
         from vidclf.video.opening import is_live
 
         return is_live(self.uri) if self._live is None else self._live
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Know that a pipeline asks, which may want to stop it, and whether one of its stages keeps the sound."""
+        """Note that a pipeline reads, so it may want to stop, and whether one of its stages keeps the sound."""
         self._is_attached = True
         self._sound_is_wanted = any(getattr(stage, "audio", False) for stage in pipeline.stages)
 
@@ -107,7 +109,7 @@ class Capture:
         return self._read() if self._is_attached else (frame for frame in self._read() if frame is not None)
 
     def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
-        """What has an end, from its beginning to its end; None for what is skipped, so that it can be stopped."""
+        """Read a source that has an end; yields None for skipped frames, so that it can be stopped."""
         from vidclf.video.decoder import Upright, pictures, video_stream
         from vidclf.video.opening import open_source
 
@@ -146,13 +148,13 @@ class Capture:
                 corrupt = f" ({source.corrupt} corrupt packets)" if source.corrupt else ""
                 after = f" after {self.start:g} s" if self.start else ""
                 raise VidclfError(f"no picture could be decoded from {source.name}{after}{corrupt}")
-            # Frames alone are no proof: an edit list may hide some, and then the duration is the shorter one too.
+            # Too few frames alone prove nothing: an edit list may hide some, but then the duration is shorter, too.
             is_short = index + source.corrupt < ENDS_EARLY * (source.frames or 0)
             if is_short and not self.start and pts * source.time_base < ENDS_EARLY * (source.duration or float("inf")):
-                log.warning("%s ends early: it says it has %d frames, it has %d", source.name, source.frames, index)
+                log.warning("%s ends early: its header says %d frames, it has %d", source.name, source.frames, index)
 
     def _watch(self) -> Iterator[Frame | None]:
-        """What has no end, over all its connections; None where there is nothing yet."""
+        """Read a live source over all its connections; yields None while there is nothing yet."""
         from vidclf.video.decoder import Upright
         from vidclf.video.live import Live
         from vidclf.video.live_clock import TICKS
@@ -188,7 +190,7 @@ class Capture:
                     image = upright(picture)
                     if self.size and self.size != (image.shape[1], image.shape[0]):
                         image = letterbox(image, *self.size)
-                    source.size = (image.shape[1], image.shape[0])  # a camera may come back as another
+                    source.size = (image.shape[1], image.shape[0])  # a camera may come back with another size
                     source.sample_aspect_ratio = _upright_ratio(stream, picture)
                     yield Frame(source, index, pts, image, captured=taken)
                     given += 1
@@ -215,7 +217,7 @@ class Capture:
         )
 
     def _sound_uri(self, container: InputContainer) -> str | None:
-        """What is opened for the sound, which is read apart from the pictures; None where that is not possible."""
+        """What to open for the sound, which is read separately from the pictures; None if that is not possible."""
         from vidclf.video.opening import is_camera, opens_twice, redact
 
         if is_camera(self.uri) or not container.streams.audio:
@@ -228,18 +230,18 @@ class Capture:
 
 
 def readable(name: str) -> str:
-    """A source's name as text for every table and file: those of files are bytes, and need not be UTF-8."""
+    """A source's name as valid text for tables and files: file names are bytes, and may not be UTF-8."""
     return os.fsencode(name).decode(errors="replace")
 
 
 def _upright_ratio(stream: VideoStream, picture: VideoFrame) -> Fraction | None:
-    """A pixel's width by its height in the upright picture; None where the source does not say."""
+    """A pixel's width by its height in the upright picture; None if the source does not say."""
     ratio = stream.sample_aspect_ratio
     return 1 / ratio if ratio and round(picture.rotation / 90) % 2 else ratio
 
 
 def _until(due: float, source: Source) -> Iterator[None]:
-    """Give nothing until `due`, by `perf_counter`, but often enough to be stopped."""
+    """Yield None until `due`, by `perf_counter`, often enough to be stopped."""
     while (wait := due - perf_counter()) > 0:
         sleep(min(wait, 0.1))
         source.waited += min(wait, 0.1)

@@ -1,4 +1,4 @@
-"""Classify: names what is on every crop; all crops of the waiting frames go through the network together."""
+"""Classify: labels every crop; all crops of the waiting frames go through the network together."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 
 class Classify:
-    """Fill in every detection's probabilities, label and ranking.
+    """Set every detection's probabilities, label and ranking.
 
-    weights: a shipped name (see `vidclf models`), the path of a checkpoint, or what `vidclf export` made of one.
-    batch: crops in one forward pass, rounded up to a power of two; also how many waiting frames share it.
+    weights: a shipped name (see `vidclf models`), the path of a checkpoint, or a file written by `vidclf export`.
+    batch: crops per forward pass, rounded up to a power of two; also how many waiting frames share it.
     device: auto, cpu, cuda, cuda:N. top: how many classes to rank.
     abstain: below this calibrated probability the label stays empty.
-    backend: what runs the network; auto is OpenVINO on a CPU, where it is installed, and torch on a GPU.
-    hold: seconds that the name of a tracked object holds before it is looked at anew; 0 looks at it on every frame.
+    backend: runtime for the network; auto is OpenVINO on a CPU, if it is installed, and torch on a GPU.
+    hold: seconds that a tracked object keeps its label before it is classified again; 0 classifies it on every frame.
     precision: f32, f16, bf16; auto is 16 bits for a checkpoint on a GPU, or in OpenVINO on a CPU made for them.
-    Raises UsageError for weights that are not there, or that want crops of another size or number of channels.
+    Raises UsageError for weights that do not exist, or that need crops of another size or number of channels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Classify:
         self.top, self.abstain, self.hold = top, abstain, hold
         self.counts: dict[str, int] = {}
         self.backend, self.precision = check_backend(backend, find(weights)), check_precision(precision)
-        read_header(weights)  # complain about the file now; the network itself is loaded in the stage's thread
+        read_header(weights)  # report a bad file now; the network itself is loaded in the stage's thread
         self._model: Predictor | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
@@ -69,7 +69,7 @@ class Classify:
             from vidclf.models.predictor import Predictor
 
             self._model = Predictor(self.weights, self.backend, self.device, self.precision)
-        # torch's threads burn a core while they wait for each other, at every layer; other stages could use it.
+        # torch's threads spin while they wait for each other, at every layer; other stages could use those cores.
         with torch_threads("classifier", share=0.5) if self._model.on_torch else nullcontext():
             yield from self._classify(frames, self._model)
 
@@ -85,8 +85,8 @@ class Classify:
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
                 crops = [d.crop for d in chunk if d.crop is not None]
-                # The libraries beneath prepare, and keep, kernels for every size of batch they meet.
-                # Rounding it up to a power of two keeps those few: time and memory stay flat.
+                # The underlying libraries prepare, and keep, kernels for every batch size they see.
+                # Rounding up to a power of two keeps these few, so that time and memory stay flat.
                 crops += crops[-1:] * (2 ** (len(crops) - 1).bit_length() - len(crops))
                 began = perf_counter()
                 probabilities = model(crops)
@@ -102,10 +102,10 @@ class Classify:
                 }
             yield from group
         if self.hold and self.counts["looked at"] and not is_tracked:
-            log.warning("hold did nothing: no detection has a track; put track behind the detector (--track)")
+            log.warning("hold has no effect: no detection has a track; put track after the detector (--track)")
 
     def _check(self, chunk: list[Detection], model: Predictor, warned: bool) -> bool:
-        """Crops made for another network would be named confidently and wrongly."""
+        """Check how the crops were made: those for another network would get wrong labels with high confidence."""
         for detection in chunk:
             policy = detection.preprocess
             if policy is None or policy == model.preprocess:
@@ -113,13 +113,13 @@ class Classify:
             if policy.format != model.preprocess.format:
                 wanted, got = model.preprocess, policy
                 raise UsageError(
-                    f"{self.weights} wants crops of {wanted.size}x{wanted.size} with {wanted.channels} channel(s), "
+                    f"{self.weights} needs crops of {wanted.size}x{wanted.size} with {wanted.channels} channel(s), "
                     f"got {got.size}x{got.size} with {got.channels}; set crop.like={self.weights}"
                 )
             if not warned and policy.aspect != model.preprocess.aspect:
                 warned = True
                 log.warning(
-                    "%s was trained on crops that were made by %s, these are made by %s",
+                    "%s was trained on crops made by %s, but these are made by %s",
                     self.weights,
                     model.preprocess.aspect,
                     policy.aspect,

@@ -1,4 +1,4 @@
-"""Crop: every detection's 28x28 picture, cut out of the frame as the classifier wants it."""
+"""Crop: cuts every detection out of the frame, as the 28x28 picture that the classifier needs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
 
 
 class Crop:
-    """Give every detection its crop (see `vidclf.preprocess`).
+    """Make the crop of every detection (see `vidclf.preprocess`).
 
     like: a checkpoint, by shipped name or path, whose preprocessing to use; the other options override it.
     size, channels: 28 and 1 (grey) by default. aspect: letterbox or squash. mask: black outside the object.
-    padding: widen the box on each side by this share of its longer side. polarity: is the object light or dark
-    against its background; auto finds out.
+    padding: widen the box on each side by this share of its longer side. polarity: whether the object is lighter or
+    darker than its background (light, dark); auto finds out.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Display: a window with the frames, and the keys that steer the run."""
+"""Display: shows the frames in a window, with keys that control the run."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 
 Action = Literal["quit", "relearn", "pause", "save"]
 KEYS: dict[str, Action] = {"q": "quit", "n": "relearn", " ": "pause", "s": "save"}
-LOOK = 0.03  # seconds between two looks at the keys while no frame comes
-# Qt ends the whole process where there is no screen, so that a process of its own has to try.
+LOOK = 0.03  # seconds between two checks of the keys while no frame comes
+# Without a screen, Qt ends the whole process, so a separate process has to try.
 PROBE = "import cv2; cv2.namedWindow('vidclf'); cv2.destroyAllWindows()"
 
 
 class Display:
-    """Show the frames in a window, one for each source; it has to be the last stage. Frames pass on unchanged.
+    """Show the frames in a window, one per source; must be the last stage. Frames pass through unchanged.
 
-    Keys: q quits, and says how many objects were classified and how long one took; space pauses; s saves the picture
-    as PNG; n learns the scene anew, where the pipeline has a background (motion). Closing the window quits too.
+    Keys: q quits, and logs how many objects were classified and the mean time for one; space pauses; s saves the
+    picture as PNG; n relearns the scene, if the pipeline has a background (motion). Closing the window also quits.
     inset: show the classifier's input for the largest object in a corner, three times enlarged at 480 lines.
     overlay: write the frame rate and, for a live source, the lag. folder: where pictures are saved.
-    Raises UsageError where there is no screen.
+    Raises UsageError if there is no screen.
     """
 
     def __init__(self, inset: bool = True, overlay: bool = True, folder: Path = Path()):
@@ -51,7 +51,7 @@ class Display:
         self._learners: list[Callable[[], None]] = []
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Steer this pipeline."""
+        """Control this pipeline."""
         self._stop, self._stopping = pipeline.stop, lambda: pipeline.stopping
         self._learners = [stage.relearn for stage in pipeline.stages if hasattr(stage, "relearn")]
 
@@ -71,11 +71,11 @@ class Display:
                 yield frame
         finally:
             cv2.destroyAllWindows()
-            cv2.waitKey(1)  # the windows go when events are handled, and not before
+            cv2.waitKey(1)  # windows close only when events are handled
             log.info("%s", summary(classified, seconds))
 
     def _awaited(self, frames: Any, windows: dict[Source, Window]) -> Iterator[Frame]:
-        """The frames; while none comes, as from a lost camera, windows and keys are looked after."""
+        """Yield the frames; handle windows and keys while none comes, as from a lost camera."""
         wait = getattr(frames, "wait", lambda _: True)
         stream = iter(frames)
         while True:
@@ -87,7 +87,7 @@ class Display:
             yield frame
 
     def _obey(self, key: int, windows: dict[Source, Window]) -> None:
-        """Do what a key says; returns when the run may go on."""
+        """Perform a key's action; returns when the run may continue."""
         action = action_of(key)
         if action is None and any(window.is_closed for window in windows.values()):
             action = "quit"
@@ -103,7 +103,7 @@ class Display:
             self._pause(windows)
 
     def _pause(self, windows: dict[Source, Window]) -> None:
-        """Stand still until the space bar is pressed again; the other keys do what they always do."""
+        """Wait until the space bar is pressed again; the other keys work as usual."""
         while not self._stopping():
             key = cv2.waitKeyEx(int(LOOK * 1000))
             if action_of(key) == "pause":
@@ -122,7 +122,7 @@ class Window:
         self._fitted = False
 
     def show(self, frame: Frame) -> None:
-        """Show a frame, and what only the window shows on it, on a copy."""
+        """Show a copy of a frame, with the window's own overlays."""
         from vidclf.stages.painter import Painter
 
         height, width = frame.image.shape[:2]
@@ -139,38 +139,38 @@ class Window:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the user closed it."""
+        """Whether the user has closed it."""
         return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
 
     def save(self) -> None:
-        """Write the picture, without what only the window shows, as a file named after the time."""
+        """Save the picture, without the window's own overlays, to a file named after the time."""
         path = self._options.folder / f"vidclf-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
         try:
             with PartFile(path) as part:
                 part.write_bytes(cv2.imencode(".png", self._picture)[1].tobytes())
-        except Exception as error:  # a full disk is no reason to end the run
+        except Exception as error:  # a full disk must not end the run
             log.warning("%s", error)
         else:
             log.info("saved %s", path)
 
 
 def action_of(key: int) -> Action | None:
-    """What a key of `cv2.waitKeyEx` means, which is -1 for none; the shift key and the caps lock do not matter."""
-    is_letter = key >= 0 and not key & 0xFF00  # 0xFF51, an arrow, would be a Q; what is held down is above 0xFFFF
+    """The action of a key from `cv2.waitKeyEx`, which is -1 for none; shift and caps lock do not matter."""
+    is_letter = key >= 0 and not key & 0xFF00  # 0xFF51, an arrow, would be a Q; modifier keys set bits above 0xFFFF
     return KEYS.get(chr(key & 0xFF).lower()) if is_letter else None
 
 
 def summary(count: int, seconds: float) -> str:
-    """The mean time of one inference, in words."""
+    """The number of classified objects and the mean time of one inference, in words."""
     if not count:
         return "no object was classified"
     return f"{count} objects classified, {1000 * seconds / count:.2f} ms each on average"
 
 
 def check_screen() -> None:
-    """Raise UsageError where no window can be shown."""
+    """Raise UsageError if no window can be shown."""
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         said = "not implemented" in done.stderr
         reason = "this OpenCV has no windows (pip install opencv-python)" if said else "there is no screen"
-        raise UsageError(f"no window can be shown: {reason}; leave the display out, or look at it with --serve")
+        raise UsageError(f"cannot show a window: {reason}; remove the display, or use --serve")

@@ -1,4 +1,4 @@
-"""How things drawn on a frame look: their sizes, their colours, and where captions go. It draws nothing itself.
+"""Sizes, colours and positions of everything drawn on a frame; draws nothing itself.
 
 Everything here is arithmetic on numbers and names, so it is the same in every run and on every machine.
 """
@@ -29,7 +29,7 @@ GARMENTS = (
 
 
 def colour_of(name: str) -> int:
-    """The index into COLOURS of a class name: the same on every frame, in every run, in whatever order seen.
+    """The index into COLOURS of a class name: the same on every frame, in every run, in any order of appearance.
 
     Names outside Fashion-MNIST are spread over the palette by a checksum, so two of them may share a colour.
     """
@@ -81,12 +81,12 @@ def place(
     position: Position = "above",
     taken: Iterable[Box] = (),
 ) -> list[Box]:
-    """Where each caption goes: at its box, wholly inside the frame, and clear of the captions placed before it.
+    """Where each caption goes: at its box, fully inside the frame, and clear of the captions placed before it.
 
     sizes: (width, height) of each caption. frame: (width, height) of the picture. taken: rectangles to keep clear.
     A caption tries above its box, inside at the top, inside at the bottom, below ("inside": the bottom first), and
-    then further away, left- and right-aligned. Where all are taken, the place that hides least wins. Boxes too low
-    for a caption to leave them visible get theirs outside.
+    then further away, left- and right-aligned. If all are taken, the place that hides least wins. Boxes too low to
+    stay visible behind a caption get theirs outside.
     """
     placed = list(taken)
     kept = len(placed)
@@ -110,7 +110,7 @@ def _clearest(candidates: Sequence[Box], placed: Sequence[Box]) -> Box:
     """The first candidate that hides nothing, else the one that hides least."""
     lefts, tops, rights, bottoms = zip(*candidates, strict=True)
     x0, y0, x1, y1 = min(lefts), min(tops), max(rights), max(bottoms)
-    near = [p for p in placed if p[0] < x1 and x0 < p[2] and p[1] < y1 and y0 < p[3]]  # of a crowd, each has few
+    near = [p for p in placed if p[0] < x1 and x0 < p[2] and p[1] < y1 and y0 < p[3]]  # few, even in a crowd
     least = candidates[0], float("inf")
     for candidate in candidates:
         hidden = sum(_overlap(candidate, other) for other in near)

@@ -1,4 +1,4 @@
-"""Gate: decides which frames the detector looks at, by how much the picture has changed since it last did."""
+"""Gate: decides which frames the detector searches, by how much the picture has changed since the last search."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ WIDTH = 160  # pixels of the longer side of the small grey pictures that are com
 DIFFERENT = 12  # grey levels; coding noise, averaged over a pixel of the small picture, stays below
 QUIET = 0.0002  # share of pixels that may differ where nothing moves
 CUT = 0.6  # share of pixels that differ after a cut, or when the light goes on
-MOVED = 0.1  # share of pixels that differ when the camera itself moves, or something large: no line can be trusted
+MOVED = 0.1  # share of pixels that differ when the camera or something large moves: interpolation is unreliable then
 SETTLED = 0.47  # see Watch; on PETS09-S2L1 it searches 175 of 795 frames, and finds what a search of all finds
 LONGEST = 0.5  # seconds without a search, for objects that come too slowly to be noticed otherwise
-REFRESH = 1.0  # seconds that a still scene is taken for known: a detector that missed something gets another chance
+REFRESH = 1.0  # seconds after which a still scene is searched again, in case the detector missed something
 
 
 class Gate:
-    """Spare the detector frames (`frame.skip`) that `interpolate`, behind `track`, can fill in; stands before it.
+    """Mark frames that the detector skips (`frame.skip`), for `interpolate`, after `track`, to fill in.
 
-    every: search every so many-th frame; `auto` follows the picture: it searches when the moving objects have come
-    about their own width since the last time, when much of the picture has changed, and after half a second at the
+    Place it before the detector.
+    every: search every N-th frame; `auto` follows the picture: it searches when the moving objects have moved by
+    about their own width since the last search, when much of the picture has changed, and after half a second at the
     latest.
-    still: search no frame that shows nothing new, for up to a second.
+    still: skip frames that show nothing new, for up to a second.
     """
 
     def __init__(self, every: int | Literal["auto"] = "auto", still: bool = False):
@@ -63,11 +64,11 @@ class Gate:
 
 
 class Watch:
-    """What has happened in the small picture of a source since it was last searched.
+    """Measures how much the small picture of a source has changed since it was last searched.
 
-    The pixels that differ from the searched picture grow with every step while objects still overlap the places
-    they had then, as fast as those that differ from step to step add up. Once an object has left its old place they
-    grow no more. So their ratio says how far things have come in terms of their own size, whatever their size.
+    While objects still overlap their old places, the number of pixels that differ from the searched picture grows as
+    fast as the sum of the step-to-step differences. Once an object has left its old place, it stops growing. So the
+    ratio of the two says how far objects have moved relative to their own size.
     """
 
     def __init__(self, picture: np.ndarray, time: float):
@@ -75,13 +76,13 @@ class Watch:
         self.search(time)
 
     def search(self, time: float) -> None:
-        """The latest picture is searched."""
+        """Note that the latest picture is searched."""
         self.searched, self.time = self.latest, time
         self.change = self.path = 0.0  # share of pixels that differ from the searched picture; summed, step by step
         self.steps = 0
 
     def step(self, picture: np.ndarray) -> None:
-        """The next picture is here."""
+        """Compare the next picture."""
         self.path += difference(self.latest, picture)
         self.change = difference(self.searched, picture)
         self.latest = picture
@@ -103,5 +104,5 @@ def small(image: np.ndarray) -> np.ndarray:
 
 
 def difference(one: np.ndarray, two: np.ndarray) -> float:
-    """Share of the pixels in which two small pictures differ."""
+    """Share of the pixels that differ between two small pictures."""
     return float(np.count_nonzero(cv2.absdiff(one, two) > DIFFERENT)) / one.size

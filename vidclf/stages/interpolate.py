@@ -1,4 +1,4 @@
-"""Interpolate: gives the frames that the detector was spared the detections that they would have had."""
+"""Interpolate: fills in the detections on frames that the detector skipped."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from vidclf.frame import Box, Detection, Frame, Source
 
-MOST_HELD = 256  # frames that may wait for the next that was searched, should one get lost on the way
-MOST_BYTES = 512 << 20  # of them, of one source: 20 pictures in 4K
+MOST_HELD = 256  # frames that may wait for the next searched one, in case one is lost on the way
+MOST_BYTES = 512 << 20  # their bytes, per source: 20 pictures in 4K
 
 
 @dataclass(slots=True)
@@ -21,12 +21,12 @@ class Gap:
 
 
 class Interpolate:
-    """Fill in the frames that `gate` marked, from the frames around them; stands behind `track`.
+    """Fill in the frames that `gate` marked, from the frames around them; place it after `track`.
 
-    Between two frames that were searched, an object seen on both, by its track, has moved in a straight line; its
-    box is somewhere on it, by the frames' times. One seen only before stays where it was until the middle of the
-    gap, one seen only after is where it will be from the middle on. A frame that shows nothing new gets the last
-    detections again. So frames are held back until the next searched one; a live picture is later by so much.
+    Between two searched frames, an object seen on both (by its track) moves in a straight line; its box follows from
+    the frames' times. An object seen only before stays where it was until the middle of the gap; one seen only after
+    is at its later place from the middle on. A frame that shows nothing new repeats the last detections. Frames are
+    therefore held back until the next searched one, which delays a live picture by that much.
     """
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -62,7 +62,7 @@ def _fill(gap: Gap, after: Frame) -> list[Frame]:
 
 
 def _at(one: Detection, two: Detection, share: float) -> Detection:
-    """An object between two sights: what the detector and the tracker said, and nothing of what came after them."""
+    """An object between two sightings: only what the detector and the tracker found, nothing from later stages."""
     x0, y0, x1, y1 = (round(a + (b - a) * share) for a, b in zip(one.box, two.box, strict=True))
     box: Box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))  # rounding must not leave a narrow one empty
     near = two if share > 0.5 else one

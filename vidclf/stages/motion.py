@@ -1,4 +1,4 @@
-"""Find what moves: pixels that differ from the learned background, put together into objects."""
+"""Motion: finds what moves: pixels that differ from the learned background, grouped into objects."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vidclf.frame import Detection, Frame, Source
 from vidclf.stages._background import Background, Knn, Mog2, Reference, Scene
 
 Method = Literal["mog2", "knn", "reference"]
-# OpenCV's own; the last is that of the demo which `Reference` follows.
+# OpenCV's defaults; the last is from the demo that `Reference` follows.
 THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}
-WIDTHS = {"mog2": 320, "knn": 320, "reference": 640}  # on the sample clip as good as 640, the whole 1.6 times as fast
+WIDTHS = {"mog2": 320, "knn": 320, "reference": 640}  # 320: on the sample clip as good as 640, the run 1.6 x as fast
 JUMP = 0.7  # more of the frame than this changed at once: the light or the scene did, not an object
 CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, not a part
 
@@ -23,20 +23,20 @@ CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, n
 class Motion:
     """Detect moving objects by background subtraction; needs a camera that stands still, and no model.
 
-    The first frame is learned, so it has no detections. Light that changes, slowly or all at once, is followed.
-    Each detection has kind "motion", its filled outline as mask, and as score the share of its box the mask fills.
+    The first frame is learned, so it has no detections. The background adapts to slow and sudden changes of light.
+    Each detection has the kind "motion", its filled outline as mask, and as score the share of its box in the mask.
 
     method: `mog2` and `knn` are OpenCV's; `reference` compares with the first frame (`relearn` takes a new one).
     min_area: the smallest object, as a share of the frame's area.
-    max_objects: keep only so many, the largest; None keeps all.
+    max_objects: keep only this many, the largest; None keeps all.
     history: frames over which mog2 and knn learn.
-    threshold: how different is different. mog2: squared distance in standard deviations, 16 if None;
+    threshold: how much a pixel must differ. mog2: squared distance in standard deviations, 16 if None;
       knn: squared distance in grey levels, 400; reference: grey levels, 50.
     shadows: whether a cast shadow belongs to the object (mog2 and knn; `reference` cannot tell).
-    hold: frames for which something that stopped still counts as an object before it is learned (not knn).
-    adapt: how much of each frame the `reference` picture takes in where nothing moves; 0: it never changes.
-    merge: two parts one above the other are one object if at most this share of the frame's height is between them.
-    width: larger pictures are searched in a copy whose longer side has so many pixels: 320 if None, reference: 640.
+    hold: frames for which an object that stopped still counts as one before it is learned (not knn).
+    adapt: the weight of each new frame in the `reference` picture, where nothing moves; 0: it never changes.
+    merge: two parts, one above the other, are one object if the gap is at most this share of the frame's height.
+    width: larger pictures are searched in a copy whose longer side has this many pixels: 320 if None, reference: 640.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Motion:
             yield frame
 
     def _find(self, scene: Scene, image: np.ndarray) -> list[list[np.ndarray]] | None:
-        """Each object as the outlines of its parts, the largest first; None if the scene is another one."""
+        """Each object as the outlines of its parts, the largest first; None if the whole scene has changed."""
         mask = scene.look(image)
         found = self._objects(mask)
         if np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
@@ -114,7 +114,7 @@ class Motion:
         if scale >= 1:
             return image
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # By halves first: the same mean of the same pixels, which OpenCV takes four times as fast.
+        # Halve it first: this takes the same mean of the same pixels, but OpenCV does it four times as fast.
         while width % 2 == height % 2 == 0 and width >= 2 * size[0]:
             width, height = width // 2, height // 2
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
@@ -141,7 +141,7 @@ class Motion:
         return [parts for area, parts in objects if area >= smallest]
 
     def _together(self, outlines: list[np.ndarray], mask: np.ndarray) -> list[list[np.ndarray]]:
-        """Put parts one above the other together: a belt in the colour of the wall does not make two people."""
+        """Join parts that are above each other: a belt in the colour of the wall does not make two people."""
         gap = round(self.merge * mask.shape[0])
         stretched = cv2.dilate(_fill(outlines, mask.shape), np.ones((gap + 1, 1), np.uint8))
         _, labels = cv2.connectedComponents(stretched)
@@ -163,7 +163,7 @@ def _fill_all(objects: list[list[np.ndarray]], like: np.ndarray) -> np.ndarray:
 
 
 def _to_detection(parts: list[np.ndarray], searched: np.ndarray, image: np.ndarray) -> Detection:
-    """The object with these outlines in the picture `searched`, in the pixels of `image`, of which that is a copy."""
+    """The object with these outlines in `searched`, a smaller copy of `image`, in the pixels of `image`."""
     x, y, columns, rows = cv2.boundingRect(np.concatenate(parts))
     down, across = image.shape[0] / searched.shape[0], image.shape[1] / searched.shape[1]
     x0, y0, x1, y1 = round(x * across), round(y * down), round((x + columns) * across), round((y + rows) * down)

@@ -26,7 +26,7 @@ BLACK = (0, 0, 0)
 
 
 class Painter:
-    """Draws on the frames of one source, all of one size (width, height): a trail or a rate needs a memory."""
+    """Draws on the frames of one source, all of one size (width, height); trails and rates need earlier frames."""
 
     def __init__(self, options: Annotate, size: tuple[int, int]) -> None:
         self.options, self.size = options, size
@@ -39,9 +39,9 @@ class Painter:
         self.rate = Rate()
 
     def paint(self, frame: Frame) -> None:
-        """Draw on the frame's picture, in place; it has to be of this painter's size."""
+        """Draw on the frame's picture, in place; it must have this painter's size."""
         options, image = self.options, frame.image
-        # By position, not by score: captions that get out of each other's way must not change places every frame.
+        # By position, not by score: captions that avoid each other must not swap places from frame to frame.
         detections = sorted(frame.detections, key=lambda d: d.box)
         colours = [options.colour(d) for d in detections]
         if options.masks:
@@ -56,7 +56,7 @@ class Painter:
         self._paint_captions(image, detections, colours, [box for box in taken if box], speed)
 
     def _speed(self, frame: Frame) -> str:
-        """Frames a second, and for a live source how late its picture is; empty at the first frame."""
+        """Frames per second, and for a live source how late its picture is; empty at the first frame."""
         now = time.perf_counter()
         rate = self.rate.tick(now)
         if not rate:
@@ -65,7 +65,7 @@ class Painter:
         return f"{text}, lag {1000 * (now - frame.captured):.0f} ms" if frame.source.live else text
 
     def _paint_trails(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> None:
-        """Where the middle of each tracked object's foot was in the latest `trail` frames."""
+        """Draw the path of the middle of each tracked object's lower edge, over the latest `trail` frames."""
         self.frames += 1
         for detection, colour in zip(detections, colours, strict=True):
             if detection.track is not None:
@@ -76,14 +76,14 @@ class Painter:
                     trail.popleft()
                 points = np.array([(x, y) for _, x, y in trail], np.int32)
                 cv2.polylines(image, [points], isClosed=False, color=self.bgr[colour], thickness=self.look.line)
-        if self.frames % 256 == 0:  # those who left do not fill the memory of a camera that runs for months
+        if self.frames % 256 == 0:  # forget objects that left: a camera may run for months
             oldest = self.frames - self.options.trail
             self.trails = {track: trail for track, trail in self.trails.items() if trail[-1][0] > oldest}
 
     def _paint_boxes(self, image: np.ndarray, detections: list[Detection], colours: list[int]) -> None:
         line = self.look.line
-        half = line // 2  # a line is drawn centred: at the frame's border half of it would be lost
-        # The last column and row that a line's middle may have; boxes are exclusive there, OpenCV is not.
+        half = line // 2  # lines are drawn centred, so half of one would be lost at the frame's border
+        # The last column and row for the middle of a line; boxes are exclusive there, OpenCV is not.
         right, bottom = (max(side - 1 - half, half) for side in self.size)
         corners = []
         for x0, y0, x1, y1 in (d.box for d in detections):
@@ -148,14 +148,14 @@ class Painter:
 
 
 class Rate:
-    """Frames a second over the last two seconds."""
+    """Frames per second over the last two seconds."""
 
     def __init__(self, window: float = 2.0) -> None:
         self.window = window
         self.times: deque[float] = deque()
 
     def tick(self, now: float) -> float:
-        """Count a frame at `now` seconds; frames a second so far, 0 at the first frame."""
+        """Count a frame at `now` seconds; returns frames per second, 0 at the first frame."""
         self.times.append(now)
         while len(self.times) > 2 and now - self.times[0] > self.window:
             self.times.popleft()
@@ -165,7 +165,7 @@ class Rate:
 
 @lru_cache(maxsize=4096)
 def _text_size(text: str, scale: float, weight: int) -> tuple[int, int]:
-    """(width, height) in pixels; kept, as captions come again and OpenCV 5 takes as long to measure as to write."""
+    """(width, height) in pixels; cached, since captions repeat and measuring takes OpenCV 5 as long as drawing."""
     width, height = cv2.getTextSize(text, FONT, scale, weight)[0]
     return width, height
 

@@ -1,4 +1,4 @@
-"""Publish: tells a message broker what is seen, as one JSON message an event."""
+"""Publish: sends what is seen to a message broker, one JSON message per event."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ log = logging.getLogger(__name__)
 
 
 class Publish:
-    """Send events to MQTT (`mqtt://`, `mqtts://`) or to Redis streams (`redis://`, `rediss://`), at least once each.
+    """Send events to MQTT (`mqtt://`, `mqtts://`) or to Redis streams (`redis://`, `rediss://`), each at least once.
 
-    url: where, as `mqtts://user:password@host:port`; the credentials appear nowhere. on: `detection` sends every
+    url: the broker, as `mqtts://user:password@host:port`; the credentials are never shown. on: `detection` sends every
     detection; `track` only when a tracked object appears, changes its label, or is gone.
-    A message holds the columns of a record's row, and a `key`: who receives a key twice has received a copy.
+    A message holds the columns of a record's row, and a `key`: a message whose key was received before is a duplicate.
     topic: may hold {source}, {kind}, {label}, {track}, {event}; by default vidclf/{source}/{label}, and for Redis the
-    stream vidclf:{source}. gone: seconds without a sight after which an object is gone.
-    spool: the file in which events wait until the broker confirms them (by default one for each broker, in the user's
-    own folder); what a run, or a killed one, leaves there the next run delivers. max_events, max_mb: what may wait;
-    beyond that the oldest are dropped, and counted. linger: seconds that the end of a run waits for the broker.
-    ca: a file of certificates to trust beside the system's. status: the topic that says online or offline (MQTT;
+    stream vidclf:{source}. gone: seconds without a sighting after which an object counts as gone.
+    spool: the file in which events wait until the broker confirms them (by default one per broker, in the user's own
+    folder); the next run delivers those that a run, even a killed one, left there. max_events, max_mb: limits of the
+    spool; beyond them the oldest events are dropped and counted. linger: seconds to wait for the broker at the end.
+    ca: a file of certificates to trust besides the system's. status: the topic that says online or offline (MQTT;
     vidclf-status/HOSTNAME by default, "" for none). length: about how many entries a Redis stream keeps.
-    A broker that is away, slow or silent never holds up a frame.
+    A broker that is away, slow or silent never delays a frame.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Publish:
         self.bounds = max_events, max_mb << 20
         self.spool = usual_path(f"{self._address.user} {self._address}") if spool is None else Path(spool)
         self.counts = {"events": 0, "delivered": 0, "waiting": 0, "dropped": 0}  # of the last run, or of this one
-        Spool(self.spool).close()  # complain about its folder now rather than in the run
+        Spool(self.spool).close()  # report a bad folder now rather than during the run
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         changes: dict[Source, Changes] = {}
@@ -96,12 +96,12 @@ class Publish:
             finally:
                 if self.on == "track" and has_objects and not is_tracked:
                     log.warning(
-                        "publish has no events: no detection has a track; put track behind the detector (--track)"
+                        "publish has no events: no detection has a track; put track after the detector (--track)"
                     )
                 self.counts["delivered"] = courier.delivered
                 self._count_waiting(spool)
                 self._tell()
-                self.counts["dropped"] += courier.refused  # of which the courier has told
+                self.counts["dropped"] += courier.refused  # already logged by the courier
 
     def _events(self, frame: Frame, changes: dict[Source, Changes]) -> Iterator[Change]:
         rows = [to_row(frame, detection) for detection in frame.detections]
@@ -119,8 +119,8 @@ class Publish:
         self.counts["events"] += len(messages)
         try:
             dropped = spool.put(messages)
-            reason = f"{self.spool} holds all it may; the oldest events are dropped"
-        except OSError as error:  # a full disk must not stop the pictures
+            reason = f"{self.spool} is full; the oldest events are dropped"
+        except OSError as error:  # a full disk must not stop the frames
             dropped, reason = len(messages), f"events are lost: {error}"
         if dropped and not self.counts["dropped"]:
             log.warning("%s", reason)
@@ -129,12 +129,12 @@ class Publish:
     def _count_waiting(self, spool: Spool) -> None:
         try:
             self.counts["waiting"] = len(spool)
-        except OSError as error:  # a disk that is gone must not fail a run at its end
-            log.warning("cannot tell how many events wait: %s", error)
+        except OSError as error:  # a lost disk must not make a run fail at its end
+            log.warning("cannot count the waiting events: %s", error)
 
     def _tell(self) -> None:
         if self.counts["dropped"]:
             log.warning("%d events were dropped", self.counts["dropped"])
         if self.counts["waiting"]:
-            words = "%d events wait in %s for %s; the next run delivers them"
+            words = "%d events are waiting in %s for %s; the next run delivers them"
             log.warning(words, self.counts["waiting"], self.spool, self._address)

@@ -1,4 +1,4 @@
-"""Record: one row a detection, as JSONL, CSV or Parquet, written while the pipeline runs."""
+"""Record: writes one row per detection, as JSONL, CSV or Parquet, while the pipeline runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ROW_GROUP = 10_000  # rows Parquet holds before it writes them
 class Record:
     """Write a row for every detection to `path`: .jsonl, .csv or .parquet, all with the same columns; - is stdout.
 
-    frames: also a row for every frame, with no box and empty labels, so that frames without detections show.
-    force: overwrite an existing file. The file gets its name when it is complete; `path`.part until then.
-    What a live source's run left that did not end is kept as `path`.part-1, -2, ...
+    frames: also write a row for every frame, with no box and empty labels, so that frames without detections appear.
+    force: overwrite an existing file. The file is called `path`.part until it is complete.
+    A part that a live source's run left unfinished is kept as `path`.part-1, -2, ...
     """
 
     def __init__(self, path: str = "", frames: bool = False, force: bool = False):
@@ -34,16 +34,16 @@ class Record:
         self.path = Path(path)
         self.frames, self.force = frames, force
         if str(path) == STDOUT:
-            with stdout():  # complain now, too
+            with stdout():  # report a closed stdout now
                 return
         if self.path.suffix.lower() not in TABLES:
             raise UsageError(f"cannot record to {self.path.name}: the suffix must be one of {', '.join(TABLES)}")
-        PartFile(self.path, force)  # complain about the path now rather than after the first frame
+        PartFile(self.path, force)  # report a bad path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
-        # Where no frame came, the source may be a camera that was never there.
+        # If no frame came, the source may be a camera that was never there.
         with self._table(live=all(frame.source.live for frame in first)) as table:
             for frame in chain(first, frames):
                 if self.frames:
@@ -67,7 +67,7 @@ class Record:
 
 @contextmanager
 def stdout() -> Iterator[TextIO]:
-    """Stdout, flushed at the end; VidclfError where it is closed or full, BrokenPipeError where nobody reads it."""
+    """Stdout, flushed at the end; VidclfError if it is closed or full, BrokenPipeError if nobody reads it."""
     if sys.stdout is None:
         raise VidclfError("cannot write to stdout: it is closed")
     try:
@@ -80,12 +80,12 @@ def stdout() -> Iterator[TextIO]:
 
 
 def needs_ascii(file: TextIO) -> bool:
-    """Whether a text file or stdout cannot take every letter, so that JSON has to escape them."""
+    """Whether a text file or stdout cannot encode every character, so that JSON has to escape them."""
     return (file.encoding or "").lower().replace("-", "") != "utf8"
 
 
 class _Lines:
-    """A text file, or stdout, a row a line, each line on disk at once: what a killed process finished stays."""
+    """A text file, or stdout, with one row per line; each line is written at once, so a killed process loses none."""
 
     def __init__(self, part: Path | None):
         self.file = part.open("w", encoding="utf-8", newline="", buffering=1) if part else sys.stdout
@@ -99,7 +99,7 @@ class _Lines:
 
 
 class JsonLines(_Lines):
-    """JSON, a line a row; the first line is a header."""
+    """JSON, one row per line; the first line is a header."""
 
     def __init__(self, part: Path | None):
         super().__init__(part)
@@ -111,7 +111,7 @@ class JsonLines(_Lines):
 
 
 class Csv(_Lines):
-    """Comma-separated values with a line of column names; null is the empty field."""
+    """Comma-separated values with a line of column names; null is an empty field."""
 
     def __init__(self, part: Path | None):
         super().__init__(part)

@@ -1,4 +1,4 @@
-"""Save-crops: what the classifier sees as picture files, to sort by hand and to train on."""
+"""Save-crops: saves what the classifier sees as picture files, to sort by hand and to train on."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 class SaveCrops:
     """Save crops as FOLDER/LABEL/SOURCE-FRAME-N.png; those without a label go to FOLDER/unsorted.
 
-    Such a folder is what `vidclf train --data` takes, which leaves `unsorted` out. Stands after `classify`, and
-    before `annotate`, which draws on the frame. N is the detection's place in the frame, from 0. The name also holds
-    six digits that tell sources of one name apart, and for a camera when it began: no file is ever overwritten, and
-    the same run again writes nothing twice.
+    `vidclf train --data` accepts such a folder and ignores `unsorted`. Place it after `classify` and before
+    `annotate`, which draws on the frame. N is the detection's index in the frame, from 0. The name also holds six hex
+    digits that distinguish sources of the same name, and for a camera its start time: no file is ever overwritten, and
+    repeating a run writes nothing twice.
 
     every: seconds between two crops of one track; without tracks, between two frames whose crops are saved.
-    limit: save so many in a run and no more; None: all.
+    limit: save at most this many per run; None: all.
     by_label: false puts everything into `unsorted`. min_confidence: a label less probable than this counts as none.
-    full: not the crop but the object as the frame shows it, in its size and colours, transparent outside its mask:
-      to train at another size or in colour.
+    full: save the object as the frame shows it instead of its crop, in its own size and colours and transparent outside
+      its mask, to train at another size or in colour.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SaveCrops:
         self.folder, self.every, self.limit = Path(folder), every, limit
         self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
         self.counts = {"saved": 0}  # in the last run, or in this one
-        check_folder(self.folder)  # complain now rather than at the first crop
+        check_folder(self.folder)  # raise now rather than at the first crop
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         names: dict[Source, str] = {}
@@ -69,7 +69,7 @@ class SaveCrops:
                 _write(folder, f"{name}-{frame.index:06d}-{n}", self._picture(frame, detection))
                 self.counts["saved"] = saved = saved + 1
                 if saved == self.limit:
-                    log.warning("save-crops: %d crops saved, which is its limit; no more follow", saved)
+                    log.warning("save-crops: the limit of %d crops is reached; no more are saved", saved)
             recent[source] = last | {detection.track: now for _, detection in due}
             yield frame
 
@@ -90,7 +90,7 @@ class SaveCrops:
 
 
 def _name(source: Source) -> str:
-    """What the files of a source are called: by its file's name, or the end of its URL."""
+    """The common part of a source's file names: from its file's name, or the end of its URL."""
     last = source.name.partition("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
     digest = hashlib.sha256(source.name.encode()).hexdigest()[:6]
     began = f"-{datetime.now():%Y%m%d-%H%M%S}" if source.live else ""
@@ -98,7 +98,7 @@ def _name(source: Source) -> str:
 
 
 def _write(folder: Path, name: str, picture: np.ndarray) -> None:
-    """Write a PNG file under a name that no other picture has; where the same picture has it already, that will do."""
+    """Write a PNG file under a name that no other picture has, unless the same picture is there already."""
     content = cv2.imencode(".png", picture)[1].tobytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,10 +109,10 @@ def _write(folder: Path, name: str, picture: np.ndarray) -> None:
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    """Write a file in one step, unless there is one; returns whether it now holds just this."""
+    """Write a file in one step, unless it exists; returns whether it now holds exactly `content`."""
     part = part_of(path)
     try:
-        file = part.open("xb")  # whoever has the part has the name: other processes may save here, too
+        file = part.open("xb")  # owning the part means owning the name: other processes may save here, too
     except FileExistsError:
         return False
     try:

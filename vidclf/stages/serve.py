@@ -1,4 +1,4 @@
-"""Serve: a web page that shows the pipeline at work, its pictures, its numbers and its health."""
+"""Serve: shows the running pipeline on a web page: its pictures, statistics and health."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline
 
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]*))(?::(?P<port>\d{1,5}))?")
-# What can only be an address, or a mistyped one, on a command line where it may be left out: the next word may be a
-# source. Of numbers, those of four digits are ports, and those of fewer are cameras.
+# Words that can only be an address, or a mistyped one. The address is optional on the command line, so the next word
+# may be a source: numbers of four digits or more are ports, shorter ones are cameras.
 LISTEN = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[\w.:-]*):[\w-]*|localhost|\d+(?:\.\d+){3}|\d{4,}")
 PORT = 8000
 NEEDS = ("starlette", "uvicorn", "prometheus_client")
 
 
 class Serve:
-    """Show frames, detections and the books of the run on a web page; frames pass on unchanged.
+    """Show frames, detections and the run's statistics on a web page; frames pass through unchanged.
 
     address: HOST:PORT, or PORT alone; port 0 takes a free one. Only this machine can see the page, unless HOST is
     another address.
-    token: a secret that every request has to bring; needed where HOST is not this machine's own 127.0.0.1, ::1 or
-    localhost. fps, width: how many pictures a second, and how many pixels on the longer side, at most.
+    token: a secret that every request must carry; required unless HOST is 127.0.0.1, ::1 or localhost.
+    fps, width: maximum pictures per second, and maximum pixels on the longer side.
     quality: of the JPEG pictures, 1 to 100.
-    A picture is encoded once for all viewers, and only while somebody looks. Who reads slowly misses pictures.
-    Raises UsageError where the address is taken, and where vidclf's extra `web` is not installed.
+    A picture is encoded once for all viewers, and only while somebody is watching. Slow viewers miss pictures.
+    Raises UsageError if the address is taken, or if vidclf's extra `web` is not installed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Serve:
         if not 1 <= quality <= 100:
             raise UsageError(f"quality must be 1 to 100, got {quality}")
         if token is not None and not re.fullmatch(r"[!-~]+", token):
-            raise UsageError("the token must be visible ASCII characters without spaces, and at least one")
+            raise UsageError("the token must be one or more visible ASCII characters, without spaces")
         if missing := [name for name in NEEDS if find_spec(name) is None]:
             raise UsageError(f"the web page needs {', '.join(missing)}: pip install 'vidclf[web]'")
         from vidclf.web.guard import is_loopback
@@ -59,21 +59,21 @@ class Serve:
         self.host, port = parse_address(address)
         if token is None and not is_loopback(self.host):
             raise UsageError(
-                f"{address} can be reached from other machines; say who may see the page with --token SECRET, "
+                f"{address} can be reached from other machines; protect the page with --token SECRET, "
                 f"or serve on 127.0.0.1:{port}"
             )
-        with bind(self.host, port) as listening:  # complain about the address now rather than when the run begins
+        with bind(self.host, port) as listening:  # report a bad address now rather than when the run begins
             self.port: int = listening.getsockname()[1]
         self._stats: Callable[[], dict[str, Any]] | None = None
         self._captures: Sequence[Any] = ()
 
     @property
     def url(self) -> str:
-        """Where to look; without the token."""
+        """The page's address, without the token."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Show the books of this pipeline."""
+        """Show the statistics of this pipeline."""
         self._stats, self._captures = pipeline.stats, pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -93,7 +93,7 @@ class Serve:
                 board.closed = True
 
     def _name(self, source: Source) -> str:
-        """What the books call a source: of those that are called alike, as one camera named twice, a, a (2)."""
+        """A source's name in the statistics: sources with the same name, as one camera given twice, are a, a (2)."""
         sources = [getattr(capture, "reading", None) for capture in self._captures]
         alike = [each for each in sources if each and each.name == source.name]
         number = alike.index(source) + 1 if source in alike else 1
@@ -111,7 +111,7 @@ def parse_address(address: str) -> tuple[str, int]:
 
 
 def _no_books() -> dict[str, Any]:
-    """The books of a stage that runs outside a pipeline."""
+    """The statistics of a stage that runs outside a pipeline."""
     ledger = {"read": 0, "finished": 0, "corrupt": 0, "dropped": {}}
     empty: dict[str, Any] = {"labels": {}, "stages": [], "bottleneck": "", "peak_rss_mb": 0.0, "detections": 0}
     return {"source": "", "wall_s": 0.0, "fps": 0.0, "ledger": ledger, **empty}

@@ -1,4 +1,4 @@
-"""Smooth: a tracked object keeps its label while single pictures of it differ."""
+"""Smooth: keeps a tracked object's label stable while single pictures of it differ."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from vidclf.frame import Detection, Frame, Source
 
 log = logging.getLogger(__name__)
 
-FORGET = 10.0  # time constants without a sight after which a track's past counts for nothing
+FORGET = 10.0  # time constants without a sighting after which a track's past counts for nothing
 
 
 class Smooth:
-    """Name each tracked object by its probabilities averaged over time; stands behind `classify`, needs `track`.
+    """Label each tracked object by its probabilities averaged over time; place it after `classify`; needs `track`.
 
-    seconds: the time constant of the exponential average; what was seen so long ago counts 1/e. margin: by how much
-    another class must be ahead before the label changes. abstain: below this averaged probability the label stays
-    empty. Detections without a track or without probabilities pass as they are.
+    seconds: time constant of the exponential average: a sighting this long ago counts 1/e. margin: how far another
+    class must be ahead before the label changes. abstain: below this averaged probability the label stays empty.
+    Detections without a track or without probabilities pass unchanged.
     """
 
     def __init__(self, seconds: float = 0.5, margin: float = 0.05, abstain: float = 0.0):
@@ -34,7 +34,7 @@ class Smooth:
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         pasts: dict[tuple[Source, int], Past] = {}
-        names: dict[int, str] = {}  # of the classes, as they turn up among the best
+        names: dict[int, str] = {}  # of the classes that have been among the best so far
         is_tracked = has_named = False
         for frame in frames:
             for d in frame.detections:
@@ -47,7 +47,7 @@ class Smooth:
                 pasts = {key: past for key, past in pasts.items() if self._matters(past, key, frame)}
             yield frame
         if has_named and not is_tracked:
-            log.warning("smooth did nothing: no detection has a track; put track behind the detector (--track)")
+            log.warning("smooth has no effect: no detection has a track; put track after the detector (--track)")
 
     def _smooth(
         self,

@@ -19,13 +19,13 @@ BUFFER_RATE = 30.0  # the rate at which `trackers` counts its buffer of lost tra
 
 
 class Track:
-    """Number the detections of one object alike, from its second sight on; each source has numbers of its own.
+    """Give each object a number, from its second sighting on, and keep it over time; each source counts separately.
 
     method: bytetrack (Zhang et al. 2022) or ocsort (Cao et al. 2023), as implemented by roboflow's `trackers`, on
     the frames' own timestamps. lost: seconds an object may be out of sight. confidence: a detection above it may
-    begin a track or go on with one; below it, it may only go on. overlap: the least generalised IoU (Rezatofighi et
-    al. 2019; -1 to 1, below 0 the boxes need not touch) with where the object was expected; -0.5 by default, for ocsort
-    0.1. frames: how many sights in a row make a track. The defaults were chosen on PETS09-S2L1.
+    start or continue a track; below it, it can only continue one. overlap: the lowest generalised IoU (Rezatofighi et
+    al. 2019; -1 to 1, below 0 the boxes need not touch) with the object's expected place; -0.5 by default, 0.1 for
+    ocsort. frames: how many sightings in a row start a track. The defaults were chosen on PETS09-S2L1.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Track:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         trackers: dict[Source, Any] = {}
         for frame in frames:
-            if frame.skip:  # no news about its objects, rather than news that there are none
+            if frame.skip:  # no detections does not mean no objects here: it was not searched
                 yield frame
                 continue
             if frame.source not in trackers:
@@ -81,7 +81,7 @@ class Track:
 
 
 def _to_supervision(frame: Frame) -> sv.Detections:
-    """Boxes and scores, and where each stands in the frame's list: a tracker may change the order."""
+    """Boxes and scores, and each one's index in the frame's list: a tracker may change the order."""
     import supervision as sv
 
     detections = frame.detections

@@ -1,5 +1,5 @@
 """Video in and out: files and live streams, what FFmpeg decodes and encodes, and how recordings are named."""
 
-# Before PyAV, which every module here imports: both bring a libxcb of their own, and where PyAV's is loaded first,
-# OpenCV's first window never opens (https://github.com/PyAV-Org/PyAV/issues/1050).
+# Before PyAV, which every module here imports: both bring their own libxcb, and if PyAV's is loaded first, OpenCV's
+# first window never opens (https://github.com/PyAV-Org/PyAV/issues/1050).
 import cv2  # noqa: F401

@@ -1,4 +1,4 @@
-"""Carries a source's sound over into the file that is written from its frames."""
+"""Copies a source's sound into the file that is written from its frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What FFmpeg's own list says too little of (mpegts), or more than players can play (avi).
+# FFmpeg's own list is incomplete (mpegts), or contains more than players can play (avi).
 COPIED = {
     "mpegts": {"aac", "ac3", "eac3", "mp2", "mp3"},
     "avi": {"ac3", "mp2", "mp3", "pcm_s16le", "pcm_u8"},
@@ -33,9 +33,9 @@ TRANSCODED = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus", 
 
 
 def sound_of(source: Source, output: OutputContainer) -> Audio | None:
-    """The sound of `source`, read apart from its pictures: it needs no stage, so it need not travel with the frames.
+    """The sound of `source`, read separately from its pictures: no stage needs it, so frames need not carry it.
 
-    None, with a warning, where the source cannot be opened a second time: some servers give a file only once.
+    None, with a warning, if the source cannot be opened a second time: some servers deliver a file only once.
     """
     try:
         opened = open_again(source)
@@ -46,10 +46,10 @@ def sound_of(source: Source, output: OutputContainer) -> Audio | None:
 
 
 class Audio:
-    """Every audio track of `source`, copied packet for packet; transcoded where the container cannot hold its codec.
+    """Every audio track of `source`, copied packet by packet, or transcoded if the container cannot hold its codec.
 
-    opened: the source once more, at its start; `close` closes it. A track that cannot be carried over is left
-    out with a warning.
+    opened: the source, opened a second time, at its start; `close` closes it. A track that cannot be copied is
+    skipped with a warning.
     """
 
     def __init__(self, source: Source, opened: InputContainer, output: OutputContainer):
@@ -59,11 +59,11 @@ class Audio:
         for stream in self._source.streams.audio:
             try:
                 if not stream.rate:
-                    raise ValueError("it does not say how many samples a second it has")
+                    raise ValueError("its sample rate is unknown")
                 kind = _Copied if _can_hold(output.format.name, stream) else _Transcoded
                 self._tracks[stream.index] = kind(stream, output)
             except (av.error.FFmpegError, ValueError) as error:
-                log.warning("audio track %d of %s is left out: %s", stream.index, source.name, reason(error))
+                log.warning("audio track %d of %s is skipped: %s", stream.index, source.name, reason(error))
         self._packets = self._read(seek=source.begin > 0)
         self._next = next(self._packets, None)
 
@@ -77,7 +77,7 @@ class Audio:
             self._next = next(self._packets, None)
 
     def close(self) -> None:
-        """Flush what the codecs hold back and let go of the source."""
+        """Flush the codecs and close the source."""
         for track in self._tracks.values():
             with suppress(ValueError):
                 self._output.mux(track.flush())
@@ -88,8 +88,8 @@ class Audio:
         try:
             converted = track.convert(packet, round(self._shift / packet.time_base))
             self._output.mux(converted if track.starts_early else _from_zero(converted))
-        except ValueError as error:  # PyAV's "invalid data" and "invalid argument" are such; a full disk is not
-            log.debug("a packet of sound is left out: %s", reason(error))
+        except ValueError as error:  # includes PyAV's "invalid data" and "invalid argument", but not a full disk
+            log.debug("a packet of sound is skipped: %s", reason(error))
 
     def _time(self, packet: Packet[Any]) -> Fraction:
         assert packet.dts is not None
@@ -101,7 +101,7 @@ class Audio:
             return
         clocks: dict[int, Timestamps] = {}
         if seek:
-            with suppress(av.error.FFmpegError):  # else from the start: what is too early is not written
+            with suppress(av.error.FFmpegError):  # otherwise read from the start: early packets are not written
                 self._source.seek(int(self._shift * 1_000_000), backward=True)
         try:
             for packet in self._source.demux([self._source.streams[i] for i in self._tracks]):
@@ -116,18 +116,18 @@ class Audio:
 
 
 class _Copied:
-    """A track whose packets are taken over as they are."""
+    """A track whose packets are copied unchanged."""
 
     def __init__(self, stream: AudioStream, output: OutputContainer):
         self._stream = output.add_stream_from_template(stream)
         if language := stream.metadata.get("language"):
             self._stream.metadata["language"] = language
         codec, container = stream.codec.canonical_name, output.format.name
-        # MPEG-TS repeats AAC's set-up in every packet; elsewhere it stands in the header once.
+        # MPEG-TS repeats AAC's set-up in every packet; other containers have it once, in the header.
         repeats = codec == "aac" and not stream.codec_context.extradata and container != "mpegts"
         self._filter = BitStreamFilterContext("aac_adtstoasc", stream) if repeats else None
-        # A codec's delay lies before time zero. MP4 tells players to skip it; Matroska too, if the source told how long
-        # it is. Elsewhere a negative time would make FFmpeg move everything, pictures included.
+        # A codec's delay lies before time zero. MP4 tells players to skip it; so does Matroska, if the source says how
+        # long it is. In other containers a negative time would make FFmpeg shift everything, pictures included.
         delay_is_known = codec == "opus" or "matroska" in stream.container.format.name
         self.starts_early = container in ("mp4", "mov") or (container in ("matroska", "webm") and delay_is_known)
 
@@ -156,7 +156,7 @@ class _Transcoded:
         layout = "mono" if stream.channels == 1 else "stereo"
         encoder: Any = output.add_stream(codec.name, rate=rate, layout=layout)
         self._encoder = encoder
-        encoder.codec_context.open()  # its frame size is known only then
+        encoder.codec_context.open()  # its frame size is known only after this
         size = encoder.codec_context.frame_size or None
         self._resampler = av.AudioResampler(encoder.format.name, layout, rate, frame_size=size)
         self.starts_early = container not in ("avi", "mpegts")
@@ -178,12 +178,12 @@ class _Transcoded:
 
 
 def _can_hold(container: str, stream: AudioStream) -> bool:
-    """Whether packets of a stream can be copied into a container: tried, as a list of codecs is not the whole truth."""
+    """Whether a stream's packets can be copied into a container; tried out, since lists of codecs are unreliable."""
     codec = stream.codec.canonical_name
     if container in COPIED:
         return codec in COPIED[container]
     if container == "mp4" and codec.startswith("pcm") and stream.layout.name.endswith("channels"):
-        return False  # it wants to know which channel is which
+        return False  # mp4 needs to know which channel is which
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             trial.add_stream_from_template(stream)
@@ -194,7 +194,7 @@ def _can_hold(container: str, stream: AudioStream) -> bool:
 
 
 def _from_zero(packets: list[Packet[Any]]) -> list[Packet[Any]]:
-    """Without those that lie before time zero; one that does with less than half of it begins there."""
+    """Drop packets before time zero; one that begins early by less than half its duration starts at zero."""
     kept = [p for p in packets if p.dts is None or p.dts + (p.duration or 0) / 2 >= 0]
     for packet in kept:
         if packet.dts is not None and packet.dts < 0:

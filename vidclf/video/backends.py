@@ -17,7 +17,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.video.planes import even
 
 FOURCC = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-# Suffix: the usual encoder; all of these know -crf, which other encoders ignore.
+# Suffix: the default encoder; all of these support -crf, which other encoders ignore.
 ENCODER = {".webm": "libvpx-vp9"} | dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".ts"), "libx264")
 
 
@@ -25,7 +25,7 @@ class OpenCvWriter:
     """cv2.VideoWriter. codec: a FourCC such as mp4v or MJPG."""
 
     def __init__(self, part: Path, size: tuple[int, int], rate: Fraction, codec: str | None, _: int | None):
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # else a full disk is a warning a frame
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # else a full disk warns at every frame
         self.size = even(size)
         self._part, self._written = part, 0
         fourcc = codec or FOURCC[part.suffix.lower()]
@@ -51,11 +51,11 @@ class OpenCvWriter:
         self._written += 1
 
     def close(self, _: Fraction | None = None) -> None:
-        """OpenCV's writer tells of no failure, so the file is asked how many frames it holds."""
+        """Close the file and count its frames, because OpenCV's writer reports no failure."""
         self._writer.release()
         held = _frames_in(self._part)
         if held < self._written:
-            raise VidclfError(f"cannot write {self._part}: of {self._written} frames {held} arrived; is the disk full?")
+            raise VidclfError(f"cannot write {self._part}: it holds {held} of {self._written} frames; is the disk full?")
 
 
 class SkVideoWriter:
@@ -65,7 +65,7 @@ class SkVideoWriter:
         self.size = even(size)
         self._part = part
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the writer
-        matrix = "bt709" if size[1] >= 720 else "smpte170m"  # as untagged video is understood
+        matrix = "bt709" if size[1] >= 720 else "smpte170m"  # as players assume for untagged video
         output = {
             "-vcodec": codec or ENCODER[part.suffix.lower()],
             "-crf": str(23 if quality is None else quality),
@@ -119,7 +119,7 @@ def _writer_class() -> Any:
     from skvideo.io import ffmpeg
 
     class Writer(skvideo.io.FFmpegWriter):
-        """With a writeFrame that runs on numpy 2 (theirs calls ndarray.tostring), and an ffmpeg that Ctrl-C spares."""
+        """With a writeFrame that works with numpy 2 (theirs calls ndarray.tostring), and an ffmpeg immune to Ctrl-C."""
 
         said: Any
         _proc: subprocess.Popen[bytes] | None = None

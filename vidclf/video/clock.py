@@ -1,4 +1,4 @@
-"""When a written picture is shown: at its source's own time, or in the slots of a constant rate."""
+"""Decides when a written picture is shown: at its source's own time, or in the slots of a constant rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shown = Iterator[tuple[np.ndarray, int]]  # pictures, and the timestamps to writ
 
 
 class SourceClock:
-    """Every picture at its own time, in units of `time_base`, or as soon after it as there is a unit free.
+    """Shows every picture at its own time, in units of `time_base`, or at the next free unit after it.
 
     A frame that a stage repeats is shown once.
     """
@@ -35,10 +35,10 @@ class SourceClock:
 
 
 class SteadyClock:
-    """A constant number of pictures a second, so that the duration stays true.
+    """Shows a constant number of pictures per second, and keeps the duration.
 
-    A picture fills the slots up to the next one: several where the source left a gap, none where two fall into one
-    slot. So it is held until the next is known.
+    A picture fills the slots up to the next one: several if the source left a gap, none if two fall into one slot. So
+    it is held until the next one is known.
     """
 
     def __init__(self, rate: Fraction):
@@ -49,7 +49,7 @@ class SteadyClock:
     def show(self, image: np.ndarray, at: Fraction) -> Shown:
         """What to write now that the picture of time `at`, in seconds, is known."""
         yield from self._fill(at)
-        self._held = image.copy()  # it is somebody else's before it is written
+        self._held = image.copy()  # other stages may change the image before it is written
 
     def finish(self, end: Fraction) -> Shown:
         """What is left to write, knowing when the last picture ends; at least one picture is shown."""

@@ -1,4 +1,4 @@
-"""Knows what can be encoded here: which codecs a container holds, which encoders work, and how they are set."""
+"""Knows what can be encoded here: the codecs of each container, the encoders that work, and their options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTAINERS = {
     ".avi": ("avi", "mpeg4"),
     ".ts": ("mpegts", "h264"),
 }
-# Codec: its encoders, the preferred first. Hardware ones are tried by opening them, as being listed proves nothing.
+# Codec: its encoders, the preferred first. Hardware encoders are tested by opening them: being listed proves nothing.
 ENCODERS = {
     "h264": ["h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf", "libx264", "libopenh264"],
     "hevc": ["hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "libx265"],
@@ -36,7 +36,7 @@ ENCODERS = {
     "mjpeg": ["mjpeg"],
     "ffv1": ["ffv1"],
 }
-# What FFmpeg's own list says too little of (mpegts: it writes the rest, too, as something no player knows) or too much.
+# Corrections to FFmpeg's own lists. MPEG-TS: FFmpeg would write any codec, but players know only these.
 HELD = {"mpegts": {"h264", "hevc", "mpeg4", "mpeg2video"}}
 NOT_HELD = {"mov": {"vp9", "av1"}}
 HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
@@ -47,12 +47,12 @@ def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[s
     """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
     if path.suffix.lower() not in CONTAINERS:
         what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", f"; a folder is {path.name}/")
-        raise UsageError(f"cannot write {what} ({path.name}); one of {', '.join(CONTAINERS)}{hint}")
+        raise UsageError(f"cannot write {what} ({path.name}); use one of {', '.join(CONTAINERS)}{hint}")
     container, usual = CONTAINERS[path.suffix.lower()]
     encoders = ENCODERS.get(codec or usual, [codec or usual])
     available = [name for name in encoders if name in av.codecs_available and _is_video_encoder(name)]
     if not available:
-        raise UsageError(f"unknown codec {codec!r}; one of {', '.join(ENCODERS)}, or the name of an FFmpeg encoder")
+        raise UsageError(f"unknown codec {codec!r}; use one of {', '.join(ENCODERS)}, or the name of an FFmpeg encoder")
     held = _codecs_in(container)
     if (wanted := av.Codec(available[0], "w").canonical_name) not in held:
         choices = ", ".join(name for name in ENCODERS if name in held)
@@ -75,10 +75,10 @@ def _codecs_in(container: str) -> set[str]:
 
 
 def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
-    """What an encoder is told besides size, rate and colours; quality None is the usual one."""
+    """An encoder's options besides size, rate and colours; quality None uses the default."""
     level = str(quality if quality is not None else DEFAULT_QUALITY.get(codec, 23))
     if codec == "libx264":
-        # A short look-ahead: what it holds back is what a killed process loses.
+        # A short look-ahead: a killed process loses the frames that the encoder holds back.
         return {"preset": "veryfast", "crf": level, "x264-params": "rc-lookahead=4:sync-lookahead=0"}
     if codec == "libx265":
         return {"preset": "veryfast", "crf": level, "x265-params": "log-level=error:rc-lookahead=5:bframes=0"}
@@ -86,7 +86,7 @@ def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
         speed = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
         return {"crf": level, "b": "0", **speed}
     if codec == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "0")  # its own way to be told not to print
+        os.environ.setdefault("SVT_LOG", "0")  # keeps it from printing
         return {"crf": level, "preset": "9", "svtav1-params": "pred-struct=1:lookahead=0"}
     if codec in ("mpeg4", "mjpeg"):
         return {"qmin": level, "qmax": level}
@@ -98,21 +98,21 @@ def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
 
 
 def choose_encoder(encoders: list[str], size: tuple[int, int]) -> str:
-    """The first of some encoders that works on this machine for pictures of (width, height).
+    """The first encoder that works on this machine for pictures of (width, height).
 
-    Raises VidclfError if only a hardware one is left, and it does not work.
+    Raises VidclfError if only a hardware encoder is left, and it does not work.
     """
     name = _first_that_opens(tuple(encoders), even(size))
-    if name.endswith(HARDWARE) and not opens(name, even(size)):  # FFmpeg's own words: operation not permitted
+    if name.endswith(HARDWARE) and not opens(name, even(size)):  # FFmpeg would say: operation not permitted
         usual, (width, height) = av.Codec(name, "w").canonical_name, size
         what = f"the encoder {name} does not work on this machine, for pictures of {width}x{height}"
-        raise VidclfError(f"{what}; codec {usual} takes one that does")
+        raise VidclfError(f"{what}; use codec {usual}, which chooses one that does")
     return name
 
 
 @cache
 def _first_that_opens(encoders: tuple[str, ...], size: tuple[int, int]) -> str:
-    """The first encoder that really works here at this size; the last is software and needs no trial."""
+    """The first encoder that works here at this size; the last one is software and needs no test."""
     for name in encoders[:-1]:
         if not name.endswith(HARDWARE) or opens(name, size):
             return name

@@ -1,4 +1,4 @@
-"""Decodes a source, packet by packet, into upright pictures with timestamps that can be trusted."""
+"""Decodes a source, packet by packet, into upright pictures with reliable timestamps."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from vidclf.frame import Source
 
-NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream: nothing to find a place by
-FRAME_THREADS_FROM = 4_000_000  # pixels a picture
-BROKEN_READS = 100  # reads that fail one after the other before there is no point in going on
-POLL = 0.005  # seconds between two questions to a device that answers at once when it has nothing (a Mac's camera)
-SEEK_BACK = 10  # seconds; where a seek lands too late, the next goes so much further back
+NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream, which cannot be seeked
+FRAME_THREADS_FROM = 4_000_000  # pixels per picture
+BROKEN_READS = 100  # failed reads in a row after which reading stops
+POLL = 0.005  # seconds between two reads of a device that returns at once when it has nothing (a Mac's camera)
+SEEK_BACK = 10  # seconds; after a seek that lands too late, the next goes this much further back
 
 
 def video_stream(container: InputContainer, uri: str) -> VideoStream:
-    """The best video track, set up for decoding; VidclfError if there is none (cover pictures of sound are none)."""
+    """The best video track, set up for decoding; VidclfError if there is none (cover art does not count)."""
     best: Any = container.streams.best("video")
     if best is None or "ATTACHED_PIC" in str(best.disposition).upper():
         kinds = ", ".join(s.type for s in container.streams if s is not best) or "nothing"
@@ -45,9 +45,9 @@ def video_stream(container: InputContainer, uri: str) -> VideoStream:
 
 
 def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
-    """What the source's own clock shows at its start, in seconds: MPEG-TS, say, starts anywhere.
+    """The time of the source's own clock at its start, in seconds: MPEG-TS, for example, starts anywhere.
 
-    All tracks share it, so sound stays in step. A start before zero (a codec's delay) is not the start.
+    All tracks share it, so sound stays in sync. A start before zero (a codec's delay) does not count.
     """
     start = Fraction(container.start_time or 0, 1_000_000)
     first = (stream.start_time or 0) * (stream.time_base or Fraction(1))
@@ -57,12 +57,12 @@ def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
 
 
 def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int] | None]:
-    """The pictures from `source.begin` on, each with its time after the source's start, in `source.time_base` units.
+    """Yield the pictures from `source.begin` on, each with its time since the source's start, in `source.time_base`.
 
-    None for each before it (without an index there may be many), so that reading can be stopped.
-    Counts corrupt packets in `source.corrupt`. Raises VidclfError when the source cannot be read on.
+    Yields None for each earlier one (without an index there may be many), so that reading can be stopped.
+    Counts corrupt packets in `source.corrupt`. Raises VidclfError if the source cannot be read any further.
     """
-    begin = Fraction(source.begin).limit_denominator(1_000_000)  # 0.1 as its user meant it
+    begin = Fraction(source.begin).limit_denominator(1_000_000)  # exactly 0.1, not its binary approximation
     origin = round(source.origin / source.time_base)
     for place in _places(begin, source.origin):
         maybe_late = place is not None and _seek(container, place) and place > 0
@@ -83,9 +83,9 @@ def pictures(container: InputContainer, stream: VideoStream, source: Source) -> 
 
 
 def _places(begin: Fraction, origin: Fraction) -> Iterator[Fraction | None]:
-    """Where to read from to see what is shown at `begin`, on the source's own clock; None is from where it is.
+    """Positions to read from to see the picture at `begin`, on the source's own clock; None: without seeking.
 
-    Without an index, a seek may land behind the last key frame before `begin`: then the next place is tried.
+    Without an index, a seek may land after the last key frame before `begin`: then the next position is tried.
     """
     if not begin:
         yield None
@@ -97,9 +97,9 @@ def _places(begin: Fraction, origin: Fraction) -> Iterator[Fraction | None]:
 
 
 def _seek(container: InputContainer, time: Fraction) -> bool:
-    """Go to the last key frame before a time; False where that is not possible."""
+    """Go to the last key frame before a time; False if that is not possible."""
     if container.format.flags & NO_TIMESTAMPS:
-        return False  # a failed attempt would leave it at its end
+        return False  # a failed attempt would leave the stream at its end
     try:
         container.seek(int(time * 1_000_000), backward=True)
     except av.error.FFmpegError:
@@ -113,13 +113,13 @@ def _step(stream: VideoStream) -> int:
 
 
 def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[VideoFrame | None]:
-    """Decode packet by packet, so that a corrupt one costs itself and not the rest of the file.
+    """Decode packet by packet, so that a corrupt packet does not cost the rest of the file.
 
-    None while a device has nothing yet.
+    Yields None while a device has nothing yet.
     """
     set_times = _AviTimes() if container.format.name == "avi" else None
     broken = 0
-    empty_since: float | None = None  # since when a device has been saying that it has nothing yet
+    empty_since: float | None = None  # since when a device has had nothing
     packets = container.demux(stream)
     while broken < BROKEN_READS:
         try:
@@ -127,7 +127,7 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
         except BlockingIOError:  # only a camera that is read as if it had an end (`live: false`)
             empty_since = perf_counter() if empty_since is None else empty_since
             if perf_counter() - empty_since > PATIENCE[1]:
-                raise VidclfError(f"{source.name} said nothing for {PATIENCE[1]:.0f} s") from None
+                raise VidclfError(f"{source.name} sent no data for {PATIENCE[1]:.0f} s") from None
             sleep(POLL)
             yield None
             packets = container.demux(stream)
@@ -137,7 +137,7 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
         except av.error.FFmpegError:
             source.corrupt += 1
             broken += 1
-            packets = container.demux(stream)  # a generator that raised is over
+            packets = container.demux(stream)  # a generator that raised is finished
             continue
         if packet is None:
             return
@@ -151,13 +151,13 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
         if set_times:
             set_times(packet, made)
         yield from made
-    raise VidclfError(f"{source.name} cannot be read any further: {broken} reads failed one after the other")
+    raise VidclfError(f"{source.name} cannot be read any further: {broken} reads failed in a row")
 
 
 class _AviTimes:
-    """AVI stores no presentation times, and what FFmpeg shows as such are decoding times in the wrong order.
+    """AVI stores no presentation times, and FFmpeg reports decoding times in the wrong order instead.
 
-    The right ones are the decoding times, less the time the decoder held back its first picture.
+    The right ones are the decoding times, minus the time that the decoder held back its first picture.
     """
 
     def __init__(self) -> None:
@@ -174,13 +174,13 @@ class _AviTimes:
 
 
 class Upright:
-    """Makes a decoded picture (height, width, 3) uint8 BGR, rotated as the file's metadata asks."""
+    """Converts a decoded picture into (height, width, 3) uint8 BGR, rotated as the file's metadata says."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()  # kept, as setting one up may take longer than using it
+        self._reformatter = VideoReformatter()  # reused, since creating one may take longer than using it
 
     def __call__(self, picture: VideoFrame) -> np.ndarray:
-        # Untagged video is BT.709 from 720 lines up and BT.601 below, by universal custom.
+        # Untagged video is BT.709 from 720 lines up and BT.601 below, by convention.
         space, limits = picture.colorspace, picture.color_range
         if space in (2, 3) or space > 9:  # unspecified, reserved, or nothing swscale knows
             space = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
@@ -190,7 +190,7 @@ class Upright:
         colours = (
             {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
         )
-        # By default it takes every core for what one does in a millisecond, and waits for the one that is busy.
+        # By default it uses every core for a millisecond's work, and waits for the busiest of them.
         image = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
         turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns))

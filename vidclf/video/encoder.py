@@ -1,4 +1,4 @@
-"""Encodes frames into a video file with PyAV: timestamps as they are, and playable however the process ends."""
+"""Encodes frames into a video file with PyAV: exact timestamps, and playable however the process ends."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vidclf.errors import VidclfError
+from vidclf.files import no_space
 from vidclf.frame import Source
 from vidclf.threads import threads
 from vidclf.video.audio import sound_of
@@ -21,20 +22,20 @@ from vidclf.video.codecs import choose_encoder, encoder_options
 from vidclf.video.opening import reason
 from vidclf.video.planes import BT601, BT709, even, to_yuv420p
 
-# What a killed process may lose: to the container, the shorter of these two; to the encoder, a frame a thread.
+# What a killed process may lose: in the container, the shorter of these two; in the encoder, one frame per thread.
 FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
-H273_BT709, H273_BT601 = 1, 6  # what colorspace is called in H.273; 6: SMPTE 170M, what ITU601 means
+H273_BT709, H273_BT601 = 1, 6  # colour spaces in H.273; 6 is SMPTE 170M, which ITU601 means
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
 class Encoder:
-    """One output file. MP4 is written in fragments that need no index, and gets one when it is closed.
+    """One output file. MP4 is written in fragments that need no index; it gets one when it is closed.
 
-    size: (width, height) of the pictures to come; `self.size` is what they must be made to have, as most codecs
-    need even sides. rate: average frames a second; time_base: of the timestamps to come, if they can be kept:
-    `self.time_base` is what the codec allows. quality: the codec's own scale, smaller is better (H.264: 0..51).
-    sound: a source whose audio tracks are carried over. sample_aspect_ratio: a pixel's width by its height, if known.
-    Raises VidclfError if the encoder refuses all this.
+    size: (width, height) of the pictures to come; they must be converted to `self.size`, because most codecs need even
+    sides. rate: average frames per second; time_base: of the timestamps to come, if possible; `self.time_base` is what
+    the codec allows. quality: on the codec's own scale, smaller is better (H.264: 0..51).
+    sound: a source whose audio tracks are copied. sample_aspect_ratio: a pixel's width by its height, if known.
+    Raises VidclfError if the encoder rejects these settings, OSError where there is no space left.
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class Encoder:
         fragment = min(FRAGMENT_SECONDS, float(FRAGMENT_FRAMES / rate))
         options = {"flush_packets": "1", "max_interleave_delta": str(int(fragment * 1_000_000))}
         if container in ("mp4", "mov"):
-            # delay_moov: the header knows where each track begins, as sound often does before zero
+            # delay_moov: the header knows where each track begins; sound often begins before zero
             flags = "hybrid_fragmented+delay_moov"
             options |= {"movflags": flags, "frag_duration": str(int(fragment * 1_000_000))}
         elif container in ("matroska", "webm"):
             options |= {"cluster_time_limit": str(int(fragment * 1000))}
-        # AVI counts frames: anything finer than a tick a frame is filled up with empty ones. A tick a frame it stays,
-        # for whoever asked for that, too, where no clock has just this rate.
+        # AVI counts frames: with more than one tick per frame, it would be filled up with empty ones. MPEG-4 also
+        # keeps one tick per frame, if that was asked for and no clock has exactly this rate.
         if container == "avi" or (codec == "mpeg4" and time_base == 1 / rate):
             rate = rate.limit_denominator(max(1, int(MPEG4_CLOCK / rate)))
             time_base = 1 / rate
@@ -87,11 +88,11 @@ class Encoder:
             context.codec_tag = "hvc1"  # Apple's players know no other
         stream.time_base = context.time_base = time_base
         context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
-        # Frames leave in the order they came: timestamps need no edit list, and a killed file loses less.
+        # Frames leave in the order they came: timestamps need no edit list, and a killed process loses less.
         context.max_b_frames = 0
-        # Several pictures at once, not parts of one: no thread waits for another's part, nor `write` for all of them.
+        # Threads encode whole pictures, not parts of one: no thread waits for another's part, nor `write` for all.
         context.thread_type, context.thread_count = "FRAME", threads("encoder")
-        # BT.709 from 720 lines up, BT.601 below, as everybody guesses where a file does not say; JPEG knows one only.
+        # BT.709 from 720 lines up, BT.601 below, as players assume for untagged files; JPEG has only one.
         is_jpeg = codec == "mjpeg"
         is_709 = stream.height >= 720 and not is_jpeg
         context.colorspace = H273_BT709 if is_709 else H273_BT601
@@ -124,13 +125,13 @@ class Encoder:
             src_color_range=ColorRange.JPEG,
             dst_colorspace=Colorspace.ITU709 if is_709 else Colorspace.ITU601,
             dst_color_range=context.color_range,
-            # Without the second, everything is a level or two too dark.
+            # Without ACCURATE_RND, everything is a level or two too dark.
             interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
             threads=1,  # as in `Upright`
         )
 
     def close(self, sound_until: Fraction | None = None) -> None:
-        """Finish the file; the sound goes on to its own end, or until a time in seconds."""
+        """Finish the file; the sound continues to its own end, or until a time in seconds."""
         with self._explained():
             try:
                 self._output.mux(self._stream.encode(None))
@@ -142,8 +143,10 @@ class Encoder:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What FFmpeg says of a full disk or an impossible setting, as one line."""
+        """Convert FFmpeg's errors, such as a full disk or an impossible setting, into one line."""
         try:
             yield
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if no_space(error):
+                raise  # nothing of the encoder's: `PartFile` says it in its own words
             raise VidclfError(f"cannot write {self._what}: {reason(error)}") from None

@@ -1,4 +1,4 @@
-"""Reads a live source for as long as it is wanted: reconnects, keeps one clock, and never falls behind for long."""
+"""Reads a live source until it is stopped: reconnects, keeps one clock, and never falls behind for long."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ log = logging.getLogger(__name__)
 Shot = tuple["VideoFrame", int, float]  # a picture, its timestamp, when it was taken
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0  # seconds between two attempts to connect; doubled from one to the other
-BLINK = 0.1  # seconds: how soon a source that waits notices that it should stop
-FRESH = 0.001  # seconds: whoever waits so long for a packet has read all there were
+BLINK = 0.1  # seconds within which a waiting source notices that it should stop
+FRESH = 0.001  # seconds: waiting this long for a packet means that all earlier ones have been read
 BEHIND = 0.05  # seconds behind the source's edge from which pictures are skipped: fresher ones are waiting
 LONGEST_SKIP = 0.1  # seconds: late pictures are better than none
 FAR_BEHIND = 0.5  # seconds behind from which all but key frames are not even decoded
 BARREN = 20.0  # seconds of packets without a picture: some cameras send a key frame every 10 s only
-BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg makes one up
+BY_ARRIVAL = {"mpjpeg", "mjpeg", "image2pipe", "h264", "hevc"}  # containers without a clock: FFmpeg invents one
 
 
 class Live:
-    """A live source's pictures, whatever happens to it.
+    """Yields a live source's pictures, whatever happens to the source.
 
-    A connection ends when it says nothing, and when no picture can be made of what it says.
-    Keeps `source`'s state, problem, reconnects, corrupt packets, skipped frames (for "behind") and waiting time.
-    options, transport, hardware: see `open_live`. give_up_after: seconds without a picture; None goes on for ever.
+    A connection ends if no data comes, or if no picture can be decoded from it.
+    Updates `source`'s state, problem, reconnects, corrupt packets, skipped frames (as "behind") and waiting time.
+    options, transport, hardware: see `open_live`. give_up_after: seconds without a picture; None: never give up.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Live:
         self.uri, self.source, self.options, self.transport, self.hardware = uri, source, options, transport, hardware
         self.give_up_after = give_up_after
         self._clock = LiveClock()
-        self._seen = perf_counter()  # when there was a picture, or the beginning
-        self._ended_by = ""  # what ended the latest connection, or kept it from being made
+        self._seen = perf_counter()  # time of the latest picture, or of the beginning
+        self._ended_by = ""  # why the latest connection ended or failed
 
     def connections(self) -> Iterator[tuple[InputContainer, VideoStream] | None]:
-        """Every connection that can be made, one after another; None while there is none.
+        """Yield one connection after another, and None while there is none.
 
-        Raises UsageError for a local camera that is not there at the start.
+        Raises UsageError for a local camera that is absent at the start.
         """
         source, wait = self.source, FIRST_WAIT
         while True:
-            self._ended_by, seen, asked = "it ended", self._seen, perf_counter()
+            self._ended_by, seen, asked = "the stream ended", self._seen, perf_counter()
             try:
                 with self._open() as container:
                     stream = video_stream(container, self.uri)
@@ -84,25 +84,25 @@ class Live:
                 if is_camera(self.uri) and source.state == "absent":
                     with explained(self.uri):
                         raise
-                # An RTSP source that was told to hurry up complains about its data.
+                # An RTSP source that runs into the time limit reports bad data.
                 took, limit = perf_counter() - asked, live_patience(self.uri)[0]
                 timed_out = is_url(self.uri) and took > limit
-                why = "it gave no video" if self._is_over(error) else reason(error)
-                self._ended_by = f"it said nothing for {limit:.0f} s" if timed_out else why
+                why = "the server sends no video" if self._is_over(error) else reason(error)
+                self._ended_by = f"no data for {limit:.0f} s" if timed_out else why
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
                 source.state = "given up"
                 log.error("giving up on %s: no picture for %g s", source.name, self.give_up_after)
                 return
             wait = FIRST_WAIT if self._seen > seen else min(2 * wait, LONGEST_WAIT)
-            yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras shall not knock at once
+            yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras should not reconnect at once
 
     def _open(self) -> InputContainer:
         with self._waiting():
             return open_live(self.uri, self.options, self.transport, self.hardware)
 
     def pictures(self, container: InputContainer, stream: VideoStream) -> Iterator[Shot | None]:
-        """The pictures of one connection, each with its timestamp and when it was taken; None where there is none.
+        """Yield the pictures of one connection, each with its timestamp and when it was taken; None if none is ready.
 
         Ends when the connection does.
         """
@@ -110,7 +110,7 @@ class Live:
         paced = container.format.name == "hls"
         by_arrival = container.format.name in BY_ARRIVAL
         patience = min(BARREN, self.give_up_after or BARREN)
-        barren: float | None = None  # since when packets have been giving no picture
+        barren: float | None = None  # since when packets have yielded no picture
         late = shown = 0.0
         for read in self._packets(container, stream):
             if read is None:
@@ -133,7 +133,7 @@ class Live:
                 yield None
                 barren = arrived if barren is None else barren
                 if arrived - barren > patience:
-                    self._ended_by = f"it gave no picture for {patience:g} s"
+                    self._ended_by = f"no picture for {patience:g} s"
                     return
             for picture in made or ():
                 time = None if by_arrival else _seconds(picture.pts, picture.time_base)
@@ -153,9 +153,9 @@ class Live:
     def _packets(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[tuple[Packet[Any], bool, float] | None]:
-        """Packets, whether each had to be waited for, and when it came; None while there is none."""
+        """Yield packets, whether each had to be waited for, and when it came; None while there is none."""
         broken = 0
-        empty_since: float | None = None  # since when a device has been saying that it has nothing yet
+        empty_since: float | None = None  # since when a device has had nothing
         patience = live_patience(self.uri)[1]
         packets = container.demux(stream)
         while broken < BROKEN_READS:
@@ -166,9 +166,9 @@ class Live:
             except BlockingIOError:
                 empty_since = asked if empty_since is None else empty_since
                 if asked - empty_since > patience:
-                    self._ended_by = f"it said nothing for {patience:.0f} s"
+                    self._ended_by = f"no data for {patience:.0f} s"
                     return
-                packets = container.demux(stream)  # a generator that raised is over
+                packets = container.demux(stream)  # a generator that raised is finished
                 yield from self._pause(POLL)
                 continue
             except (OSError, av.error.ExitError) as error:
@@ -178,7 +178,7 @@ class Live:
             except av.error.FFmpegError:
                 self.source.corrupt += 1
                 broken += 1
-                packets = container.demux(stream)  # a generator that raised is over
+                packets = container.demux(stream)  # a generator that raised is finished
                 yield None
                 continue
             arrived = perf_counter()
@@ -187,13 +187,13 @@ class Live:
             broken = 0
             yield packet, empty_since is not None or arrived - asked > FRESH, arrived
             empty_since = None
-            if arrived - asked > patience:  # that packet was all that FFmpeg still had, and it would try again
-                self._ended_by = f"it said nothing for {patience:.0f} s"
+            if arrived - asked > patience:  # that packet was the last that FFmpeg had, and it would try again
+                self._ended_by = f"no data for {patience:.0f} s"
                 return
-        self._ended_by = f"{broken} reads failed one after the other"
+        self._ended_by = f"{broken} reads failed in a row"
 
     def _is_over(self, error: Exception) -> bool:
-        """Whether a server just sends no (more) video, which FFmpeg calls an input/output error or invalid data."""
+        """Whether a server just sends no (more) video, which FFmpeg reports as an I/O error or invalid data."""
         is_such = isinstance(error, av.error.InvalidDataError) or getattr(error, "errno", None) == errno.EIO
         return is_such and is_url(self.uri)
 
@@ -202,10 +202,10 @@ class Live:
         if source.state != "connected":
             source.reconnects += source.state == "reconnecting"
             source.state, source.problem = "connected", ""
-            log.info("%s is here", source.name)
+            log.info("%s is connected", source.name)
 
     def _disconnected(self) -> None:
-        """Note why there is no picture; said once, not at every attempt."""
+        """Note why there is no picture; logged once, not at every attempt."""
         source = self.source
         if source.problem != self._ended_by:
             source.problem = self._ended_by
@@ -222,18 +222,18 @@ class Live:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Time in which there is nothing to do but wait for the source; it counts while it goes on."""
+        """Measure time spent only waiting for the source; it counts while it goes on."""
         source = self.source
         source.waits_since = began = perf_counter()
         try:
             yield
         finally:
-            source.waited += perf_counter() - began  # first: who looks in between shall not take the wait for work
+            source.waited += perf_counter() - began  # first, so that a reader in between does not count it as work
             source.waits_since = None
 
 
 def _decoded(packet: Packet[Any]) -> list[VideoFrame] | None:
-    """A packet's pictures; None where it is broken."""
+    """A packet's pictures; None if it is corrupt."""
     try:
         return packet.decode()
     except av.error.FFmpegError:

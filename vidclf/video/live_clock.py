@@ -1,17 +1,17 @@
-"""Tells when a live picture was taken, whatever the source's own clock does and however late the picture comes."""
+"""Determines when a live picture was taken, whatever the source's own clock does and however late it arrives."""
 
 from __future__ import annotations
 
-TICKS = 90_000  # units a second of a live source's timestamps, whatever its own are
-BACKWARDS = 1.0  # seconds: a clock that goes back so far was set anew
-FORWARDS = 60.0  # seconds that a picture may be early, as HLS comes in pieces; a clock so far ahead was set anew
+TICKS = 90_000  # units per second of a live source's timestamps, whatever its own are
+BACKWARDS = 1.0  # seconds: a clock that goes back this far was reset
+FORWARDS = 60.0  # seconds that a picture may be early, since HLS comes in pieces; a clock further ahead was reset
 
 
 class LiveClock:
-    """When a live picture was taken, across reconnects, on this machine's clock: what has no jumps and no drift.
+    """When live pictures were taken, across reconnects, on this machine's clock, which has no jumps and no drift.
 
-    A picture for which reading had to wait is as fresh as can be. It tells the distance between the source's clock
-    and ours, and so how late the next ones are that were waiting already.
+    A picture that reading had to wait for is perfectly fresh. It gives the offset between the source's clock and
+    ours, and so the delay of later pictures that were already waiting.
     paced: the source comes in large pieces (HLS), and its pictures are meant for later.
     """
 
@@ -22,11 +22,11 @@ class LiveClock:
         self._before = 0.0
 
     def reconnected(self) -> None:
-        """The source's own clock begins anew."""
+        """Note that the source's own clock may have been reset."""
         self._distance = None
 
     def taken(self, time: float | None, arrived: float, fresh: bool, paced: bool = False) -> float:
-        """`perf_counter` seconds at which a picture of the source's time `time` was taken (or shall be shown)."""
+        """`perf_counter` seconds at which a picture of the source's time `time` was taken (or is to be shown)."""
         if time is None:
             return arrived
         if (
@@ -41,7 +41,7 @@ class LiveClock:
         return due if paced else min(arrived, due)
 
     def ticks(self, taken: float) -> int:
-        """The picture's timestamp: later than the one before, counted from the first picture of all."""
+        """The picture's timestamp: later than the one before, counted from the very first picture."""
         if self._began is None:
             self._began = taken
         self._last = max(self._last + 1, round((taken - self._began) * TICKS))

@@ -1,4 +1,4 @@
-"""What recordings in parts are called, and which of them are old enough to go."""
+"""Names the files of recordings, and deletes those that are old enough."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from time import time
 from vidclf.files import part_of
 from vidclf.frame import Source
 
-STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: in order, and without the hour that comes twice in autumn
+STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: sorts by time, and has no hour that comes twice in autumn
 STAMPED = r"-\d{8}T\d{6}Z(-\d+)?"
-BUSY = 600  # seconds: a part that was changed so lately may be another process's, who is writing it
+BUSY = 600  # seconds: another process may still be writing a part that was changed this recently
 
 
 def stem_of(source: Source) -> str:
@@ -28,7 +28,7 @@ def stem_of(source: Source) -> str:
 
 
 def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path]) -> Path:
-    """The path with a time in its name: of a live source its date, UTC; of a recording the place in it, hhmmss.
+    """The path with a time in its name: the date (UTC) for a live source, the time in a recording, hhmmss, otherwise.
 
     seconds: since 1970 of a live source, else from its start. taken: paths that it must not be; nor may it be that of
     a live source's earlier recording, or of one that is being written.
@@ -48,12 +48,12 @@ def stamped(path: Path, source: Source, seconds: float, taken: Collection[Path])
 def sweep(
     paths: Collection[Path], keep: float | None, keep_size: int | None, taken: Collection[Path] = ()
 ) -> list[Path]:
-    """Delete the oldest recordings of live sources, parts that were left behind included; returns what was deleted.
+    """Delete the oldest recordings of live sources, including leftover parts; returns the deleted paths.
 
-    paths: as they would be called without a time; nothing else in their folders is touched. keep: seconds since
-    they were finished. keep_size: bytes of all together; the newest recording stays, however large it is.
-    taken: recordings of this run, whose parts stay: they are still being written.
-    What somebody else deletes meanwhile, or may not be deleted, ends no run.
+    paths: without the times in their names; nothing else in their folders is touched. keep: seconds since they were
+    finished. keep_size: total bytes; the newest recording is kept, however large it is.
+    taken: recordings of this run, whose parts are kept: they are still being written.
+    Files that another process has deleted, or that cannot be deleted, are skipped.
     """
     found = []
     for folder in {path.parent for path in paths}:
@@ -84,6 +84,6 @@ def sweep(
 
 
 def _whole(file: Path) -> Path:
-    """What a part is called when it is complete; see `files.part_of`."""
+    """The final name of a part; see `files.part_of`."""
     file = file.with_name(file.name.removesuffix(".part"))
     return file.with_stem(file.stem.removesuffix(".part"))

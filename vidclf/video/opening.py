@@ -1,4 +1,4 @@
-"""Opens whatever a user may name as a source: a file, a URL, a camera, a pattern of pictures."""
+"""Opens any source that a user may name: a file, a URL, a camera, a pattern of pictures."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from vidclf.frame import Source
 log = logging.getLogger(__name__)
 
 LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "tcp"}
-# Over HTTP a name with one of these is a recording; of any other, opening it will tell.
+# Over HTTP a name with one of these is a recording; for any other, opening it will tell.
 RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-PATIENCE = (10.0, 10.0)  # seconds that a network source may say nothing: while it is opened, and later
-LIVE_PATIENCE = (5.0, 3.0)  # the same for a live one: opening it again costs little
+PATIENCE = (10.0, 10.0)  # seconds that a network source may send nothing: while it is opened, and later
+LIVE_PATIENCE = (5.0, 3.0)  # the same for a live one, which is cheap to reopen
 HLS_PATIENCE = (10.0, 20.0)  # between two segments there is nothing to read, mostly for 2 to 10 s
-# What live sources need to start fast and to lose little; `options` of a capture go before these.
+# Options that let live sources start fast and lose little; `options` of a capture override these.
 LIVE_OPTIONS = {"analyzeduration": "3000000", "fpsprobesize": "3"}
 UDP_OPTIONS = {"fifo_size": "50000", "buffer_size": "4194304", "overrun_nonfatal": "1"}  # 188 bytes each; bytes
 HOST = re.compile(r"(.*@)?([^@:]*|\[[0-9a-f:.%]+\])(:\d*)?", re.IGNORECASE)
-# Cameras and servers call it loginpas, psw, passw, p, access_token, X-Amz-Signature, ...; some have it in the path.
+# Secrets are called loginpas, psw, passw, p, access_token, X-Amz-Signature, ...; some are in the path.
 NAME = r"((?:[^?&;/#=]*(?:pas|psw|pwd|secret|token|key|auth|sig|cred)[^?&;/#=]*|(?<![^?&;/#])pw?)=)"
 SECRET_IN_PATH = re.compile(NAME + "[^&;/#]+", re.IGNORECASE)
 SECRET_IN_QUERY = re.compile(NAME + "[^&;#]+", re.IGNORECASE)  # where a / may be part of it
@@ -43,7 +43,7 @@ HIDDEN = r"\1***"
 
 
 def is_camera(source: str) -> bool:
-    """A camera's number, or a Linux video device."""
+    """Whether it is a camera's number, or a Linux video device."""
     return source.isdigit() or source.startswith("/dev/video")
 
 
@@ -52,7 +52,7 @@ def is_url(source: str) -> bool:
 
 
 def is_live(source: str) -> bool:
-    """Frames of it arrive by the clock and have no end; over HTTP, `is_recording` tells once it is open."""
+    """Whether its frames arrive in real time and have no end; over HTTP, `is_recording` tells once it is open."""
     if is_camera(source):
         return True
     if not is_url(source):
@@ -70,19 +70,19 @@ def is_recording(source: str, container: InputContainer) -> bool:
 
 
 def opens_twice(source: str) -> bool:
-    """Whether a second reader gets all of it, too: two readers of a pipe (a FIFO, stdin) share its bytes."""
+    """Whether a second reader gets everything, too: two readers of a pipe (a FIFO, stdin) share its bytes."""
     if is_url(source):
         return urlsplit(source).scheme.lower() not in ("pipe", "fd")
     return Path(source).is_file()
 
 
 def redact(source: str) -> str:
-    """The source without its passwords: what may appear in logs, records and errors."""
+    """The source without passwords, for logs, records and errors."""
     if not is_url(source):
         return source
     scheme, _, rest = source.partition("://")
     host, slash, path = rest.partition("/")
-    if not HOST.fullmatch(re.split(r"[?#]", host)[0]) and "@" in rest:  # somebody's password has a / ? or # in it
+    if not HOST.fullmatch(re.split(r"[?#]", host)[0]) and "@" in rest:  # the password has a / ? or # in it
         user, _, rest = rest.rpartition("@")
         host, slash, path = rest.partition("/")
         host = f"{user}@{host}"
@@ -96,8 +96,8 @@ def redact(source: str) -> str:
 def open_source(source: str, rate: float | None = None, hardware: bool = False) -> InputContainer:
     """Open a source for reading.
 
-    rate: pictures a second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
-    Raises UsageError when there is no such thing, VidclfError when FFmpeg cannot read it.
+    rate: pictures per second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
+    Raises UsageError if the source does not exist, VidclfError if FFmpeg cannot read it.
     """
     with explained(source):
         is_file = not (is_camera(source) or is_url(source))
@@ -110,14 +110,14 @@ def is_hls(source: str) -> bool:
 
 
 def live_patience(source: str) -> tuple[float, float]:
-    """Seconds that a live source may say nothing: while it is opened, and later."""
+    """Seconds that a live source may send nothing: while it is opened, and later."""
     return HLS_PATIENCE if is_hls(source) else LIVE_PATIENCE
 
 
 def open_live(source: str, options: dict[str, str], transport: str = "tcp", hardware: bool = False) -> InputContainer:
-    """Open a live source: within seconds, and with limits on how long it may say nothing; raises PyAV's errors.
+    """Open a live source: within seconds, and with limits on how long it may send nothing; raises PyAV's errors.
 
-    options: FFmpeg's own. transport: of RTSP. hardware: see `hardware_decoder`.
+    options: FFmpeg's. transport: of RTSP. hardware: see `hardware_decoder`.
     """
     name, usual, arguments = _device_or_url(source, transport)
     arguments["timeout"] = live_patience(source)
@@ -133,9 +133,9 @@ def open_live(source: str, options: dict[str, str], transport: str = "tcp", hard
 
 @cache
 def hardware_decoder() -> HWAccel | None:
-    """The decoder in this machine's GPU, by trial: NVDEC, VideoToolbox, VA-API, ...; one warning where there is none.
+    """The decoder of this machine's GPU, by trial: NVDEC, VideoToolbox, VA-API, ...; warns once if there is none.
 
-    A video that it cannot decode is decoded in software; pictures come back into the machine's memory.
+    A video that it cannot decode is decoded in software; pictures are copied back into main memory.
     """
     for kind in hwdevices_available():
         try:
@@ -143,13 +143,13 @@ def hardware_decoder() -> HWAccel | None:
         except (av.error.FFmpegError, OSError, NotImplementedError):
             continue
         return HWAccel(kind)
-    log.warning("no hardware decodes video here: software does")
+    log.warning("no hardware decoder found; decoding in software")
     return None
 
 
 @contextmanager
 def explained(source: str) -> Iterator[None]:
-    """What FFmpeg or the system says of a source that cannot be opened, as one of our errors; ours stay as they are."""
+    """Convert errors of FFmpeg or the system about a source that cannot be opened; our own pass unchanged."""
     try:
         yield
     except VidclfError:
@@ -164,28 +164,28 @@ def explained(source: str) -> Iterator[None]:
 
 
 def open_again(source: Source) -> InputContainer:
-    """Open what a capture is reading a second time; raises PyAV's errors."""
+    """Open the source of a capture a second time; raises PyAV's errors."""
     assert source.uri is not None
     return av.open(source.uri, timeout=PATIENCE if is_url(source.uri) else None)
 
 
 def reason(error: Exception, patience: float | None = None) -> str:
-    """What FFmpeg said, without its number and file name (which may hold a password).
+    """FFmpeg's message without its number and file name (which may hold a password).
 
-    patience: seconds after which it gave up, if it did.
+    patience: the time limit in seconds, to report if it ran out.
     """
-    if isinstance(error, av.error.ExitError):  # its "Immediate exit requested" comes of the time limit we set
-        return f"it said nothing for {patience or PATIENCE[1]:.0f} s"
+    if isinstance(error, av.error.ExitError):  # "Immediate exit requested": the time limit that we set ran out
+        return f"no data for {patience or PATIENCE[1]:.0f} s"
     return getattr(error, "strerror", None) or str(error)
 
 
 def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     path = Path(source)
-    can_glob = sys.platform != "win32"  # as FFmpeg is built there
+    can_glob = sys.platform != "win32"  # FFmpeg's builds for Windows cannot
     if path.is_dir():
         pattern = path / ("*.jpg" if can_glob else "%04d.jpg")
         raise UsageError(f"{source} is a folder; name a pattern of pictures ('{pattern}'), or use `vidclf batch`")
-    # The file: prefix keeps FFmpeg from taking a colon or a % in a file's name for something else.
+    # The file: prefix keeps FFmpeg from interpreting a colon or a % in a file's name.
     if path.exists():
         if path.suffix.lower() in PICTURES:
             return source, {"pattern_type": "none"}, {"format": "image2"}
@@ -197,9 +197,7 @@ def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[st
         if not glob.glob(source):  # noqa: PTH207 - Path.glob takes no absolute pattern
             raise UsageError(f"no file matches {source}")
         if not can_glob:
-            raise UsageError(
-                f"on Windows pictures are numbered, and the pattern is like %04d{path.suffix}, got {source}"
-            )
+            raise UsageError(f"on Windows a pattern of pictures must be numbered, like %04d{path.suffix}, got {source}")
         return source, pictures | {"pattern_type": "glob"}, {"format": "image2"}
     raise UsageError(f"no such file: {source}")
 
@@ -210,14 +208,14 @@ def _device_or_url(source: str, transport: str = "tcp") -> tuple[str, dict[str, 
         options = {"rtsp_transport": transport} if source.lower().startswith("rtsp") else {}
         return source, options, {"timeout": PATIENCE}
     if sys.platform == "darwin":
-        return source, {"framerate": "30"}, {"format": "avfoundation"}  # its default, 29.97, is what no camera has
+        return source, {"framerate": "30"}, {"format": "avfoundation"}  # no camera supports its default, 29.97
     if sys.platform == "win32":
         return f"video={_windows_camera(int(source))}", {}, {"format": "dshow"}
     return (f"/dev/video{source}" if source.isdigit() else source), {}, {"format": "v4l2"}
 
 
 def _windows_camera(number: int) -> str:
-    """DirectShow knows cameras by their names alone."""
+    """The name of a camera: DirectShow does not know numbers."""
     names = [device.name for device in av.enumerate_input_devices("dshow") if "video" in device.media_types]
     if number >= len(names):
         raise FileNotFoundError(errno.ENOENT, "no such camera")

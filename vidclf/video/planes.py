@@ -1,4 +1,4 @@
-"""Turns pictures into the planes that encoders want: YUV, with the colour at half the width and height."""
+"""Converts pictures into the planes that encoders need: YUV, with colour at half the width and height."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ BT709 = 0.2126, 0.0722
 
 
 def even(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) with an odd side made one pixel longer: colour at half the size wants even sides."""
+    """(width, height) with odd sides made one pixel longer: colour at half the size needs even sides."""
     return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
 def to_yuv420p(image: np.ndarray, shares: tuple[float, float], full_range: bool) -> av.VideoFrame:
     """(height, width, 3) uint8 BGR, sides even -> the same picture in yuv420p.
 
-    shares: BT601 or BT709. full_range: 0..255, as JPEG has it; else 16..235 for Y and 16..240 for colours.
-    Right to about a level, like swscale with ACCURATE_RND, in less than a third of its time.
+    shares: BT601 or BT709. full_range: 0..255, as in JPEG; else 16..235 for Y and 16..240 for colours.
+    Accurate to about one level, like swscale with ACCURATE_RND, in less than a third of its time.
     """
     height, width = image.shape[:2]
     picture = av.VideoFrame(width, height, "yuv420p")
@@ -30,7 +30,7 @@ def to_yuv420p(image: np.ndarray, shares: tuple[float, float], full_range: bool)
     b, g, r = cv2.split(image)
     cv2.addWeighted(g, (1 - red - blue) * luma_scale, r, red * luma_scale, black, dst=luma)
     cv2.addWeighted(luma, 1, b, blue * luma_scale, 0, dst=luma)
-    # A colour is its distance from the brightness, scaled to -0.5..0.5; INTER_AREA takes the mean of each 2x2.
+    # A colour is its difference from the brightness, scaled to -0.5..0.5; INTER_AREA takes the mean of each 2x2.
     half = width // 2, height // 2
     bright = cv2.resize(luma, half, interpolation=cv2.INTER_AREA)
     for plane, colour, share in zip(chroma, (b, r), (blue, red), strict=True):

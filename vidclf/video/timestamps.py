@@ -6,15 +6,15 @@ from __future__ import annotations
 class Timestamps:
     """Gives each frame of one source a timestamp that is later than the one before.
 
-    step: the usual distance of two frames, in the source's time base; used where a timestamp is missing.
-    A single timestamp that runs backwards is a glitch: its frame is put one step after the last (or closer, so
-    that it stays before the next). Two in a row that belong together are a clock that was set back (two recordings
-    glued together): everything after it is shifted, so that distances are kept.
+    step: the usual distance of two frames, in the source's time base; used if a timestamp is missing.
+    A single timestamp that runs backwards is a glitch: its frame is put one step after the last (or closer, so that it
+    stays before the next). Two in a row that belong together mean that the clock was set back (two recordings joined):
+    everything after that is shifted, so that distances are kept.
     """
 
     def __init__(self, step: int):
         self._step = max(1, step)
-        self._last: int | None = None  # given out
+        self._last: int | None = None  # the latest one returned
         self._shift = 0
         self._behind: int | None = None  # the latest timestamp that ran backwards, as read
 
@@ -40,11 +40,11 @@ class Timestamps:
         return self._last
 
     def _goes_with(self, pts: int, behind: int) -> bool:
-        """Whether it continues the clock that `behind` showed rather than the one before."""
+        """Whether `pts` continues the clock of `behind` rather than the one before."""
         assert self._last is not None
         return pts > behind and abs(pts - behind - self._step) < abs(pts + self._shift - self._last)
 
     def _is_jitter(self, pts: int) -> bool:
-        """Less than one step behind: the next frame will be right again, so leave room for it."""
+        """Whether it is less than one step behind: the next frame will be right again, so leave room for it."""
         assert self._last is not None
         return self._last - (pts + self._shift) < self._step

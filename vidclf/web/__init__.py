@@ -1,1 +1,1 @@
-"""The web page of a running pipeline: what it shows, who may see it, and the server that sends it."""
+"""The web page of a running pipeline: its content, access control, and the server."""

@@ -1,4 +1,4 @@
-"""The routes: the page, its pictures, and the same as JSON and for Prometheus."""
+"""The routes: the page, its pictures, and the same data as JSON and for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vidclf.web.board import BIN, WANTED, Board, Camera, Sighting, encode
 from vidclf.web.books import Books, Stats
 from vidclf.web.metrics import exposition
 
-TICK = 0.03  # seconds between two looks at whether there is a new picture
-RESEND = 10.0  # seconds after which the same picture is sent again: a proxy ends what says nothing, often after 60 s
-# Between two pictures. The next one's header follows a picture at once: Chromium shows none before it sees that.
+TICK = 0.03  # seconds between two checks for a new picture
+RESEND = 10.0  # seconds after which the same picture is sent again: proxies end silent connections, often after 60 s
+# Between two pictures. The next one's header follows a picture at once: Chromium shows a picture only after that.
 NEXT = b"\r\n--vidclf-picture\r\nContent-Type: image/jpeg\r\n\r\n"
-AWAY = ("absent", "reconnecting", "given up", "silent")  # states of a source that gives no frames, as in page.js
+AWAY = ("absent", "reconnecting", "given up", "silent")  # states of a source without frames, as in page.js
 SILENT = 10.0  # seconds without a frame after which a connected camera is silent: something in the pipeline hangs
 LOADING = 120.0  # the same, before any camera's first frame: networks are loaded and converted
 STREAM = "multipart/x-mixed-replace; boundary=vidclf-picture"
@@ -36,7 +36,7 @@ ASSETS = {
 
 
 class Site:
-    """Answers every route from what the board and the books hold.
+    """Answers every route from the board and the statistics.
 
     colour: the colour of a label, '#rrggbb', so that the page's charts match the boxes in its pictures.
     """
@@ -74,7 +74,7 @@ class Site:
         return StreamingResponse(self._pictures(self._camera(request)), media_type=STREAM)
 
     async def _pictures(self, camera: Camera) -> AsyncIterator[bytes]:
-        """The latest picture whenever there is a new one; what a slow viewer misses is never sent."""
+        """Yield the latest picture whenever there is a new one; a slow viewer misses those in between."""
         shown, due = 0, 0.0
         yield NEXT
         while not self._board.closed:
@@ -90,7 +90,7 @@ class Site:
         camera = self._camera(request)
         camera.wanted = time.monotonic() + WANTED
         if not camera.picture:
-            raise HTTPException(404, f"{camera.name} has given no picture yet")
+            raise HTTPException(404, f"{camera.name} has no picture yet")
         return Response(camera.picture.jpeg, media_type="image/jpeg")
 
     def _sighting(self, request: Request) -> Sighting:
@@ -137,8 +137,8 @@ class Site:
         )
 
     def _cameras(self, books: Stats, now: dict[str, Any]) -> list[dict[str, Any]]:
-        """Every source, those too that have not given a picture yet: its books, its health, where its picture is."""
-        # A single file has no books of its own: they are the run's.
+        """Every source, including those without a picture yet: its statistics, health, and address of its picture."""
+        # A single file has no entry of its own: its statistics are the run's.
         entries = books.get("sources") or ({books["source"]: books["ledger"]} if books["source"] else {})
         numbers = {camera.name: number for number, camera in enumerate(self._board.cameras)}
         rows = []
@@ -164,13 +164,13 @@ class Site:
         return rows
 
     def _state(self, name: str, entry: Stats, camera: Camera | None) -> str:
-        """A source's state; silent where it is connected, and yet no frame of it comes out."""
+        """A source's state; silent if it is connected but no frames of it come out."""
         state, now = entry.get("state", "connected"), time.monotonic()
         connection = state, entry.get("reconnects")
         if self._since.get(name, ("", 0.0))[0] != connection:
             self._since[name] = connection, now
         latest, pause = (camera.seen, camera.pause) if camera else (0.0, 0.0)
-        # Of a camera that is read with a large stride, the next frame is as far away as the one before was.
+        # With a large stride, the next frame may be as far away as the one before.
         patience = max(SILENT, 2 * pause) if self._board.cameras else LOADING
         is_silent = entry.get("live") and now - max(self._since[name][1], latest) > patience
         return "silent" if is_silent and state == "connected" else state
@@ -192,7 +192,7 @@ class Site:
         }
 
     async def _health(self, request: Request) -> Response:
-        """ok; degraded where a source is away or silent (the others go on); down, and 503, where all are."""
+        """ok; degraded if some sources are away or silent; down, with status 503, if all are."""
         books, now = self._books.look()
         states = {camera["name"]: camera["state"] for camera in self._cameras(books, now)}
         away = [name for name, state in states.items() if state in AWAY]

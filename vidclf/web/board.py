@@ -1,7 +1,7 @@
 """What the page shows of the frames: each camera's latest picture, the latest detections, the counts over time.
 
-The `serve` stage's thread alone writes here, the web server's thread reads. Neither ever waits for the other: what
-is read is a value that was finished before it was put in its place, and is replaced whole.
+Only the `serve` stage's thread writes here; the web server's thread reads. Neither ever waits for the other, because
+every value is complete before it is stored, and is only ever replaced as a whole.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from vidclf.frame import Detection, Frame, Source
 from vidclf.rows import Row, to_row
 
-WANTED = 2.0  # seconds for which a request asks for pictures; a viewer who stops reading stops asking
-UNWATCHED = 1.0  # seconds between two pictures that are kept though nobody asks: whoever comes sees one at once
+WANTED = 2.0  # seconds for which a request wants pictures; a viewer that stops reading stops requesting
+UNWATCHED = 1.0  # seconds between two pictures that are kept without viewers, so that a new viewer sees one at once
 AGAIN = 1.0  # seconds before the same object may be among the latest detections again
-LATEST, KEPT = 48, 128  # latest detections told, and those whose pictures can still be had
+LATEST, KEPT = 48, 128  # latest detections listed, and those whose pictures are still available
 THUMBNAIL = 160  # the longer side of a detection's picture, in pixels
 BIN, BINS = 3.0, 100  # seconds of one count over time, and how many are kept
 
@@ -34,12 +34,12 @@ class Picture:
 
     @cached_property
     def jpeg(self) -> bytes:
-        """The picture as a JPEG file; asked for by the server's thread alone, so that it is made once for all."""
+        """The picture as a JPEG file, encoded once; used only by the server's thread."""
         return encode(self._image, self._quality)
 
 
 class Camera:
-    """One source: the slot for its latest picture, and until when somebody wants the next."""
+    """One source: the slot for its latest picture, and until when viewers want the next."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -47,8 +47,8 @@ class Camera:
         self.picture: Picture | None = None
         self.seen = 0.0  # time.monotonic() of its latest frame
         self.pause = 0.0  # seconds between its latest two
-        self.wanted = 0.0  # until this time.monotonic(); written by the server's thread alone
-        self.due = 0.0  # when the next picture is taken; not before
+        self.wanted = 0.0  # until this time.monotonic(); written only by the server's thread
+        self.due = 0.0  # the earliest time of the next picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Sighting:
     row: Row
     at: float  # Unix time
     thumbnail: np.ndarray  # (h, w, 3) uint8 BGR, cut from the annotated frame
-    crop: np.ndarray | None  # what the classifier saw
+    crop: np.ndarray | None  # the classifier's input
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class Count:
 
     at: float  # Unix time of its start
     detections: dict[str, int]  # by label
-    in_view: dict[str, float]  # by label: how many were there at a time, on average, all sources together
+    in_view: dict[str, float]  # by label: the average number in view at a time, over all sources together
 
 
 class Board:
     """What the frames have shown so far.
 
-    fps: pictures a second and camera, at most. width: the longer side of a picture, in pixels, at most.
-    quality: of the JPEG, 1 to 100. name: what a source is called, as two may have the same name.
+    fps: maximum pictures per second and camera. width: maximum pixels on the longer side of a picture.
+    quality: of the JPEG, 1 to 100. name: gives a source's unique name, since two may have the same name.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Board:
         self.latest: tuple[Sighting, ...] = ()  # the newest first
         self.kept: dict[int, Sighting] = {}  # by number
         self.history: tuple[Count, ...] = ()  # the oldest first; the last one is still growing
-        self.closed = False  # no frame will come any more
+        self.closed = False  # no more frames will come
         self._number = 0
         self._shown: dict[tuple[str, object], float] = {}  # object: when it was last among the latest
         self._bin = 0.0
@@ -94,7 +94,7 @@ class Board:
         self._labels: Counter[tuple[str, str]] = Counter()
 
     def camera(self, name: str) -> Camera:
-        """The camera of that name, a new one if it was never heard of."""
+        """The camera of that name; a new one if it is unknown."""
         for camera in self.cameras:
             if camera.name == name:
                 return camera
@@ -102,7 +102,7 @@ class Board:
         return camera
 
     def show(self, frame: Frame) -> None:
-        """Take over what is new on a frame; nothing of the frame itself is kept."""
+        """Copy what is new on a frame; keeps no reference to the frame."""
         now = time.monotonic()
         camera = self.camera(self._name(frame.source))
         camera.pause = now - camera.seen if camera.seen else 0.0
@@ -111,14 +111,14 @@ class Board:
         if now >= camera.due:
             number = camera.picture.number + 1 if camera.picture else 1
             camera.picture = Picture(number, shrink(frame.image, self.width), self.quality)
-            camera.due = max(camera.due, now - pace)  # what came a little late does not slow down the rest
+            camera.due = max(camera.due, now - pace)  # a slightly late frame does not slow down the rest
             camera.due += pace
         camera.due = min(camera.due, now + pace)
         self._list(frame, camera.name, now)
         self._count(frame, camera.name)
 
     def _list(self, frame: Frame, source: str, now: float) -> None:
-        """Put a frame's detections before the latest; an object with a track stands there once."""
+        """Put a frame's detections at the front of the latest; an object with a track appears only once."""
         fresh: list[Sighting] = []
         for d in frame.detections:
             key = (source, name_of(d) if d.track is None else d.track)
@@ -155,7 +155,7 @@ class Board:
 
 
 def name_of(detection: Detection) -> str:
-    """What a detection is counted as: its label, or, where it has none, what the detector saw."""
+    """The name a detection is counted under: its label, or what the detector saw if it has none."""
     return detection.label or detection.kind
 
 

@@ -1,4 +1,4 @@
-"""The books of a run as the page wants them: not only since the start, but what happens now."""
+"""The statistics of a run for the page: since the start, and for the last few seconds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-FRESH = 0.5  # seconds for which one look at the books serves everybody who asks
-WINDOW = 5.0  # seconds that "now" goes back
+FRESH = 0.5  # seconds for which one snapshot of the statistics serves all requests
+WINDOW = 5.0  # seconds that "now" covers
 
 Stats = dict[str, Any]
 
 
 class Books:
-    """Looks at a pipeline's `stats()` now and then, and tells the rates between two looks.
+    """Takes snapshots of a pipeline's `stats()`, and computes the rates between two of them.
 
-    stats: `Pipeline.stats`. Nothing is computed while nobody asks.
+    stats: `Pipeline.stats`. Nothing is computed without requests.
     """
 
     def __init__(self, stats: Callable[[], Stats]) -> None:
@@ -24,10 +24,10 @@ class Books:
         self._looks: deque[tuple[float, Stats]] = deque()
 
     def look(self) -> tuple[Stats, dict[str, Any]]:
-        """The books, at most half a second old, and what happens now.
+        """The statistics, at most half a second old, and the current rates.
 
-        Now is over the last five seconds, or since the start where nobody asked before: fps, bottleneck, stages
-        (name, fps, busy as a share of the time, queue) and the finished frames a second of each source.
+        The rates cover the last five seconds, or the time since the start at the first request: fps, bottleneck, stages
+        (name, fps, busy as a share of the time, queue) and the finished frames per second of each source.
         """
         now = time.monotonic()
         if not self._looks or now - self._looks[-1][0] >= FRESH:

@@ -1,7 +1,7 @@
-"""Who may see the page: the token, the Host header, and the headers that tell a browser what not to do.
+"""Access control: the token, the Host header, and security headers for browsers.
 
-Without a token the page is for this machine alone. A browser on it also runs other people's pages, so these must
-neither embed ours (Cross-Origin-Resource-Policy) nor reach it under a name of their own (DNS rebinding: Host).
+Without a token only this machine can use the page. Its browsers also run other sites' pages, which must neither embed
+ours (Cross-Origin-Resource-Policy) nor reach it under their own name (DNS rebinding: Host).
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ SIGN_IN = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>vidclf</title>
 <h1>vidclf</h1>
-<p>This page wants the token that vidclf was started with.</p>{note}
+<p>Enter the token that vidclf was started with.</p>{note}
 <form action="/" method="post">
 <label>Token <input type="password" name="token" required autofocus></label> <button>Open</button>
 </form></html>
 """
-WRONG = '\n<p role="alert">That is not the token.</p>'
+WRONG = '\n<p role="alert">Wrong token.</p>'
 LONGEST_FORM = 65_536  # bytes of a form that are read
 
 
 class Guard:
-    """Stands before every route of an ASGI application: nothing of it answers to whom it is not meant for.
+    """Checks every request to an ASGI application before any route answers.
 
-    token: asked for as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that whoever opens the page
-    with `?token=`, or with the form, gets, so that its pictures need no token in their addresses. Without one, only
-    requests to this machine's own names are answered.
+    token: accepted as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as a cookie. Opening the page with `?token=`
+    or with the form sets the cookie, so that pictures need no token in their addresses. Without a token, only requests
+    to this machine's own names are answered.
     """
 
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self._app, self._token = app, token
-        # The cookie tells nothing about the token, which may be used elsewhere too.
+        # The cookie reveals nothing about the token, which may be used elsewhere, too.
         self._cookie = hmac.new(token.encode(), b"vidclf cookie", hashlib.sha256).hexdigest() if token else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,19 +70,19 @@ class Guard:
         try:
             answer = await self._refuse_or_redirect(Request(scope, receive)) or self._app
             await answer(scope, receive, with_headers)
-        except Exception as error:  # starlette has answered; the query may hold the token and is not told
+        except Exception as error:  # starlette has answered; the query may hold the token, so it is not logged
             log.warning("the web page could not answer %s: %s: %s", scope["path"], type(error).__name__, error)
 
     async def _refuse_or_redirect(self, request: Request) -> Response | None:
-        """The answer to a request that may not go on, or not yet."""
+        """The answer to a request that must not continue, or not yet; None if it may."""
         if self._token is None:
             host = request.headers.get("host", "")
             if not is_loopback(host_of(host)):
-                return PlainTextResponse("this page answers to 127.0.0.1, localhost and [::1] only", 403)
+                return PlainTextResponse("this page is only available as 127.0.0.1, localhost or [::1]", 403)
             return None
         given = request.query_params.get("token")
         is_page = request.url.path == "/"
-        if is_page and request.method == "POST":  # the form's: in an address, a proxy would log it
+        if is_page and request.method == "POST":  # from the form: a proxy would log a token in the address
             given = await posted(request)
         if given is not None and same(given, self._token):
             return self._let_in(request) if is_page else None
@@ -94,11 +94,11 @@ class Guard:
         if "text/html" in request.headers.get("accept", ""):
             note = "" if given is None else WRONG
             return HTMLResponse(SIGN_IN.format(note=note), HTTPStatus.UNAUTHORIZED, headers)
-        message = "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN"
+        message = "a token is required: Authorization: Bearer TOKEN, or ?token=TOKEN"
         return JSONResponse({"error": message}, HTTPStatus.UNAUTHORIZED, headers)
 
     def _let_in(self, request: Request) -> Response:
-        """To the page with a cookie, so that the browser forgets the token: it stays out of history and bookmarks."""
+        """Redirect to the page with a cookie, so that the token stays out of the browser's history and bookmarks."""
         page = RedirectResponse("/", HTTPStatus.SEE_OTHER)
         has_tls = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"
         page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax", secure=has_tls)
@@ -106,7 +106,7 @@ class Guard:
 
 
 async def posted(request: Request) -> str:
-    """The token that a form brings; empty where it brings none."""
+    """The token in a submitted form; empty if there is none."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -116,17 +116,17 @@ async def posted(request: Request) -> str:
 
 
 def same(given: str, wanted: str) -> bool:
-    """Whether two secrets are equal, in a time that tells nothing about where they differ."""
+    """Whether two secrets are equal, in a time that does not depend on where they differ."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 def cookie_of(request: Request) -> str:
-    """The cookie's name: browsers share cookies between the ports of a host, and there may be two of us."""
+    """The cookie's name, with the port: browsers share cookies between a host's ports, and two runs may serve pages."""
     return f"vidclf_{request.scope['server'][1]}"
 
 
 def host_of(header: str) -> str:
-    """The name in a Host header, without its port; empty where there is none."""
+    """The name in a Host header, without its port; empty if there is none."""
     try:
         return urlsplit(f"//{header}").hostname or ""
     except ValueError:
@@ -134,7 +134,7 @@ def host_of(header: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, whatever a name server says."""
+    """Whether a host name or address is this machine's own, without asking a name server."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

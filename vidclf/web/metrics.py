@@ -1,4 +1,4 @@
-"""The books as Prometheus reads them."""
+"""The statistics in Prometheus's format."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Row = dict[str, Any]
 
 
 def exposition(books: Row, cameras: Sequence[Row]) -> tuple[bytes, str]:
-    """The text that a scrape gets, and its content type."""
-    registry = CollectorRegistry()  # of our own: nothing that another library counts in this process
+    """The text for a scrape, and its content type."""
+    registry = CollectorRegistry()  # our own, without the metrics of other libraries in this process
     registry.register(_Collector(list(_metrics(books, cameras))))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
@@ -28,19 +28,19 @@ class _Collector:
 
 
 def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
-    """Counters since the start; rates and "now" are Prometheus's own business."""
+    """Counters since the start; Prometheus itself computes rates and current values."""
     frames = CounterMetricFamily(
         "vidclf_frames",
-        "Frames by how they ended; reason says why they were dropped.",
+        "Frames by outcome; reason says why they were dropped.",
         labels=["source", "outcome", "reason"],
     )
-    connected = GaugeMetricFamily("vidclf_source_up", "1 while the source gives frames.", labels=["source"])
-    reconnects = CounterMetricFamily("vidclf_source_reconnects", "How often a source came back.", labels=["source"])
+    connected = GaugeMetricFamily("vidclf_source_up", "1 while the source delivers frames.", labels=["source"])
+    reconnects = CounterMetricFamily("vidclf_source_reconnects", "Reconnects of a source.", labels=["source"])
     lag = GaugeMetricFamily(
-        "vidclf_lag_seconds", "From capture to output, over the latest frames.", labels=["source", "quantile"]
+        "vidclf_lag_seconds", "Time from capture to output, over recent frames.", labels=["source", "quantile"]
     )
     silence = GaugeMetricFamily(
-        "vidclf_source_last_frame_seconds", "How long ago the source's latest frame came out.", labels=["source"]
+        "vidclf_source_last_frame_seconds", "Time since the source's latest frame came out.", labels=["source"]
     )
     for camera in cameras:
         name = camera["name"]
@@ -62,19 +62,19 @@ def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         detections.add_metric([label], count)
     yield detections
 
-    through = CounterMetricFamily("vidclf_stage_frames", "Frames that a stage gave.", labels=["stage"])
-    busy = CounterMetricFamily("vidclf_stage_busy_seconds", "Time that a stage worked.", labels=["stage"])
-    queue = GaugeMetricFamily("vidclf_stage_queue", "Frames that wait for a stage.", labels=["stage"])
+    through = CounterMetricFamily("vidclf_stage_frames", "Frames that came out of a stage.", labels=["stage"])
+    busy = CounterMetricFamily("vidclf_stage_busy_seconds", "Time that a stage was busy.", labels=["stage"])
+    queue = GaugeMetricFamily("vidclf_stage_queue", "Frames waiting for a stage.", labels=["stage"])
     for name, row in zip(_distinct([row["name"] for row in books["stages"]]), books["stages"], strict=True):
         through.add_metric([name], row["out"])
         busy.add_metric([name], row["busy_s"])
         queue.add_metric([name], row["queue"])
     yield from (through, busy, queue)
-    yield GaugeMetricFamily("vidclf_memory_peak_bytes", "The most memory held so far.", books["peak_rss_mb"] * 2**20)
+    yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", books["peak_rss_mb"] * 2**20)
 
 
 def _distinct(names: Sequence[str]) -> Iterator[str]:
-    """Several cameras are several stages of one name; Prometheus takes no sample twice."""
+    """Make names unique: several cameras are stages of one name, and Prometheus rejects duplicate samples."""
     for i, name in enumerate(names):
         before = names[:i].count(name)
         yield f"{name}-{before + 1}" if before else name

@@ -1,7 +1,7 @@
-// Asks for the numbers once a second and shows them; the pictures come by themselves.
+// Fetches the statistics once a second and shows them; the pictures arrive as streams.
 
-const EVERY = 1000; // ms between two questions
-const MOVING = 4; // cameras whose picture moves: a browser has six connections to a host, and each takes one
+const EVERY = 1000; // ms between two requests
+const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
 const SPAN = 300; // seconds of the chart, at most
 const SHOWN = 24; // latest detections on the page
 const AWAY = ["absent", "reconnecting", "given up", "silent"]; // states of a camera, as in /healthz
@@ -10,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
 const cards = new Map(); // camera name: its card
 const items = new Map(); // detected object: its item
-let round = 0; // counts the times that pictures had to be asked for anew
+let round = 0; // counts how often the streams had to be requested again
 
 function make(kind, properties = {}, ...children) {
   const node = Object.assign(document.createElement(kind), properties);
@@ -41,7 +41,7 @@ const isAway = (camera) => AWAY.includes(camera.state);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 function pairs(node, rows) {
-  // name and value, each pair a div; kept where they are, so that a selection survives
+  // name and value, each pair in a div; existing nodes are reused, so that a text selection survives
   rows.forEach(([name, value], i) => {
     const row = node.children[i] ?? node.appendChild(make("div", {}, make("dt"), make("dd")));
     set(row.children[0], name);
@@ -53,7 +53,7 @@ function pairs(node, rows) {
 function card(name) {
   if (!cards.has(name)) {
     const image = make("img", { alt: `Picture of ${name}` });
-    image.addEventListener("error", () => { image.dataset.shown = ""; }); // asked for again at the next look
+    image.addEventListener("error", () => { image.dataset.shown = ""; }); // requested again at the next update
     const parts = {
       image, returns: 0, notice: make("p"), badge: make("span", { className: "badge" }), facts: make("p", { className: "facts" }),
     };
@@ -75,7 +75,7 @@ function show(image, address) {
 
 function showPicture(image, camera, place, round) {
   if (!camera.picture) return;
-  if (document.hidden) show(image, `${camera.picture}?hidden`); // one still picture: it also ends the stream
+  if (document.hidden) show(image, `${camera.picture}?hidden`); // one still picture, which also ends the stream
   else if (place < MOVING) show(image, `${camera.stream}?round=${round}`);
   else show(image, `${camera.picture}?at=${Date.now()}`);
 }
@@ -89,7 +89,7 @@ function showCamera(camera, place) {
   badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, away ? "bad" : moods[camera.state] ?? "");
   const wasDim = node.classList.contains("away");
   const isDim = node.classList.toggle("away", away || silent || !camera.picture);
-  if (wasDim && !isDim) parts.returns += 1; // the stream may have ended meanwhile, by a proxy, and no event tells
+  if (wasDim && !isDim) parts.returns += 1; // a proxy may have ended the stream meanwhile, without any event
   const since = camera.last_frame_s === null ? "no picture yet" : `no frame for ${duration(camera.last_frame_s)}`;
   set(notice, camera.problem && away ? `${since}: ${camera.problem}` : since);
   if (camera.size) view.style.aspectRatio = `${camera.size[0]} / ${camera.size[1]}`;
@@ -107,7 +107,7 @@ function removeOthers(cameras) {
   const names = new Set(cameras.map((camera) => camera.name));
   for (const [name, { node, image }] of cards) {
     if (names.has(name)) continue;
-    image.removeAttribute("src"); // it ends the stream
+    image.removeAttribute("src"); // ends the stream
     node.remove();
     cards.delete(name);
   }
@@ -123,7 +123,7 @@ function showStages(books) {
     const [name, work, fps, queue, p95] = row.children;
     row.className = i === slowest ? "slowest" : "";
     set(name, now.name);
-    work.title = "of the time at work";
+    work.title = "share of the time spent working";
     set(work.lastChild, `${Math.round(now.busy * 100)} %`);
     work.querySelector("i").style.width = `${now.busy * 100}%`;
     set(fps, decimal(now.fps));
@@ -183,12 +183,12 @@ function niceTop(value) {
 
 function showDetections(detections, now, several) {
   const wanted = detections.slice(0, SHOWN);
-  // An object with a track keeps its place, and its old picture until the new one is here.
+  // An object with a track keeps its place, and its old picture until the new one has loaded.
   const key = (found) => (found.track === null ? found.id : `${found.source}#${found.track}`);
   const nodes = wanted.map((found) => {
     if (!items.has(key(found))) {
       const thumb = make("div", { className: "thumb" }, make("img", { alt: "" }));
-      if (found.crop) thumb.append(make("img", { alt: "", className: "crop", title: "what the classifier saw" }));
+      if (found.crop) thumb.append(make("img", { alt: "", className: "crop", title: "the classifier's input" }));
       items.set(key(found), make("li", {}, thumb, make("strong"), make("span"), make("span")));
     }
     const item = items.get(key(found));
@@ -212,7 +212,7 @@ function showDetections(detections, now, several) {
 function showState(books) {
   const away = books.cameras.filter(isAway).length;
   if (!away) badge($("state"), "running", "good");
-  else badge($("state"), `${away} of ${books.cameras.length} cameras away`, away < books.cameras.length ? "warn" : "bad");
+  else badge($("state"), `${away} of ${books.cameras.length} cameras offline`, away < books.cameras.length ? "warn" : "bad");
   const figures = [["frames/s", decimal(books.now.fps)]];
   if (books.lag_ms) figures.push(["lag p95", milliseconds(books.lag_ms.p95)]);
   figures.push(["detections", number.format(books.detections)], ["running for", duration(books.wall_s)]);
@@ -230,7 +230,7 @@ let lost = false;
 async function look() {
   try {
     const [books, detections] = await Promise.all([ask("/api/stats"), ask("/api/detections")]);
-    if (lost) round += 1; // another run: its pictures come on other connections
+    if (lost) round += 1; // another run: its pictures need new connections
     lost = false;
     showState(books);
     removeOthers(books.cameras);
@@ -241,7 +241,7 @@ async function look() {
     showDetections(detections, books.now.at, books.cameras.length > 1);
   } catch (error) {
     lost = true;
-    badge($("state"), "vidclf does not answer", "bad");
+    badge($("state"), "vidclf is not responding", "bad");
     for (const { node, notice, badge: sign } of cards.values()) {
       node.classList.add("away");
       set(notice, "no connection");

@@ -1,7 +1,7 @@
 """The web server and its thread.
 
-uvicorn needs an event loop, and a loop needs a thread that does nothing else. The thread shares no lock with the
-pipeline's: it reads what `Board` holds and what `Pipeline.stats()` tells.
+uvicorn needs an event loop, which needs its own thread. The thread shares no lock with the pipeline: it reads `Board`
+and `Pipeline.stats()`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vidclf.errors import UsageError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-GRACE = 1  # seconds for which open connections may finish at the end; those who never read are cut off then
-CONNECTIONS = 512  # at once; more are told 503
+GRACE = 1  # seconds that open connections have to finish at the end; those that never read are cut off then
+CONNECTIONS = 512  # at once; more are answered with 503
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; UsageError in words where there can be none."""
+    """A listening socket; UsageError, with the reason, if that is not possible."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -32,7 +32,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot serve on {address}: {host} is not an address of this machine") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            hint = f"another program listens there; take another port, as in {address.rpartition(':')[0]}:{port + 1}"
+            hint = f"the port is in use; choose another one, such as {address.rpartition(':')[0]}:{port + 1}"
         elif error.errno == errno.EADDRNOTAVAIL:
             hint = f"{host} is not an address of this machine"
         else:
@@ -42,7 +42,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
-    """Serve an ASGI application in a thread of its own, for as long as the block lasts."""
+    """Serve an ASGI application in its own thread while the block lasts."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -52,7 +52,7 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="critical",  # its words would come between the progress; ours are in `guard`
+        log_level="critical",  # its messages would disturb the progress display; ours are in `guard`
         access_log=False,  # addresses may hold the token
         proxy_headers=False,
         server_header=False,
@@ -60,7 +60,7 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
         timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)
-    # A daemon, so that a connection that will not end cannot keep the program from ending.
+    # A daemon, so that a connection that does not close cannot keep the program from ending.
     thread = Thread(target=server.run, args=([listening],), name="vidclf web server", daemon=True)
     thread.start()
     try:
