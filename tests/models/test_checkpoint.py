@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.models.test_class_names import write
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, create, load, save
 from vidclf.models.classifier import Classifier
@@ -182,6 +183,23 @@ def test_a_header_that_is_no_object_is_refused(tmp_path: Path, text: str) -> Non
     with pytest.raises(UsageError) as told:
         checkpoint.read_header(path)
     assert str(told.value) == f"{path}: the vidclf header is not a JSON object"
+
+
+def test_who_takes_a_detector_for_a_classifier_is_told_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("yolo11n.pt", "yolo11n"):
+        with pytest.raises(UsageError, match=r"not found: .*; for a detector use --detector-weights$"):
+            checkpoint.read_header(name)
+    write(tmp_path / "yolo11n.pt", {"names": {0: "person"}})
+    with pytest.raises(UsageError) as told:
+        checkpoint.read_header("yolo11n.pt")
+    assert str(told.value) == "yolo11n.pt: a YOLO detector, not a classifier; name it with --detector-weights"
+    write(tmp_path / "other.pt", {"epoch": 3})
+    with pytest.raises(UsageError) as told:
+        checkpoint.read_header("other.pt")
+    assert str(told.value) == "other.pt: no vidclf header (write it with vidclf export)"
 
 
 def test_safetensors_without_our_header_are_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from vidclf import resources
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.models import exported
+from vidclf.models.class_names import PUBLISHED, read_names
 from vidclf.models.header import check_header
 from vidclf.preprocess import Preprocess
 
@@ -37,7 +38,8 @@ def find(name_or_path: str | Path) -> Path:
         return named
     names = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
     what = "is a folder, not a file of weights" if path.is_dir() else "not found: no such file, no such shipped weights"
-    raise UsageError(f"weights {str(name_or_path)!r} {what} (shipped: {names})")
+    hint = "; for a detector use --detector-weights" if PUBLISHED.fullmatch(str(name_or_path)) else ""
+    raise UsageError(f"weights {str(name_or_path)!r} {what} (shipped: {names}){hint}")
 
 
 def read_header(name_or_path: str | Path) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
     if path.suffix.lower() in exported.READERS:
         text = exported.header_text(path)
         if text is None:
+            if read_names(path):
+                raise UsageError(f"{path}: a YOLO detector, not a classifier; name it with --detector-weights")
             raise UsageError(f"{path}: no vidclf header (write it with vidclf export)")
     else:
         text = _metadata(path).get("vidclf")

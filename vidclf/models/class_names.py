@@ -1,13 +1,16 @@
-"""Reads which classes a detector knows from its file, without importing torch and without unpickling anything."""
+"""Tells YOLO models by their names, and which classes they know by their files: no torch, and no unpickling."""
 
 from __future__ import annotations
 
 import pickletools
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Names ultralytics publishes weights under: a family, a size (n, s, m, l, x) and, to get masks, -seg.
+PUBLISHED = re.compile(r"(yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?(\.pt)?")
 KEY = "names"
 TEXT = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 NUMBER = {"BININT", "BININT1", "BININT2"}

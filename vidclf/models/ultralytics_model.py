@@ -18,9 +18,8 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.models.cache import cache_folder
+from vidclf.models.class_names import PUBLISHED
 
-# Names ultralytics publishes weights under: a family, a size (n, s, m, l, x) and, to get masks, -seg.
-PUBLISHED = re.compile(r"(yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?(\.pt)?")
 PAGE = "https://docs.ultralytics.com/models/"
 # Read by ultralytics once, as it is imported.
 QUIET = {
