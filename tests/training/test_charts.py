@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from vidclf.training.charts import curves, nice_ticks, reliability
+from vidclf.training.charts import curves, highest, nice_ticks, reliability
 
 
 def test_ticks_are_round_and_enclose_the_values() -> None:
@@ -24,6 +24,52 @@ def test_a_curve_goes_through_its_points() -> None:
     assert [title.text for title in svg.iter("title")] == ["epoch 1: training 1", "epoch 2: training 0, validation 0.5"]
 
 
+def test_the_highest_value_is_no_outlier() -> None:
+    assert highest([2.3, 1.0, 0.7, 0.5, 0.3]) == 2.3
+    assert highest([80.0, 2.3, 1.0, 0.7, 0.5, 0.3]) == 2.3
+    assert highest([0.0, 0.0, 0.0, 9.0]) == 0.0
+    assert highest([80.0]) == 80.0
+
+
+def arrows(svg: ElementTree.Element) -> tuple[list[str], list[str]]:
+    """The classes of the arrows at the upper edge, and the words beside them."""
+    marked = [path.get("class", "") for path in svg.iter("path") if path.get("class", "").startswith("off")]
+    return marked, [text.text or "" for text in svg.iter("text") if text.get("class")]
+
+
+def test_an_outlier_is_cut_off_and_marked() -> None:
+    loss = [(epoch, 1 / epoch) for epoch in range(1, 21)]
+    lines = [("training", loss), ("validation", [(1, 80.123), *loss[1:-1], (20, 7.0)])]
+    svg = ElementTree.fromstring(curves(lines, cut=True))
+    assert arrows(svg) == (["off two", "off two"], ["up to 80.1"])
+    ticks = [float(text.text or "") for text in svg.iter("text") if text.get("text-anchor") == "end"][:-1]
+    assert max(ticks) == 1
+    heights = [float(y) for path in svg.iter("path") for y in re.findall(r"[\d.]+ ([\d.]+)", path.get("d", ""))]
+    assert min(heights) == 10  # nothing is drawn above the upper edge
+    assert "epoch 1: training 1, validation 80.123" in [title.text for title in svg.iter("title")]
+    single = ElementTree.fromstring(curves([lines[0], ("validation", [(1, 80.123), *loss[1:]])], cut=True))
+    assert arrows(single) == (["off two"], ["80.1"])
+    for whole in (curves(lines), curves([lines[0]], cut=True)):
+        assert arrows(ElementTree.fromstring(whole)) == ([], [])
+    assert ">80<" in curves(lines)
+
+
+def test_the_words_beside_arrows_cover_none_of_them() -> None:
+    loss = [(epoch, 1.0) for epoch in range(1, 31)]
+    for first, anchor in ((1, "start"), (28, "end")):
+        high = [(epoch, 90.0 - epoch if first <= epoch < first + 3 else 1.0) for epoch, _ in loss]
+        high = high if first == 1 else [(31 - epoch, value) for epoch, value in high]
+        high = sorted((epoch, value) for epoch, value in high)
+        svg = ElementTree.fromstring(curves([("training", loss), ("validation", high)], cut=True))
+        places = [float(path.get("d", "")[1:].split()[0]) for path in svg.iter("path") if "off" in path.get("class", "")]
+        words = next(text for text in svg.iter("text") if text.get("class"))
+        assert len(places) == 3
+        if words.get("text-anchor") == "start":
+            assert float(words.get("x", 0)) > max(places)
+        else:
+            assert float(words.get("x", 0)) < min(places)
+
+
 def test_a_single_epoch_and_an_empty_line_can_be_drawn() -> None:
     svg = ElementTree.fromstring(curves([("training", []), ("validation", [(1, 93.0)])], " %"))
     assert [dot.get("class") for dot in svg.iter("circle")] == ["two"]
@@ -35,4 +81,4 @@ def test_a_reliability_diagram_has_a_dot_a_bin_and_names_are_only_text() -> None
     low, high = svg.iter("circle")
     assert float(low.get("cy", 0)) > float(high.get("cy", 0))
     assert float(low.get("r", 0)) < float(high.get("r", 0))
-    assert low[0].text == "<b>: said 50.0%, right 25.0%, 100 pictures"
+    assert low[0].text == "<b>: confidence 50.0%, accuracy 25.0%, 100 pictures"

@@ -48,7 +48,7 @@ def test_other_data_fail_the_checksum_by_name(tmp_path: Path) -> None:
 def test_a_folder_without_the_files_says_what_it_looked_for(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"")
     with pytest.raises(
-        UsageError, match=r"holds neither folders of pictures, one a class, nor Fashion-MNIST \(train-im"
+        UsageError, match=r"contains neither folders of pictures, one per class, nor Fashion-MNIST \(train-im"
     ):
         data.load(tmp_path, "train", Preprocess())
     with pytest.raises(UsageError, match="is not a folder"):
@@ -77,7 +77,7 @@ def test_truncated_swapped_and_foreign_files_are_refused(tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"train-images.*not an IDX file of bytes in 3 dimension"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
     path.write_bytes(gzip.compress(gzip.decompress(whole)[:-5]))
-    with pytest.raises(UsageError, match=r"train-images.*156795 bytes of data, its header says \(200, 28, 28\)"):
+    with pytest.raises(UsageError, match=r"train-images.*156795 bytes of data, but the header says \(200, 28, 28\)"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
 
 
@@ -87,7 +87,7 @@ def test_pictures_and_labels_must_fit_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"200 pictures in .*199 in"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
     write_idx(tmp_path / TARGETS, np.full(200, 11, np.uint8))
-    with pytest.raises(UsageError, match="wants classes 0 to 9, got 11 to 11"):
+    with pytest.raises(UsageError, match="classes must be 0 to 9, got 11 to 11"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
 
 

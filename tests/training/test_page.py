@@ -44,18 +44,18 @@ def page(tmp_path: Path, header: dict[str, Any] = HEADER, history: Any = HISTORY
 def test_it_holds_the_figures(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert "<title>lean: 60.00 %</title>" in text
-    assert "3 of 5 test pictures named rightly." in text
+    assert "3 of 5 test pictures classified correctly." in text
     for words in ("1,234,567", "12 min 05 s", "2026-11-22 17:50 UTC", "vidclf train --data FOLDER", "2.15.0", "no"):
         assert words in text
-    assert "cat called &lt;dog&gt; &amp; co: 2 of 4" in text  # the confusion matrix
+    assert "cat classified as &lt;dog&gt; &amp; co: 2 of 4" in text  # the confusion matrix
     assert re.search(r"<th>cat</th>.*?<td>100.00</td><td>50.00</td><td>66.67</td>", text)  # precision, recall, F1
     assert "epoch 2: training 75 %, validation 80 %" in text
     assert "A temperature of 2, fitted on validation" in text
 
 
 def test_the_surest_mistake_comes_first(tmp_path: Path) -> None:
-    text = page(tmp_path).partition("Its surest mistakes")[2]
-    assert re.findall(r"([\d.]+) % sure", text) == ["95.3", "56.2"]  # of logits over 2
+    text = page(tmp_path).partition("Most confident mistakes")[2]
+    assert re.findall(r"([\d.]+) %</small>", text) == ["95.3", "56.2"]  # of logits over 2
     first = re.search(r"data:image/png;base64,([\w+/=]+)", text)
     assert first is not None
     picture = cv2.imdecode(np.frombuffer(b64decode(first[1]), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -73,7 +73,7 @@ def test_it_needs_nothing_from_outside_and_no_name_is_markup(tmp_path: Path) -> 
 def test_weights_without_a_run_or_a_temperature_have_a_report_too(tmp_path: Path) -> None:
     bare = {key: HEADER[key] for key in ("architecture", "labels", "preprocess")} | {"temperature": 1.0}
     text = page(tmp_path, bare, ())
-    assert "How it learned" not in text
+    assert "Training curves" not in text
     assert "no temperature was fitted" in text
     assert "before the temperature" not in text
 
@@ -91,12 +91,27 @@ def test_of_many_classes_the_most_frequent_confusions_are_listed(tmp_path: Path)
     assert rows == [("7", "9", "2", "3"), ("11", "12", "1", "3")]
     assert 'class="confusion"' not in text and len(text) < 200_000
     path = write_report(tmp_path / "report.html", header, torch.eye(200)[targets], targets, images)
-    assert "There are no mistakes." in path.read_text(encoding="utf-8")
+    assert "There were no mistakes." in path.read_text(encoding="utf-8")
+
+
+def test_top_5_is_told_of_more_than_five_classes_only(tmp_path: Path) -> None:
+    for count in (5, 6):
+        targets = torch.arange(60) % count
+        images = torch.zeros(60, 1, 28, 28, dtype=torch.uint8)
+        header = HEADER | {"labels": [f"kind {i}" for i in range(count)]}
+        path = write_report(tmp_path / "report.html", header, torch.eye(count)[targets], targets, images)
+        assert ("top-5" in path.read_text(encoding="utf-8")) == (count == 6)
+
+
+def test_a_loss_off_the_scale_is_marked(tmp_path: Path) -> None:
+    assert 'class="off' not in page(tmp_path)
+    text = page(tmp_path, history=[HISTORY[0], HISTORY[1] | {"valid_loss": 80.123, "valid_top1": 1.0}])
+    assert text.count('class="off two"') == 1 and ">80.1</text>" in text
 
 
 def test_without_mistakes_it_says_so(tmp_path: Path) -> None:
     path = write_report(tmp_path / "report.html", HEADER, LOGITS[:2], TARGETS[:2], IMAGES[:2])
-    assert "There are none." in path.read_text(encoding="utf-8")
+    assert "There were no mistakes." in path.read_text(encoding="utf-8")
 
 
 def test_a_colour_picture_keeps_its_colours_and_a_large_one_is_shrunk() -> None:

@@ -69,7 +69,7 @@ def test_targets_follow_the_labels_of_the_weights_by_name(tmp_path: Path) -> Non
     assert loaded.targets.tolist() == [1, 1, 2, 2, 0, 0]  # T-shirt_top, green, red
     with pytest.raises(UsageError) as raised:
         load(tmp_path, "test", ("red", "green", "purple"))
-    problem = "the classes are not those wanted (only in folder: T-shirt_top; only in wanted: purple)"
+    problem = "not the expected classes (only in folder: T-shirt_top; only in expected: purple)"
     assert str(raised.value) == f"{tmp_path / 'test'}: {problem}"
 
 
@@ -100,7 +100,12 @@ def test_what_is_no_picture_is_left_out_and_said(tmp_path: Path, caplog: pytest.
     (tmp_path / "red" / "photo.heic").write_bytes(b"nothing")
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path).labels == tuple(COLOURS)
-    assert caplog.messages == [f"{tmp_path / 'red'}: 1 files are not pictures and were skipped (.heic)"]
+    assert caplog.messages == [f"{tmp_path / 'red'}: 1 file is not a picture and was skipped (.heic)"]
+    (tmp_path / "red" / "list.csv").write_bytes(b"nothing")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        load(tmp_path)
+    assert caplog.messages == [f"{tmp_path / 'red'}: 2 files are not pictures and were skipped (.csv, .heic)"]
 
 
 @pytest.mark.parametrize("names", [("Train", "Test", "VAL"), ("training", "testing", "validation")])
@@ -115,7 +120,7 @@ def test_the_parts_are_known_by_other_names_too(
     write_classes(tmp_path / "valid", 2)
     assert (
         problem(tmp_path)
-        == f"{tmp_path}: {min(names[2], 'valid')} and {max(names[2], 'valid')} are two folders for one part"
+        == f"{tmp_path}: {min(names[2], 'valid')} and {max(names[2], 'valid')} are two folders for the same part"
     )
 
 
@@ -126,7 +131,7 @@ def test_what_lies_beside_the_parts_is_told(tmp_path: Path, caplog: pytest.LogCa
         (tmp_path / name).mkdir()
     load(tmp_path)
     load(tmp_path, "test")
-    assert caplog.messages == [f"{tmp_path}: left out, as it lies beside test and train: bus, car"]
+    assert caplog.messages == [f"{tmp_path}: ignored, because there are the folders test and train: bus, car"]
 
 
 def test_two_names_of_one_class_are_refused(tmp_path: Path) -> None:
@@ -137,10 +142,10 @@ def test_two_names_of_one_class_are_refused(tmp_path: Path) -> None:
         if len(list(tmp_path.iterdir())) < 5:
             pytest.skip("this file system takes both names for one")
         first, second = sorted((one, other))
-        assert problem(tmp_path) == f"{tmp_path}: {first!a} and {second!a} are one class by their names"
+        assert problem(tmp_path) == f"{tmp_path}: {first!a} and {second!a} have the same folder name"
         for name in (one, other):
             (tmp_path / name).rmdir()
-    with pytest.raises(UsageError, match=r"labels: 'a/b' and 'a_b' are one class by their names"):
+    with pytest.raises(UsageError, match=r"labels: 'a/b' and 'a_b' have the same folder name"):
         load(tmp_path, labels=("a/b", "a_b"))
 
 
@@ -164,15 +169,15 @@ def problem(folder: Path, part: str = "train") -> str:
 def test_too_little_is_told(tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "all", 3)
     (folder / "empty").mkdir()
-    assert problem(folder) == f"{folder / 'empty'}: no picture in this class folder"
+    assert problem(folder) == f"{folder / 'empty'}: no pictures in this class folder"
     (folder / "empty" / "list.csv").write_text("a,b")
-    assert problem(folder) == f"{folder / 'empty'}: no picture in this class folder, only .csv"
+    assert problem(folder) == f"{folder / 'empty'}: no pictures in this class folder, only .csv"
     write_picture(folder / "empty" / "one.png", paint("red", 1))
-    told = "only one picture; two are needed, one to learn from and one to test with"
+    told = "only one picture; two are needed, one for training and one for testing"
     assert problem(folder) == f"{folder / 'empty'}: {told}"
     for name in ("empty", "red", "green"):
         shutil.rmtree(folder / name)
-    assert problem(folder) == f"{folder}: at least two classes are needed, a folder each; there is only blue"
+    assert problem(folder) == f"{folder}: at least two classes are needed, one folder each; there is only blue"
 
 
 def test_the_parts_must_have_the_same_classes(tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_the_parts_must_have_the_same_classes(tmp_path: Path) -> None:
     told = "the classes of train and test differ (only in train: red; only in test: rde)"
     assert problem(tmp_path) == f"{tmp_path}: {told}"
     shutil.rmtree(tmp_path / "train")
-    assert problem(tmp_path) == f"{tmp_path}: no folder train in it, only test"
+    assert problem(tmp_path) == f"{tmp_path}: it has no folder train, only test"
 
 
 def test_a_damaged_picture_is_named_and_nothing_else_is_said(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:

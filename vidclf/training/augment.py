@@ -22,15 +22,16 @@ def augment(crops: Tensor, config: Config) -> Tensor:
 
 
 def augment_all(crops: Tensor, config: Config, values: int = 2048 * 28 * 28) -> Tensor:
-    """`augment` for any number of crops, so many values at a time: what it needs is far larger than the crops."""
+    """`augment` for any number of crops, `values` pixels at a time, because it needs far more memory than the crops."""
     return torch.cat([augment(part, config) for part in crops.split(max(1, values // crops[0].numel()))])
 
 
 def mix(crops: Tensor, config: Config) -> tuple[Tensor, Tensor, float]:
-    """Blend every crop with another one of the batch, as config.mixup or config.cutmix says.
+    """Blend every crop with another one of the batch, by config.mixup or config.cutmix.
 
-    Returns the crops (uint8), each one's partner, and the share of the crop itself (0..1): the targets are to be
-    blended alike. mixup: Zhang et al. 2017; cutmix: Yun et al. 2019, their share being Beta(alpha, alpha)'s.
+    Returns the crops (uint8), the index of each one's partner, and the share of the crop itself (0..1), by which the
+    targets must be blended, too. mixup: Zhang et al. 2017; cutmix: Yun et al. 2019; the share is from
+    Beta(alpha, alpha).
     """
     partner = torch.randperm(len(crops), device=crops.device)
     alpha = config.mixup or config.cutmix
@@ -47,9 +48,9 @@ def mix(crops: Tensor, config: Config) -> tuple[Tensor, Tensor, float]:
 
 
 def move(crops: Tensor, config: Config) -> Tensor:
-    """Mirror half of the crops, shift all by whole pixels, and scale and turn a share of them; float32.
+    """Mirror half of the crops, shift all by whole pixels, and scale and rotate a share of them; float32.
 
-    Whole-pixel shifts keep a crop sharp: interpolated crops only would teach a blurred world.
+    Whole-pixel shifts keep a crop sharp. Otherwise the network would see only crops blurred by interpolation.
     """
     count, _, rows, columns = crops.shape
     device = crops.device
@@ -58,7 +59,7 @@ def move(crops: Tensor, config: Config) -> Tensor:
     scale = torch.exp(_spread(count, device) * math.log1p(config.scale) * warped)
     mirror = 1 - 2 * ((torch.rand(count, device=device) < 0.5) * config.flip).float()
     pixels = torch.randint(-config.shift, config.shift + 1, (2, count), device=device)
-    # A row of the matrix maps a target coordinate (-1..1) to where in the source it is taken from.
+    # A row of the matrix maps a target coordinate (-1..1) to its source coordinate.
     theta = torch.empty(count, 2, 3, device=device)
     theta[:, 0, 0], theta[:, 0, 1] = scale * angle.cos() * mirror, -scale * angle.sin()
     theta[:, 1, 0], theta[:, 1, 1] = scale * angle.sin() * mirror, scale * angle.cos()

@@ -11,17 +11,19 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MISSING = "TensorBoard is not installed, so metrics.jsonl alone tells how it goes (pip install 'vidclf[tensorboard]')"
+MISSING = (
+    "TensorBoard is not installed, so metrics are only written to metrics.jsonl (pip install 'vidclf[tensorboard]')"
+)
 PARTS = ("train", "valid", "test")
 CONFUSION = "confusion matrix"
 
 
 class Board:
-    """Event files in FOLDER/tensorboard/{train,valid,test}, so that one chart shows the three curves of a figure.
+    """Event files in FOLDER/tensorboard/{train,valid,test}, so that one chart shows the three curves of a metric.
 
-    epoch: how many are finished. What is there of later ones, and of a run before this one, is taken away first, so
-    that a resumed run has no step twice.
-    Where TensorBoard is missing, `say` is told so, once, and nothing else happens.
+    epoch: number of finished epochs. Events of later epochs, and of an earlier run, are removed first, so that a
+    resumed run has no step twice.
+    If TensorBoard is missing, `say` is called once with a message, and nothing else happens.
     """
 
     def __init__(self, folder: Path, epoch: int = 0, say: Callable[[str], None] = print) -> None:
@@ -45,7 +47,7 @@ class Board:
                 file.unlink()
 
     def row(self, row: Mapping[str, Any]) -> None:
-        """The figures of one epoch, as they stand in metrics.jsonl: those of validation begin with `valid_`."""
+        """Add the metrics of one epoch, a row of metrics.jsonl; those of validation begin with `valid_`."""
         for name, value in row.items():
             part, _, figure = name.rpartition("_")
             if name not in ("epoch", "seconds") and value is not None:
@@ -53,20 +55,20 @@ class Board:
         self._flush()
 
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
-        """The confusion matrix of a part at the end of a run, see `evaluation.confusion`, as a figure."""
+        """Add the confusion matrix of a part (see `evaluation.confusion`) as a figure, at the end of a run."""
         if self._writers:
             self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
             self._flush()
 
     def test(self, metrics: Mapping[str, Any], counts: Tensor, labels: Sequence[str], epoch: int) -> None:
-        """The figures of the test set, once, at the end; `metrics` may hold more than loss, top1 and top5."""
+        """Add the metrics of the test set, once, at the end; `metrics` may hold more than loss, top1 and top5."""
         for name in ("loss", "top1", "top5"):
             if name in metrics:
                 self._scalar("test", name, metrics[name], {"epoch": epoch})
         self.confusion("test", counts, labels, epoch)
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Write the events that are still in memory."""
         for writer in self._writers.values():
             writer.close()
 
@@ -80,20 +82,20 @@ class Board:
 
 
 def _events(files: Sequence[Path], last: int) -> list[Any]:
-    """What these files hold of steps 1 to `last`, each once."""
+    """The events of steps 1 to `last` in these files, each once."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
     found = {}
     for file in files:
         for event in LegacyEventFileLoader(str(file)).Load():
             tags = [value.tag for value in event.summary.value]
-            if 0 < event.step <= last and CONFUSION not in tags:  # which comes at the end, and then again
+            if 0 < event.step <= last and CONFUSION not in tags:  # written at the end, and again when resumed
                 found[event.step, *tags] = event
     return list(found.values())
 
 
 def confusion_figure(counts: Tensor, labels: Sequence[str]) -> Figure:
-    """(classes, classes) counts, a row a true class, as a picture of every row's shares."""
+    """Plot (classes, classes) counts, one row per true class, as shares of each row."""
     from matplotlib.figure import Figure
 
     shares = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()

@@ -1,4 +1,4 @@
-"""The two charts of a report, as SVG whose colours are the page's: curves over epochs, and confidence kept or not."""
+"""The two charts of a report, as SVG in the page's colours: curves over epochs, and a reliability diagram."""
 
 from __future__ import annotations
 
@@ -8,36 +8,44 @@ from html import escape
 
 Points = Sequence[tuple[float, float]]
 WIDTH, HEIGHT = 460, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40  # what the axes' words need
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 40  # room for the axes' labels, which are larger on a phone
+OFF_SCALE = 10  # times the third quartile: values above it are cut off where `curves` may
 COLOURS = ("one", "two")  # classes in page.html
 
 
-def curves(series: Sequence[tuple[str, Points]], unit: str = "", axis: str = "epoch") -> str:
-    """Up to two lines over the same axis; pointing at one of its points tells the values there."""
+def curves(series: Sequence[tuple[str, Points]], unit: str = "", axis: str = "epoch", cut: bool = False) -> str:
+    """Up to two lines over the same axis; hovering over a point shows the values there.
+
+    cut: leave outliers off the scale, see `highest`; an arrow at the upper edge marks each, with the largest value.
+    """
     points = [point for _, line in series for point in line]
     first, last = min(x for x, _ in points), max(x for x, _ in points)
-    ticks = nice_ticks(min(y for _, y in points), max(y for _, y in points))
+    values = [y for _, y in points]
+    top = highest(values) if cut else max(values)
+    ticks = nice_ticks(min(values), top)
 
     def x(epoch: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * ((epoch - first) / (last - first) if last > first else 0.5)
 
     def y(value: float) -> float:
+        value = min(value, ticks[-1])
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - ticks[0]) / (ticks[-1] - ticks[0])
 
     parts = [_horizontal(y(tick), f"{tick:g}") for tick in ticks]
     epochs = [e for e in nice_ticks(first, last) if first <= e <= last and e == int(e)] or [first]
     parts += [_text(x(epoch), HEIGHT - 22, f"{epoch:g}", "middle") for epoch in epochs]
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 5, axis, "end"))
-    for (_, line), colour in zip(series, COLOURS, strict=False):
+    for row, ((_, line), colour) in enumerate(zip(series, COLOURS, strict=False)):
         if line:
             path = "L".join(f"{x(e):.1f} {y(v):.1f}" for e, v in line)
             parts.append(f'<path class="{colour}" d="M{path}"/>')
             parts.append(f'<circle class="{colour}" cx="{x(line[-1][0]):.1f}" cy="{y(line[-1][1]):.1f}" r="3.5"/>')
-    values = [(name, dict(line)) for name, line in series]
+        parts += _arrows([(x(e), v) for e, v in line if v > ticks[-1]], colour, row)
+    named = [(name, dict(line)) for name, line in series]
     places = sorted({e for e, _ in points})
     strip = (WIDTH - LEFT - RIGHT) / max(1, len(places) - 1)
     for epoch in places:
-        told = ", ".join(f"{name} {line[epoch]:g}{unit}" for name, line in values if epoch in line)
+        told = ", ".join(f"{name} {line[epoch]:g}{unit}" for name, line in named if epoch in line)
         parts.append(
             f'<rect class="hover" x="{x(epoch) - strip / 2:.1f}" y="{TOP}" width="{strip:.1f}" '
             f'height="{HEIGHT - TOP - BOTTOM}"><title>{axis} {epoch:g}: {escape(told)}</title></rect>'
@@ -46,9 +54,10 @@ def curves(series: Sequence[tuple[str, Points]], unit: str = "", axis: str = "ep
 
 
 def reliability(series: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> str:
-    """How often what was said with some confidence was right: (confidence, accuracy, count) of each bin, 0..1.
+    """Accuracy by confidence: (confidence, accuracy, count) of each bin, 0..1.
 
-    On the dashed line confidence is what it says; below it the network is too sure. A dot's area is its bin's share.
+    On the dashed line the confidence equals the accuracy; below it the network is overconfident. A dot's area is its
+    bin's share of the pictures.
     """
     side = HEIGHT - TOP - BOTTOM
 
@@ -66,13 +75,19 @@ def reliability(series: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]
     for (name, bins), colour in reversed(list(zip(series, COLOURS, strict=False))):
         total = sum(count for *_, count in bins)
         for confidence, accuracy, count in bins:
-            told = f"{name}: said {confidence:.1%}, right {accuracy:.1%}, {count:,} pictures"
+            told = f"{name}: confidence {confidence:.1%}, accuracy {accuracy:.1%}, {count:,} pictures"
             radius = 2.5 + 9 * math.sqrt(count / total)
             parts.append(
                 f'<circle class="{colour}" cx="{x(confidence):.1f}" cy="{y(accuracy):.1f}" r="{radius:.1f}">'
                 f"<title>{escape(told)}</title></circle>"
             )
     return _svg(parts, "Reliability diagram")
+
+
+def highest(values: Sequence[float]) -> float:
+    """The largest of these values >= 0 that is no outlier: one of 80 among losses below 1 would flatten the others."""
+    third_quartile = sorted(values)[(len(values) - 1) * 3 // 4]
+    return max(value for value in values if value <= OFF_SCALE * third_quartile)
 
 
 def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -88,8 +103,24 @@ def _horizontal(y: float, label: str) -> str:
     return f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>' + _text(LEFT - 6, y + 4, label, "end")
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+def _arrows(points: Points, colour: str, row: int) -> list[str]:
+    """Arrows at the upper edge for what lies above it: (x, value); the largest value is written beside its arrow."""
+    if not points:
+        return []
+    parts = [f'<path class="off {colour}" d="M{x:.1f} {TOP}l-6 10h12z"/>' for x, _ in points]
+    place, value = max(points, key=lambda point: point[1])
+    side = 1 if place < WIDTH / 2 else -1  # towards the middle, where there is room
+    for x in sorted((x for x, _ in points if (x - place) * side > 0), key=lambda x: x * side):
+        if abs(x - place) < 90:  # the words would cover this arrow: they go behind it
+            place = x
+    words = f"{value:.3g}" if len(points) == 1 else f"up to {value:.3g}"
+    parts.append(_text(place + 10 * side, TOP + 12 + 16 * row, words, "start" if side > 0 else "end", colour))
+    return parts
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    kind = f' class="{kind}"' if kind else ""
+    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _svg(parts: Sequence[str], about: str) -> str:

@@ -1,4 +1,4 @@
-"""How good a classifier is: accuracy, calibration and the figures of every class."""
+"""How good a classifier is: accuracy, calibration and the metrics of each class."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from vidclf.calibration import calibration_error
 from vidclf.models.classifier import Classifier
 
-# The least that a temperature is fitted on: with fewer crops, or hardly a mistake among them, the best one for them is
-# anything from 0.1 to 10, and for other pictures worse than none.
+# Minimum to fit a temperature. With fewer crops, or almost no mistakes among them, the best fit can be anything from
+# 0.1 to 10, which is worse than none for other pictures.
 LEAST_CROPS, LEAST_MISTAKES = 100, 5
 
 
@@ -23,7 +23,7 @@ def predict(model: Classifier, images: Tensor, batch: int = 512) -> Tensor:
 
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:
-    """Figures of predictions: correct, total, and top1, top5, ece and per_class in percent."""
+    """Metrics of predictions: correct, total, and top1, top5, ece and per_class in percent."""
     answers = ranked(logits)
     right = answers == targets[:, None]
     confidence = torch.softmax(logits / temperature, dim=1).amax(dim=1)
@@ -38,30 +38,35 @@ def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: f
 
 
 def ranked(logits: Tensor) -> Tensor:
-    """(N, 5) int64: the network's first, second ... answer; fewer columns where there are fewer classes."""
+    """(N, 5) int64: the network's first, second, ... answer; fewer columns if there are fewer classes."""
     return logits.topk(min(5, logits.shape[1])).indices
 
 
 def hits(logits: Tensor, targets: Tensor) -> Tensor:
-    """(N, 5) bool: is the label the network's first, second ... answer?"""
+    """(N, 5) bool: whether the label is the network's first, second, ... answer."""
     return ranked(logits) == targets[:, None]
 
 
 def tops(right: Tensor) -> dict[str, float]:
-    """top1 and top5 in percent, of what `hits` gives."""
+    """top1 and top5 in percent, from the result of `hits`."""
     return {"top1": _percent(int(right[:, 0].sum()), len(right)), "top5": _percent(int(right.sum()), len(right))}
 
 
+def tells_top5(metrics: Mapping[str, Any]) -> bool:
+    """Whether top-5 of `score` means anything: with five classes or fewer it is always 100 %."""
+    return len(metrics["per_class"]) > 5
+
+
 def confusion(targets: Tensor, predictions: Tensor, classes: int) -> Tensor:
-    """(classes, classes) int64 counts: a row a true class, a column a predicted one."""
+    """(classes, classes) int64 counts: one row per true class, one column per predicted class."""
     return torch.bincount(targets.cpu() * classes + predictions.cpu(), minlength=classes**2).view(classes, classes)
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:
-    """The temperature of least cross-entropy on these logits (Guo et al. 2017), between 0.1 and 10.
+    """The temperature with the lowest cross-entropy on these logits (Guo et al. 2017), between 0.1 and 10.
 
-    None where they are too few to tell, see `LEAST_CROPS`. The loss has one minimum in the temperature's logarithm, so
-    the interval is thirded until it is narrow.
+    None if there are too few, see `LEAST_CROPS`. The loss has one minimum over the logarithm of the temperature, which
+    is found by ternary search.
     """
     if len(targets) < LEAST_CROPS or int((logits.argmax(dim=1) != targets).sum()) < LEAST_MISTAKES:
         return None
@@ -77,14 +82,15 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """The figures of `score` for people."""
+    """The metrics of `score` as readable text."""
     width = max(map(len, metrics["per_class"]), default=5)
     lines = [f"{'class':<{width}}  precision  recall     F1"]
     for label, row in metrics["per_class"].items():
         lines.append(f"{label:<{width}}  {row['precision']:9.2f}  {row['recall']:6.2f}  {row['f1']:5.2f}")
+    top5 = f"top-5 {metrics['top5']:.2f} %, " if tells_top5(metrics) else ""
     lines.append(
-        f"{metrics['correct']} of {metrics['total']} correct: top-1 {metrics['top1']:.2f} %, "
-        f"top-5 {metrics['top5']:.2f} %, calibration error {metrics['ece']:.2f} %"
+        f"{metrics['correct']} of {metrics['total']} correct: top-1 {metrics['top1']:.2f} %, {top5}"
+        f"calibration error {metrics['ece']:.2f} %"
     )
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ def open_idx(folder: Path, part: str, verify: bool = True, labels: Sequence[str]
     """The "train" or the "test" part of the four IDX files in `folder`: grey pictures.
 
     verify: compare the files with the published checksums (off: other data in the same format).
-    labels: what the classes are called; by default as in Fashion-MNIST.
+    labels: the class names; by default those of Fashion-MNIST.
     Raises UsageError on a missing, damaged or unexpected file.
     """
     labels = tuple(labels or FASHION_MNIST)
@@ -43,27 +43,27 @@ def open_idx(folder: Path, part: str, verify: bool = True, labels: Sequence[str]
     if len(pictures) != len(targets):
         raise UsageError(f"{folder}: {len(pictures)} pictures in {pictures_name}, {len(targets)} in {targets_name}")
     if not len(targets) or targets.max() >= len(labels):
-        wanted = f"wants classes 0 to {len(labels) - 1}, got {_span(targets)}"
-        raise UsageError(f"{folder / targets_name}: {wanted}; there are names for {named(labels)}")
+        wanted = f"classes must be 0 to {len(labels) - 1}, got {_span(targets)}"
+        raise UsageError(f"{folder / targets_name}: {wanted}; the names are for {named(labels)}")
     return Pictures(labels, targets.astype(np.int64), lambda i: (pictures[i], None))
 
 
 def find_idx(folder: Path) -> Path | None:
-    """Where the files lie: in the folder itself, or where torchvision puts them below it; None if they do not."""
+    """The folder of the files: this one, or where torchvision puts them below it; None if there are none."""
     places = (folder, folder / "raw", folder / "FashionMNIST" / "raw")
     return next((place for place in places if any((place / f[0][0]).is_file() for f in FILES.values())), None)
 
 
 def read_idx(path: Path, dimensions: int, md5: str | None = None) -> np.ndarray:
-    """Read a gzipped IDX file of bytes (the MNIST format); raises UsageError where it is not what it should be."""
+    """Read a gzipped IDX file of bytes (the MNIST format); raises UsageError if it is anything else."""
     try:
         packed = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     if md5 is not None and (found := hashlib.md5(packed, usedforsecurity=False).hexdigest()) != md5:
         raise UsageError(
-            f"{path}: checksum is {found}, Fashion-MNIST's is {md5}: the file is damaged or another one "
-            "(--no-verify takes other data of the same format)"
+            f"{path}: checksum is {found}, Fashion-MNIST's is {md5}: the file is damaged or different "
+            "(use --no-verify for other data in the same format)"
         )
     try:
         raw = gzip.decompress(packed)
@@ -75,12 +75,12 @@ def read_idx(path: Path, dimensions: int, md5: str | None = None) -> np.ndarray:
         raise UsageError(f"{path}: not an IDX file of bytes in {dimensions} dimension(s)")
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", dimensions, offset=4))
     if len(raw) - start != int(np.prod(shape)):
-        raise UsageError(f"{path}: {len(raw) - start} bytes of data, its header says {shape}")
+        raise UsageError(f"{path}: {len(raw) - start} bytes of data, but the header says {shape}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
 def download() -> Path:
-    """Fetch Fashion-MNIST into the cache, unless it is there already; returns the folder of its files."""
+    """Download Fashion-MNIST into the cache, unless it is there already; returns the folder of its files."""
     from torchvision.datasets import FashionMNIST
 
     root = cache_folder()

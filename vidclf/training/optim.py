@@ -1,4 +1,4 @@
-"""How the weights move: the optimiser, the learning rate over a run, and the average that is kept."""
+"""Updates of the weights: the optimiser, the learning rate over a run, and the averaged weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from vidclf.training.config import Config
 
-LONGEST_WARMUP = 0.2  # of a run: a short one has to come down, too
+LONGEST_WARMUP = 0.2  # of a run: a short one must have time to anneal, too
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
@@ -24,12 +24,12 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 
 def learning_rate(config: Config, done: float) -> float:
-    """The rate when the share `done` (0..1) of the run lies behind."""
+    """The rate when the share `done` (0..1) of the run is finished."""
     return config.lr * _shape(config, done)
 
 
 def _shape(config: Config, done: float) -> float:
-    """The rate as a share of the highest."""
+    """The rate as a share of the peak rate."""
     if config.schedule == "one-cycle":
         # Smith and Topin 2017: up to the peak in three tenths of the run, then down to nothing; both half cosines.
         rise = 0.3
@@ -52,7 +52,7 @@ def _fall(x: float) -> float:
 
 @torch.no_grad()
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged network, batch statistics included, towards the trained one."""
+    """Move the averaged network, including batch statistics, towards the trained one."""
     pairs = [
         (a, b)
         for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True)

@@ -1,4 +1,4 @@
-"""The report of a classifier as one HTML file that needs nothing else: for a run, or for weights that were tested."""
+"""The report of a classifier as one self-contained HTML file: for a run, or for weights that were tested."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from vidclf.training.progress import duration
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MISTAKES = 24  # shown
-MOST_CLASSES = 60  # that make a matrix; of more, the most frequent confusions are listed
+MOST_CLASSES = 60  # shown as a matrix; with more, the most frequent confusions are listed
 CONFUSIONS = 40  # listed
-SHARPEST = 112  # pixels a side that a shown picture has at most
+SHARPEST = 112  # largest width and height of a shown picture, in pixels
 
 
 def write_report(
@@ -36,8 +36,8 @@ def write_report(
 ) -> Path:
     """Write the report of a classifier on labelled pictures to `path`, complete or not at all; returns the path.
 
-    header: what its checkpoint says of it, see `checkpoint.read_header`; logits: (N, classes), before the temperature;
-    targets: (N,); images: (N, channels, size, size) uint8; history: the rows of metrics.jsonl, where there is a run.
+    header: of its checkpoint, see `checkpoint.read_header`; logits: (N, classes), before the temperature; targets:
+    (N,); images: (N, channels, size, size) uint8; history: the rows of metrics.jsonl, if there is a run.
     """
     logits, targets, images = logits.float().cpu(), targets.cpu(), images.cpu()
     labels, temperature = header["labels"], float(header["temperature"])
@@ -53,7 +53,7 @@ def write_report(
     title = f"{header['architecture']}: {metrics['top1']:.2f} %"
     content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(title),
-        summary=f"{metrics['correct']:,} of {metrics['total']:,} test pictures named rightly.",
+        summary=f"{metrics['correct']:,} of {metrics['total']:,} test pictures classified correctly.",
         tiles="".join(
             f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in _tiles(header, metrics)
         ),
@@ -66,11 +66,10 @@ def write_report(
 
 
 def _tiles(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    tiles = [
-        ("top-1 accuracy", f"{metrics['top1']:.2f} %"),
-        ("among the best five", f"{metrics['top5']:.2f} %"),
-        ("calibration error", f"{metrics['ece']:.2f} %"),
-    ]
+    tiles = [("top-1 accuracy", f"{metrics['top1']:.2f} %")]
+    if evaluation.tells_top5(metrics):
+        tiles.append(("top-5 accuracy", f"{metrics['top5']:.2f} %"))
+    tiles.append(("calibration error", f"{metrics['ece']:.2f} %"))
     if "parameters" in header:
         tiles.append(("parameters", f"{header['parameters']:,}"))
     if "seconds" in header:
@@ -98,15 +97,19 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> str:
         ]
         if any(points for _, points in lines):
             figures.append(
-                _figure(caption, [part if points else "" for part, points in lines], charts.curves(lines, unit))
+                _figure(
+                    caption,
+                    [part if points else "" for part, points in lines],
+                    charts.curves(lines, unit, cut=name == "loss"),
+                )
             )
     if not figures:
         return ""
     about = (
-        "Training is measured as it goes, on crops that were changed at random; validation afterwards, on crops as "
-        "they are. So validation may well look better."
+        "Training is measured during the epoch, on augmented crops. Validation is measured after it, on unchanged "
+        "crops. So validation may look better."
     )
-    return _section("How it learned", about, f'<div class="pair">{"".join(figures)}</div>')
+    return _section("Training curves", about, f'<div class="pair">{"".join(figures)}</div>')
 
 
 def _confusion(counts: Tensor, labels: Sequence[str]) -> str:
@@ -122,20 +125,20 @@ def _confusion(counts: Tensor, labels: Sequence[str]) -> str:
             share = count / max(1, int(totals[i]))
             words = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
             kind = " ".join(["hit"] * (i == j) + ["full"] * (share > 0.4))
-            told = escape(f"{label} called {other}: {count:,} of {int(totals[i]):,}", quote=True)
-            strength = round(share**0.5, 3)  # so that a mistake of a few percent is seen
+            told = escape(f"{label} classified as {other}: {count:,} of {int(totals[i]):,}", quote=True)
+            strength = round(share**0.5, 3)  # so that mistakes of a few percent are visible
             cells.append(f'<td class="{kind}" style="--s:{strength}" title="{told}">{words if count else ""}</td>')
         rows.append(f"<tr><th>{escape(label)}</th>{''.join(cells)}</tr>")
     table = (
         f'<div class="scroll"><table class="confusion"><thead><tr><td style="--s:0"></td>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-    about = "Of every hundred pictures of a row's class, how many were called by a column's name."
-    return _section("What is mistaken for what", about, table)
+    about = "The percentage of pictures of each true class (row) that were classified as each class (column)."
+    return _section("Confusion matrix", about, table)
 
 
 def _confusions(counts: Tensor, labels: Sequence[str]) -> str:
-    """The most frequent confusions one below the other: a matrix of many classes is too large for a page."""
+    """A list of the most frequent confusions, because a matrix of many classes is too large for a page."""
     totals, wrong = counts.sum(dim=1).tolist(), counts.clone().fill_diagonal_(0)
     rows = []
     for place in wrong.flatten().argsort(descending=True, stable=True)[:CONFUSIONS].tolist():
@@ -144,11 +147,11 @@ def _confusions(counts: Tensor, labels: Sequence[str]) -> str:
             names = f"<th>{escape(labels[true])}</th><td>{escape(labels[called])}</td>"
             rows.append(f"<tr>{names}<td>{count:,} of {totals[true]:,}</td></tr>")
     if not rows:
-        return _section("What is mistaken for what", "There are no mistakes.", "")
-    head = "<thead><tr><th>class</th><th>called</th><th>pictures</th></tr></thead>"
-    about = "What happened most often: how many pictures of a class were called by the other one's name."
+        return _section("Confusion matrix", "There were no mistakes.", "")
+    head = "<thead><tr><th>true class</th><th>classified as</th><th>pictures</th></tr></thead>"
+    about = "The most frequent mistakes: how many pictures of a class were classified as another one."
     table = f'<table class="classes">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return _section("What is mistaken for what", about, table)
+    return _section("Confusion matrix", about, table)
 
 
 def _classes(metrics: Mapping[str, Any], targets: Tensor, labels: Sequence[str]) -> str:
@@ -165,17 +168,17 @@ def _classes(metrics: Mapping[str, Any], targets: Tensor, labels: Sequence[str])
         '<th class="optional"></th></tr>'
     )
     about = (
-        "In percent. Precision: of the pictures called so, how many are. Recall: of those that are, how many were "
-        "called so. F1: their harmonic mean."
+        "In percent. Precision: how many of the pictures classified as this class belong to it. Recall: how many of "
+        "the pictures of this class were classified as it. F1: their harmonic mean."
     )
     table = f'<table class="classes"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
-    return _section("Class by class", about, table)
+    return _section("Metrics by class", about, table)
 
 
 def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
     right = (logits.argmax(dim=1) == targets).cpu().numpy()
     series, errors = [], []
-    for name, divisor in (("as used", temperature), ("before the temperature", 1.0)):
+    for name, divisor in (("as used", temperature), ("without temperature", 1.0)):
         confidence = _sureness(logits, divisor)
         series.append((name, reliability(confidence, right)))
         errors.append(f"{100 * (calibration_error(confidence, right) or 0):.2f} %")
@@ -184,17 +187,15 @@ def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
         about = f"The calibration error is {errors[0]}; no temperature was fitted."
     else:
         about = (
-            f"A temperature of {temperature:g}, fitted on validation, takes the calibration error from {errors[1]} to "
-            f"{errors[0]}."
+            f"A temperature of {temperature:g}, fitted on validation, changes the calibration error "
+            f"from {errors[1]} to {errors[0]}."
         )
-    about += (
-        " On the dashed line, of what is said with 80 % confidence 80 % are right; below it the network is too sure."
-    )
+    about += " On the dashed line, confidence equals accuracy. Below it the network is overconfident."
     figures = [
         _figure("Confidence and accuracy", [name for name, _ in series], charts.reliability(series)),
         _abstaining(_sureness(logits, temperature), right),
     ]
-    return _section("Can its confidence be believed?", about, f'<div class="pair">{"".join(figures)}</div>')
+    return _section("Calibration", about, f'<div class="pair">{"".join(figures)}</div>')
 
 
 def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
@@ -203,16 +204,16 @@ def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
 
 
 def _abstaining(confidence: np.ndarray, right: np.ndarray) -> str:
-    """What `classify.abstain` gains and costs: how many still get a name, and how many of those the true one."""
+    """What `classify.abstain` gains and costs: the share that still gets a label, and the accuracy of those labels."""
     accuracy, named = [], []
     for percent in range(0, 100, 5):
         kept = confidence >= percent / 100
         named.append((float(percent), round(100 * float(kept.mean()), 2)))
         if kept.any():
             accuracy.append((float(percent), round(100 * float(right[kept].mean()), 2)))
-    lines = [("right, of those named", accuracy), ("still named", named)]
-    chart = charts.curves(lines, " %", "abstain below, %")
-    return _figure("Abstaining, %", [name for name, _ in lines], chart)
+    lines = [("accuracy of those", accuracy), ("still labelled", named)]
+    chart = charts.curves(lines, " %", "abstain below confidence, %")
+    return _figure("Abstaining below a confidence, %", [name for name, _ in lines], chart)
 
 
 def _mistakes(probabilities: Tensor, targets: Tensor, images: Tensor, labels: Sequence[str]) -> str:
@@ -220,16 +221,16 @@ def _mistakes(probabilities: Tensor, targets: Tensor, images: Tensor, labels: Se
     wrong = (predicted != targets).nonzero().flatten()
     wrong = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES]
     if not len(wrong):
-        return _section("Its surest mistakes", "There are none.", "")
+        return _section("Most confident mistakes", "There were no mistakes.", "")
     tiles = []
     for i in wrong.tolist():
         name, true = labels[int(predicted[i])], labels[int(targets[i])]
         tiles.append(
             f'<div><img alt="{escape(true, quote=True)}" src="{picture_uri(images[i])}"><b>{escape(true)}</b>'
-            f"<span>{escape(name)}</span><small>{100 * float(confidence[i]):.1f} % sure</small></div>"
+            f"<span>{escape(name)}</span><small>{100 * float(confidence[i]):.1f} %</small></div>"
         )
-    about = "In bold what the data set calls it, in colour what the network does."
-    return _section("Its surest mistakes", about, f'<div class="mistakes">{"".join(tiles)}</div>')
+    about = "Bold: the true class. Colour: the class that the network predicted, with its confidence."
+    return _section("Most confident mistakes", about, f'<div class="mistakes">{"".join(tiles)}</div>')
 
 
 def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
@@ -240,7 +241,7 @@ def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> s
     if "seconds" in header:
         known["time"] = duration(header["seconds"])
     if times := [row["seconds"] for row in history if "seconds" in row]:
-        known["time an epoch"] = duration(sum(times) / len(times))
+        known["time per epoch"] = duration(sum(times) / len(times))
     if "data" in header:
         known["training data"] = str(header["data"])[:15]
     command = f"<pre>{escape(header['command'])}</pre>" if header.get("command") else ""
@@ -251,7 +252,7 @@ def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> s
         ("Versions", header.get("versions", {})),
     ]
     content = command + "".join((f"<h3>{name}</h3>" if name else "") + _list(facts) for name, facts in lists if facts)
-    return _section("How it was made", "What the file of weights says of itself.", content)
+    return _section("How it was trained", "From the header of the weights file.", content)
 
 
 def _list(facts: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""One picture file becomes what preprocessing takes: upright BGR pixels, and where the object is."""
+"""Reads one picture file for preprocessing: upright BGR pixels, and where the object is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from PIL import Image
 
 from vidclf.errors import UsageError
 
-# What OpenCV reads, without and with a transparent background.
+# Formats that OpenCV reads, without and with a transparent background.
 OPAQUE = frozenset((".bmp", ".dib", ".exr", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".ras", ".sr"))
 OPAQUE |= {".pbm", ".pgm", ".pnm", ".ppm"}
 TRANSPARENT = frozenset((".avif", ".gif", ".png", ".tif", ".tiff", ".webp"))
 SUFFIXES = OPAQUE | TRANSPARENT
-# Of these OpenCV turns the colours upright, as their EXIF data say, but not what is transparent.
+# For these, OpenCV rotates the colours by their EXIF data, but not the transparency.
 TURNED = frozenset((".png", ".webp"))
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda mask: mask, 2: np.fliplr, 3: lambda mask: np.rot90(mask, 2), 4: np.flipud, 5: np.transpose,
@@ -33,8 +33,8 @@ Picture = tuple[np.ndarray, np.ndarray | None]  # (height, width[, 3]) uint8, (h
 def read_picture(path: Path) -> Picture:
     """Decode a picture file: (height, width, 3) uint8 BGR, and where it is opaque (None: everywhere).
 
-    What is transparent is outside the object, as what is outside a detection's mask is.
-    Raises UsageError where the file cannot be read, or is damaged.
+    Transparent pixels are outside the object, like pixels outside a detection's mask.
+    Raises UsageError if the file cannot be read, or is damaged.
     """
     try:
         packed = path.read_bytes()
@@ -50,7 +50,7 @@ def read_picture(path: Path) -> Picture:
                     mask = _opaque(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))
                 if mask is not None and path.suffix.lower() in TURNED:
                     mask = np.ascontiguousarray(TURNS[_orientation(packed)](mask))
-            except cv2.error:  # more pixels than OpenCV allows, for one
+            except cv2.error:  # for example, more pixels than OpenCV allows
                 image = None
     if image is None:
         raise UsageError(f"{path}: not a picture, or damaged ({len(packed):,} bytes)")
@@ -58,7 +58,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def _opaque(whole: np.ndarray | None) -> np.ndarray | None:
-    """Where a picture is more opaque than not; None where it has no transparency."""
+    """Where a picture is at least half opaque; None if it has no transparency."""
     if whole is None or whole.ndim != 3 or whole.shape[2] != 4:
         return None
     full = np.iinfo(whole.dtype).max if whole.dtype.kind == "u" else 1
@@ -67,14 +67,14 @@ def _opaque(whole: np.ndarray | None) -> np.ndarray | None:
 
 
 def _orientation(packed: bytes) -> int:
-    """How a picture is to be turned, by its EXIF data: a key of `TURNS`."""
+    """The EXIF orientation of a picture: a key of `TURNS`."""
     with Image.open(BytesIO(packed)) as opened:
         orientation = opened.getexif().get(0x0112, 1)
     return orientation if orientation in TURNS else 1
 
 
 def _is_whole_png(packed: bytes) -> bool:
-    """Whether every chunk is there and undamaged; of what is not, libpng would tell on stderr in words of its own."""
+    """Whether all chunks are there and undamaged; otherwise libpng would print its own messages to stderr."""
     at = len(PNG)
     while at + 12 <= len(packed):
         end = at + 8 + int.from_bytes(packed[at : at + 4], "big")
@@ -88,7 +88,7 @@ def _is_whole_png(packed: bytes) -> bool:
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """OpenCV logs where in its source a decoder gave up: our one line says more."""
+    """Silence OpenCV, which logs where in its source a decoder failed; our own line is more useful."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

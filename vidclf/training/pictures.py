@@ -1,4 +1,4 @@
-"""Folders of pictures, one folder a class: which files belong to which class, and which part they belong to."""
+"""Folders of pictures, one per class: which class and which part (train, valid, test) each file belongs to."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vidclf.training.picture_file import SUFFIXES, Picture, read_picture
 
 log = logging.getLogger(__name__)
 
-# What the folders of the parts may be called, in small letters or in others.
+# Names for the folders of the parts, in any case.
 PARTS = {
     "train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid",
     "test": "test", "testing": "test",
 }  # fmt: skip
-TEST_SHARE = 0.2  # of every class, where there is no folder of test pictures
-CLUTTER = frozenset(("thumbs.db", "desktop.ini", "@eadir"))  # what systems leave behind
+TEST_SHARE = 0.2  # of every class, if there is no folder of test pictures
+CLUTTER = frozenset(("thumbs.db", "desktop.ini", "@eadir"))  # files that operating systems leave behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +33,33 @@ class Pictures:
 
     labels: tuple[str, ...]
     targets: np.ndarray  # (N,) int64, indices into `labels`
-    read: Callable[[int], Picture]  # the picture of that number; UsageError where it is damaged
+    read: Callable[[int], Picture]  # the picture of that number; UsageError if it is damaged
 
 
 def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) -> Pictures:
     """One part, "train", "valid" or "test", of FOLDER/CLASS/*.jpg or of FOLDER/train/CLASS/*.jpg, FOLDER/test/...
 
-    Without FOLDER/test, "test" is a fifth of every class (`TEST_SHARE`, at least one picture) and "train" the rest:
-    those whose file names have the smallest SHA-256, so the same ones every time, and new pictures hardly move any.
-    labels: those wanted, say a classifier's, in whose order the targets then are; by default the folders', sorted.
-    Pictures lie at any depth below their class. What is hidden does not count, nor does a class folder `unsorted`.
-    The parts may also be called as `PARTS` says. Whoever learns is warned of other folders beside them.
-    Raises UsageError on fewer than two classes, on a class without pictures, on names that cannot be told apart, and
-    where the classes are not the same in every part, or not those of `labels`.
+    Without FOLDER/test, "test" is a fifth of every class (`TEST_SHARE`, at least one picture) and "train" the rest.
+    The test pictures are those whose file names have the smallest SHA-256, so they are the same every time, and new
+    pictures hardly change the choice.
+    labels: the expected ones, such as a classifier's, which the targets then index; by default the folders', sorted.
+    Pictures can be at any depth below their class. Hidden files and the class folder `unsorted` are ignored.
+    The parts may also have the names in `PARTS`. For "train", other folders beside them are logged as a warning.
+    Raises UsageError on fewer than two classes, on a class without pictures, on ambiguous names, and if the classes
+    are not the same in every part, or not those of `labels`.
     """
     parts = _parts(folder)
     place = parts.get("train" if part == "test" and "test" not in parts else part)
     if place is None:
-        raise UsageError(f"{folder}: no folder {part} in it, only {', '.join(parts) or 'others'}")
+        raise UsageError(f"{folder}: it has no folder {part}, only {', '.join(parts) or 'others'}")
     if part == "train" and place != folder:
         beside = ", ".join(other.name for other in _folders(folder) if other not in parts.values())
         if beside:
             known = " and ".join(other.name for other in parts.values())
-            log.warning("%s: left out, as it lies beside %s: %s", folder, known, beside)
+            log.warning("%s: ignored, because there are the folders %s: %s", folder, known, beside)
     classes = _classes(place)
     if len(classes) < 2:
-        raise UsageError(f"{place}: at least two classes are needed, a folder each; there is only {min(classes)}")
+        raise UsageError(f"{place}: at least two classes are needed, one folder each; there is only {min(classes)}")
     for other in parts.values():
         problem = f"{folder}: the classes of {place.name} and {other.name} differ"
         _same(problem, place.name, classes, other.name, _classes(other))
@@ -69,13 +70,13 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
     labels = tuple(classes) if labels is None else tuple(labels)
     _told_apart(labels, "labels")
     number = {folder_name(label): index for index, label in enumerate(labels)}
-    _same(f"{place}: the classes are not those wanted", "folder", set(map(folder_name, classes)), "wanted", number)
+    _same(f"{place}: not the expected classes", "folder", set(map(folder_name, classes)), "expected", number)
     listed = [(number[folder_name(name)], file) for name, found in files.items() for file in found]
     return Pictures(labels, np.array([target for target, _ in listed], np.int64), lambda i: read_picture(listed[i][1]))
 
 
 def has_part(folder: Path, part: str) -> bool:
-    """Whether a folder has such a part in a folder of its own."""
+    """Whether a folder has a separate folder for this part."""
     return part in _parts(folder)
 
 
@@ -85,17 +86,17 @@ def has_classes(folder: Path) -> bool:
 
 
 def has_only_classes(folder: Path) -> bool:
-    """Whether the class folders lie in the folder itself: whatever is put there is one."""
+    """Whether the class folders are in the folder itself, so that any new folder there would be a class."""
     return folder in _parts(folder).values()
 
 
 def _parts(folder: Path) -> dict[str, Path]:
-    """Where each part lies: FOLDER/CLASS is all "train"; a class may be called `train`, if pictures lie right in it."""
+    """The folder of each part: FOLDER/CLASS is all "train"; a class `train` has pictures right in it."""
     found: dict[str, Path] = {}
     for place in _folders(folder):
         part = PARTS.get(place.name.lower())
         if part and _folders(place) and found.setdefault(part, place) != place:
-            raise UsageError(f"{folder}: {found[part].name} and {place.name} are two folders for one part")
+            raise UsageError(f"{folder}: {found[part].name} and {place.name} are two folders for the same part")
     return found or ({"train": folder} if _folders(folder) else {})
 
 
@@ -106,7 +107,7 @@ def _classes(folder: Path) -> dict[str, str]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name, but for hidden ones and `unsorted`."""
+    """The folders in a folder, sorted by name, except hidden ones and `unsorted`."""
     try:
         found = [place for place in folder.iterdir() if place.is_dir() and not _is_hidden(place.name)]
     except OSError as error:
@@ -115,13 +116,13 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _told_apart(names: Iterable[str], where: str) -> dict[str, str]:
-    """Each class by its folder's name; UsageError on two of the same one, and on a name that is no text."""
+    """Each class by its folder's name; UsageError if two have the same one, and on a name that is not UTF-8."""
     found: dict[str, str] = {}
     for name in names:
         if name != name.encode("utf-8", "ignore").decode():
             raise UsageError(f"{where}: the name {name!a} is not UTF-8; rename it")
         if found.setdefault(folder_name(name), name) != name:
-            raise UsageError(f"{where}: {found[folder_name(name)]!a} and {name!a} are one class by their names")
+            raise UsageError(f"{where}: {found[folder_name(name)]!a} and {name!a} have the same folder name")
     return found
 
 
@@ -136,16 +137,18 @@ def _files(folder: Path) -> list[Path]:
     found = [path for path in files if path.suffix.lower() in SUFFIXES]
     others = ", ".join(sorted({path.suffix.lower() or path.name for path in files} - SUFFIXES))
     if not found:
-        raise UsageError(f"{folder}: no picture in this class folder{f', only {others}' if others else ''}")
+        raise UsageError(f"{folder}: no pictures in this class folder{f', only {others}' if others else ''}")
     if others:
-        log.warning("%s: %d files are not pictures and were skipped (%s)", folder, len(files) - len(found), others)
+        count = len(files) - len(found)
+        what = "1 file is not a picture and was" if count == 1 else f"{count} files are not pictures and were"
+        log.warning("%s: %s skipped (%s)", folder, what, others)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def _share(files: list[Path], part: str, folder: Path) -> list[Path]:
     """The test pictures of a class, or the others."""
     if len(files) < 2:
-        raise UsageError(f"{folder}: only one picture; two are needed, one to learn from and one to test with")
+        raise UsageError(f"{folder}: only one picture; two are needed, one for training and one for testing")
     drawn = sorted(files, key=lambda path: hashlib.sha256(os.fsencode(path.name)).digest())
     test = set(drawn[: max(1, round(TEST_SHARE * len(files)))])
     return [path for path in files if (path in test) == (part == "test")]

@@ -1,4 +1,4 @@
-"""What a person sees of a training run: lines that stay, and on a terminal one that is rewritten."""
+"""The visible progress of a training run: lines that stay, and on a terminal one that is overwritten."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TextIO
 
 
 class Progress:
-    """Lines to stderr; `live` shows one at most twice a second, and only on a terminal."""
+    """Prints lines to stderr; `live` prints at most twice a second, and only on a terminal."""
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
         self.stream = stream or sys.stderr
         self.quiet = quiet
         self._live_at = 0.0
-        self._width = 0  # of the live line that stands there now
+        self._width = 0  # of the current live line
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         if not self.quiet:
             print(self._over(text), file=self.stream, flush=True)
             self._width = 0
 
     def live(self, text: str) -> None:
-        """A line that the next one overwrites."""
+        """Print a line that the next one overwrites."""
         now = time.monotonic()
         if self.quiet or now - self._live_at < 0.5 or not self.stream.isatty():
             return
@@ -36,7 +36,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 12 min 05 s, 1 h 02 min."""
+    """Seconds as readable text: 42 s, 12 min 05 s, 1 h 02 min."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60:02} min"

@@ -18,8 +18,8 @@ _B: dict[str, Any] = {
     "shift": 0, "warp": 0.0, "light": 0.0, "erase": 0.0,
 }  # fmt: skip
 
-# Their networks, trained our way: in fewer epochs, and better. Moving millions of parameters costs more than the
-# crops do: the big networks take fewer and larger steps.
+# Their networks, trained our way: in fewer epochs, and better. Updating millions of parameters costs more than the
+# crops do, so the big networks take fewer and larger steps.
 _OURS: dict[str, Any] = {
     "epochs": 25, "batch": 128, "lr": 0.05, "warmup": 1.0, "shift": 2, "warp": 0.0, "light": 0.0, "erase": 0.25,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a network is to answer: the labels, softened, and the answers of its teachers."""
+"""The training targets: the smoothed labels, and the answers of the teachers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
 
 
 def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preprocess, device: str) -> list[Classifier]:
-    """The teachers, by path or shipped name; raises UsageError on one that knows other classes or other crops."""
+    """The teachers, by path or shipped name; raises UsageError if one has other classes or other crops."""
     teachers = [checkpoint.load(name, device).to(memory_format=torch.channels_last) for name in weights]
     for name, teacher in zip(weights, teachers, strict=True):
         if tuple(teacher.labels) != tuple(labels):
-            raise UsageError(f"teacher {name} knows other classes: {', '.join(teacher.labels)}")
+            raise UsageError(f"teacher {name} has other classes: {', '.join(teacher.labels)}")
         if teacher.preprocess.format != policy.format:
             size, channels = teacher.preprocess.format
-            raise UsageError(f"teacher {name} takes crops of {size} pixels and {channels} channels, not these")
+            raise UsageError(f"teacher {name} takes other crops: {size} pixels and {channels} channels")
     return teachers
 
 
