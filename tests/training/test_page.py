@@ -127,10 +127,17 @@ def test_a_browser_shows_it_on_a_phone_without_scrolling_sideways(tmp_path: Path
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs the program chromium")
-    page(tmp_path)
-    measure = "onload=()=>{const d=document.querySelector('iframe').contentDocument.documentElement;"
-    measure += "document.title=(d.scrollWidth<=d.clientWidth)+' '+d.querySelectorAll('svg').length}"
-    frame = '<iframe src="new/report.html" style="width:390px;height:900px;border:0"></iframe>'
+    page(tmp_path, history=[HISTORY[0], HISTORY[1] | {"valid_loss": 80.123}])
+    measure = """onload = () => {
+        const page = document.querySelector('iframe').contentDocument, root = page.documentElement;
+        const clipped = [...page.querySelectorAll('svg text')].filter(text => {
+            const words = text.getBBox(), whole = text.ownerSVGElement.viewBox.baseVal;
+            return words.x < 0 || words.x + words.width > whole.width;
+        });
+        const told = [root.scrollWidth <= root.clientWidth, page.querySelectorAll('svg').length];
+        document.title = [...told, ...clipped.map(text => text.textContent)].join(' ');
+    }"""
+    frame = '<iframe src="new/report.html" style="width:360px;height:900px;border:0"></iframe>'
     (tmp_path / "phone.html").write_text(f"<!doctype html>{frame}<script>{measure}</script>")
     words = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
     words += [f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "phone.html").as_uri()]
