@@ -24,6 +24,11 @@ class NoSpaceError(VidclfError):
     """There is no space left for a file."""
 
 
+def no_space(error: BaseException) -> bool:
+    """Whether an error says that there is no space left."""
+    return isinstance(error, NoSpaceError) or getattr(error, "errno", None) in NO_SPACE
+
+
 class PartFile:
     """`with PartFile(path) as part:` write to `part`; leaving the block without an error renames it to `path`.
 
@@ -41,6 +46,7 @@ class PartFile:
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
         self.path, self._force = Path(path), force
         self._lock = NameLock(self.path)
+        self.is_complete = False  # the file was written, and has its name
         try:
             there = self.path.exists()
             if there and not self.path.is_file():
@@ -59,6 +65,8 @@ class PartFile:
             finally:
                 self._lock.release()
         except OSError as error:
+            if no_space(error):
+                raise self._failed(error) from None
             raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
 
     def __enter__(self) -> Path:
@@ -86,6 +94,7 @@ class PartFile:
         if self._appeared():
             raise VidclfError(f"{self.path} appeared while it was being written; what was written is in {self.part}")
         self.part.replace(self.path)
+        self.is_complete = True
 
     def _acquire(self) -> None:
         if not self._lock.acquire():
@@ -99,7 +108,7 @@ class PartFile:
         return UsageError(f"{self.path} exists; --force (force: true) overwrites it")
 
     def _failed(self, error: OSError) -> VidclfError:
-        kind = NoSpaceError if error.errno in NO_SPACE else VidclfError
+        kind = NoSpaceError if no_space(error) else VidclfError
         return kind(f"cannot write {self.path}: {error.strerror or error}")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 
@@ -83,6 +85,59 @@ def test_the_segment_that_is_written_plays_already_and_those_before_have_their_n
     assert len(look(part).indices) >= 5
     stream.close()  # type: ignore[attr-defined]
     assert [path.suffix for path in sorted(tmp_path.iterdir())] == [".mp4", ".mp4"]
+
+
+def noise(count: int, source: Source) -> Iterator[Frame]:
+    """Pictures that no encoder makes small."""
+    picture = np.random.default_rng(1).integers(0, 256, (144, 192, 3), np.uint8)
+    for n in range(count):
+        yield Frame(source, n, n * 1000 // RATE, np.roll(picture, n, 0))
+
+
+@pytest.mark.parametrize("name", ["", "a.mp4"])
+def test_a_full_disk_does_not_end_a_live_run(
+    tmp_path: Path, name: str, small_disk: AbstractContextManager[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "vidclf")
+    stream = noise(400, replace(camera(), size=(192, 144)))
+    write = Write(str(tmp_path / name) if name else f"{tmp_path}/")
+
+    def seen() -> Iterator[Frame]:
+        with small_disk:
+            yield from islice(stream, 150)  # one try, and another 10 s later
+        yield from stream
+
+    passed = list(write(seen()))
+    assert [frame.index for frame in passed] == list(range(400))
+    assert all(path.suffix == ".mp4" for path in tmp_path.iterdir())
+    # The last packet before there was no space may be cut off, which a player leaves out, as does capture.
+    counts = [len(list(Capture(str(path))())) for path in sorted(tmp_path.iterdir(), key=os.path.getmtime)]
+    assert len(counts) == 3 and 0 < min(counts[:2]) and max(counts[:2]) < 40 and 150 < counts[2] < 250
+    assert caplog.messages == [
+        f"{tmp_path}: no space left; rtsp://host/cam is not recorded until there is",
+        "rtsp://host/cam is recorded again",
+    ]
+
+
+def test_a_disk_that_is_full_at_the_end_keeps_what_there_is(
+    tmp_path: Path, small_disk: AbstractContextManager[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk:
+        list(Write(f"{tmp_path}/")(noise(50, replace(camera(), size=(192, 144)))))
+    (path,) = tmp_path.iterdir()
+    assert path.suffix == ".mp4" and list(Capture(str(path))())
+    assert len(caplog.messages) == 1
+
+
+def test_a_full_disk_lets_the_oldest_recordings_go(tmp_path: Path, small_disk: AbstractContextManager[None]) -> None:
+    old = tmp_path / "host-cam-20200101T000000Z.mp4"
+    old.write_bytes(b"x" * 100)
+    stream = Write(f"{tmp_path}/", segment="1h", keep_size=50)(noise(400, replace(camera(), size=(192, 144))))
+    with small_disk:
+        for _ in range(50):
+            next(stream)
+    assert not old.exists()
+    stream.close()  # type: ignore[attr-defined]
 
 
 def test_after_a_failure_only_complete_segments_have_their_names(tmp_path: Path) -> None:

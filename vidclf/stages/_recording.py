@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from vidclf.files import NoSpaceError, no_space
 from vidclf.frame import Frame, Source
 from vidclf.video.naming import stamped
+
+log = logging.getLogger(__name__)
 
 PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; beyond that, the oldest are dropped
 JPEG_QUALITY = 95
@@ -25,6 +29,7 @@ LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, fo
 # Seconds without a picture in one file of a live source. A gap of 6.6 h has too many ticks for mp4 and mov, which then
 # put each later picture one tick after the one before; AVI stores each missing picture, at most 60,000 in a row.
 LONGEST_HOLE = 600
+RETRY = 10  # seconds that a live source is not recorded after its disk was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Recording:
     """`with Recording(...) as recording: recording.write(frame)`.
 
     path: the file; if there are several, each has a time in its name. taken: paths in use by other recordings.
+    If there is no space left for a live source, its file ends, and the next begins when there is some again.
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class Recording:
         self._shape: tuple[int, ...] = ()
         self._start = self._latest = Fraction(0)
         self._until = Fraction(-1)  # the end of the event
+        self._pause_until = Fraction(-1)  # there was no space left
+        self._has_warned = False  # of that
         self._before: deque[_Shot] = deque()
         self._before_bytes = 0
 
@@ -90,13 +98,18 @@ class Recording:
         try:
             self._flush()
         except BaseException as failure:
-            self._stack.__exit__(type(failure), failure, failure.__traceback__)
-            if error is None:  # otherwise report the first error, not this one
-                raise
+            if not self._gave_up(failure):
+                self._stack.__exit__(type(failure), failure, failure.__traceback__)
+                if error is None:  # otherwise report the first error, not this one
+                    raise
         else:
             if self._file:
                 self._file.is_complete = kind is None and self._source.ended
-            self._stack.__exit__(kind, error, trace)
+            try:
+                self._stack.__exit__(kind, error, trace)
+            except NoSpaceError as failure:
+                if not self._gave_up(failure):
+                    raise
 
     def write(self, frame: Frame) -> bool:
         """Write a frame, or keep it for later, or forget it, as the plan says; True if that finished a file."""
@@ -104,13 +117,33 @@ class Recording:
         shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
         if plan.wants(frame):
             self._until = shot.at + plan.post_roll
-        if plan.only_when and shot.at > self._until:
-            self._flush()
-            self._finish()
-            self._keep(shot)
-        else:
-            self._write_in_turn(shot)
+        if shot.at < self._pause_until:
+            return False
+        try:
+            if plan.only_when and shot.at > self._until:
+                self._flush()
+                self._finish()
+                self._keep(shot)
+            else:
+                self._write_in_turn(shot)
+        except Exception as error:
+            if not self._gave_up(error):
+                raise
+            self._pause_until = shot.at + RETRY
+            return True  # deleting old files may make room
         return before is not None and self._file is not before
+
+    def _gave_up(self, error: BaseException) -> bool:
+        """Whether an error says that there is no space for a live source; if so, end its file, and warn once."""
+        if not self._source.live or not no_space(error):
+            return False
+        self._file = None
+        with suppress(NoSpaceError):  # that of this file, again
+            self._stack.__exit__(type(error), error, error.__traceback__)
+        if not self._has_warned:
+            log.warning("%s: no space left; %s is not recorded until there is", self._path.parent, self._source.name)
+        self._has_warned = True
+        return True
 
     def _write_in_turn(self, shot: _Shot) -> None:
         """Write a picture of an event after the kept ones from before it; writes a few of those now."""
@@ -151,6 +184,9 @@ class Recording:
             self._file = self._stack.enter_context(self._opener(path, shot.image, source))
         self._file.show(shot.image, shot.at - self._start)
         self._latest = shot.at
+        if self._has_warned and shot.at > self._start + RETRY:  # not sooner: writers hold pictures back
+            log.info("%s is recorded again", self._source.name)
+            self._has_warned = False
 
     def _must_cut(self, shot: _Shot) -> bool:
         plan = self._plan

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile, check_folder, put_aside
+from vidclf.files import NoSpaceError, PartFile, check_folder, no_space, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
+from vidclf.stages._leftovers import plays
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
@@ -169,21 +170,23 @@ class Write:
     @contextmanager
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
         """Write one file, from its first picture to its end; after an error it does not get its final name."""
+        full: OSError | None = None
         with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
             _refuse_the_source(source, path, part)
             if source.live:
                 put_aside(part)
-            file = _File(*self._open(part, first, source), rate_of(source), self._fit)
             try:
-                yield file
-            except GeneratorExit:  # no more frames are wanted: the file is complete as it is
-                file.finish(file.end)
-                raise
-            except BaseException:
-                with suppress(VidclfError):  # report the first error, not this one
-                    file.finish(Fraction(0))  # no more sound: a source that does not answer would fail again
-                raise
-            file.finish(None if file.is_complete else file.end)
+                file = _File(*self._open(part, first, source), rate_of(source), self._fit)
+                with _finished(file):
+                    yield file
+            except OSError as error:
+                if not source.live or not no_space(error):
+                    raise
+                full = error
+                if not plays(part):
+                    part.unlink(missing_ok=True)
+        if full:  # the file has its name nevertheless: it plays up to here, and can be deleted when it is old
+            raise NoSpaceError(f"cannot write {path}: {full.strerror}")
 
     def _open(self, part: Path, first: np.ndarray, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
         height, width = first.shape[:2]  # a stage may have changed the size
@@ -239,6 +242,21 @@ class _File:
                 self._writer.write(picture, tick)
         finally:
             self._writer.close(sound_until)
+
+
+@contextmanager
+def _finished(file: _File) -> Iterator[None]:
+    """Finish a file at the end of the block, whatever ends it."""
+    try:
+        yield
+    except GeneratorExit:  # no more frames are wanted: the file is complete as it is
+        file.finish(file.end)
+        raise
+    except BaseException:
+        with suppress(VidclfError, OSError):  # report the first error, not this one
+            file.finish(Fraction(0))  # no more sound: a source that does not answer would fail again
+        raise
+    file.finish(None if file.is_complete else file.end)
 
 
 def _refuse_the_source(source: Source, *written: Path) -> None:
