@@ -15,7 +15,7 @@ import pytest
 
 from tests.clips import look
 from tests.servers import RtspServer, free_port, mjpeg_server
-from vidclf.cli.live import live_outputs
+from vidclf.cli.live import live_outputs, split_name
 from vidclf.cli.main import main
 
 
@@ -57,6 +57,40 @@ def test_several_cameras_run_together_and_one_that_never_comes_does_not_matter(
     rows = Path("rows.csv").read_text()
     assert {row.split(",")[0] for row in rows.splitlines()[1:]} == set(names[:2])
     assert "secret" not in err + rows + Path("s.json").read_text() + "".join(map(str, files))
+
+
+def test_a_camera_with_a_name_is_called_so_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with mjpeg_server() as host:
+        sources = [f"door=http://me:secret@{host}/a", f"back_yard=http://{host}/b"]
+        code, _, err = vidclf(
+            capsys, "run", *sources, "-p", "plain.yaml", "-o", "out", "--record", "rows.csv", "--record-frames",
+            "--stats", "s.json", "--trace", "t.json", "--max-frames", 10,
+        )  # fmt: skip
+    assert code == 0, err
+    assert sorted(json.loads(Path("s.json").read_text())["sources"]) == ["back_yard", "door"]
+    assert {row.split(",")[0] for row in Path("rows.csv").read_text().splitlines()[1:]} == {"door", "back_yard"}
+    files = sorted(path.name for path in Path("out").iterdir())
+    assert [re.sub(r"\d{8}T\d{6}Z", "TIME", name) for name in files] == ["back_yard-TIME.mp4", "door-TIME.mp4"]
+    assert "door, back_yard: " in err
+    assert host not in err + Path("t.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("door=rtsp://me:secret@host/a?b=c", ("door", "rtsp://me:secret@host/a?b=c")),
+        ("cam_1-A=0", ("cam_1-A", "0")),
+        ("door=/dev/video2", ("door", "/dev/video2")),
+        ("rtsp://host/a?url=rtsp://b", (None, "rtsp://host/a?url=rtsp://b")),
+        ("door=clip.mp4", (None, "door=clip.mp4")),
+        ("there=1", (None, "there=1")),
+        ("frames/a=1", (None, "frames/a=1")),
+        ("0", (None, "0")),
+    ],
+)
+def test_what_is_a_name_and_what_belongs_to_the_source(source: str, expected: tuple[str | None, str]) -> None:
+    Path("there=1").touch()
+    assert split_name(source) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,6 +151,16 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
             ["rtsp://me:secret@host/a", "clip.mp4"],
             "live and recorded sources cannot run together (rtsp://me:***@host/a is live, clip.mp4 is not); "
             "run them separately",
+        ),
+        (["a=udp://@:1", "A=udp://@:2"], "several sources are called A; give each a name of its own (NAME=URL)"),
+        (["7=udp://@:1", "7"], "several sources are called 7; give each a name of its own (NAME=URL)"),
+        (
+            ["udp://@:1", "udp://@:2", "--set", "capture.name=a"],
+            "several sources are called a; give each a name of its own (NAME=URL)",
+        ),
+        (
+            ["front door=rtsp://me:secret@host/a"],
+            "a source's name must be letters, digits, - and _, got 'front door' for rtsp://me:***@host/a",
         ),
         (["udp://@:1", "udp://@:2", "-o", "a.mp4"], "several sources need a folder for their videos, got a.mp4"),
         (["udp://@:1", "--only-when", "person"], "--only-when is for recordings; name the output with -o"),

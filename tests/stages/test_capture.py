@@ -274,6 +274,18 @@ def test_impossible_options_are_refused(options: dict, message: str) -> None:
         Capture(**({"source": "clip.mp4"} | options))
 
 
+def test_a_name_stands_for_the_address(clip: Path) -> None:
+    assert read(clip.as_uri(), name="front door", max_frames=1)[0].source.name == "front door"
+    with pytest.raises(UsageError, match=r"^name is for cameras and URLs; the file .*clip\.mp4 has a name of its own$"):
+        Capture(str(clip), name="front door")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "-a", "a.b", 61 * "x"])
+def test_a_name_has_to_fit_into_a_file_name(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^name must be up to 60 letters, digits, spaces, - and _, got '"):
+        Capture("rtsp://host/a", name=name)
+
+
 def test_it_can_be_run_again(clip: Path) -> None:
     capture = Capture(str(clip), stride=3)
     assert numbers(list(capture())) == numbers(list(capture()))

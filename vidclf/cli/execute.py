@@ -67,7 +67,11 @@ def execute(
     books: list[dict[str, Any]] = []
     code = 0
     for items, pipeline in zip(jobs, pipelines, strict=True):
-        source = ", ".join(redact(str(item.options["source"])) for item in items if item.name == "capture")
+        source = ", ".join(
+            str(item.options.get("name") or redact(str(item.options["source"])))
+            for item in items
+            if item.name == "capture"
+        )
         try:
             with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
                 stats = pipeline.run(show, trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from vidclf.frame import Source
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT
 
+NAME = re.compile("[A-Za-z0-9_-]+")  # of a source, on the command line
 TABLE = "record.jsonl"  # where --record is a folder; the name gets a time
 OPTIONS = [
     click.option(
@@ -44,6 +46,30 @@ def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
+
+
+def split_name(source: str) -> tuple[str | None, str]:
+    """The name and the address of `NAME=ADDRESS`, an address being a URL or a camera; no name for anything else."""
+    from vidclf.video.opening import is_camera, is_url, redact
+
+    name, _, address = source.partition("=")
+    if is_url(source) or os.path.exists(source):  # noqa: PTH110 - Path.exists fails for a name that is too long
+        return None, source
+    if NAME.fullmatch(name) and (is_url(address) or is_camera(address)):
+        return name, address
+    if is_url(address):  # it is no file either, and may hold a password that no message should show
+        raise UsageError(f"a source's name must be letters, digits, - and _, got {name!r} for {redact(address)}")
+    return None, source
+
+
+def refuse_same_names(captures: Sequence[Item]) -> None:
+    """Raise UsageError if a name was given to a source that another has, too: tables and files could not tell them."""
+    taken: list[str] = []
+    for item in sorted(captures, key=lambda item: "name" in item.options):  # an address is nobody's choice
+        name = str(item.options.get("name") or item.options["source"])
+        if "name" in item.options and name.casefold() in taken:
+            raise UsageError(f"several sources are called {name}; give each a name of its own (NAME=URL)")
+        taken.append(name.casefold())
 
 
 def together(sources: Sequence[str]) -> bool:
@@ -82,7 +108,8 @@ def _is_folder(target: str) -> bool:
     return target.endswith(("/", os.sep)) or path.is_dir() or not path.suffix
 
 
-def side_by_side(items: list[Item], sources: Sequence[str]) -> list[Item]:
-    """The items with a capture for each source instead of the first."""
-    captures = [replace(items[0], options=items[0].options | {"source": source}) for source in sources]
+def side_by_side(items: list[Item], sources: Sequence[tuple[str | None, str]]) -> list[Item]:
+    """The items with a capture for each source, a name and an address, instead of the first."""
+    options = [{"source": source} | ({"name": name} if name else {}) for name, source in sources]
+    captures = [replace(items[0], options=items[0].options | given) for given in options]
     return [*captures, *items[1:]]

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import check_target, execute, make_console, outputs, set_up_logging, traced, write_json
-from vidclf.cli.live import live_options, live_outputs, side_by_side, together
+from vidclf.cli.live import live_options, live_outputs, refuse_same_names, side_by_side, split_name, together
 from vidclf.cli.only_when import check_awaited
 from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.errors import UsageError
@@ -60,13 +60,13 @@ def run(
 
     SOURCE is a file, a URL (rtsp, http, ...), a camera's number, or a pattern of pictures ('frames/*.jpg').
     Several files run one after another; -o and --record are then folders. Several live sources run together; -o is
-    then a folder. Write TIME as 500ms, 90s, 10m or 7d, and SIZE as 500M or 50G.
+    then a folder; name them with NAME=URL. Write TIME as 500ms, 90s, 10m or 7d, and SIZE as 500M or 50G.
 
     \b
     Examples:
       vidclf run in.mp4 -o out.mp4 --record out.jsonl
       vidclf run in.mp4 -o out.mp4 -p person --detector-weights yolo11n.pt --set yolo.confidence=0.4
-      vidclf run rtsp://cam1/a rtsp://cam2/b -o recordings --segment 10m --keep 7d --serve
+      vidclf run door=rtsp://cam1/a yard=rtsp://cam2/b -o recordings --segment 10m --keep 7d --serve
       vidclf run in.mp4 --realtime --display
     """
     console = make_console(quiet)
@@ -79,18 +79,23 @@ def run(
     if output == STDOUT:
         raise UsageError("-o -: a video cannot go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
+    named = [split_name(source) for source in sources]
+    sources = tuple(source for _, source in named)
     several = len(sources) > 1
     jobs: list[list[Item]] = []
     if together(sources):
         items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, output, record))
-        jobs.append(side_by_side(items, sources))
+        jobs.append(side_by_side(items, named))
     else:
-        for source in sources:
-            video = _file_for(source, output, ".mp4", several)
-            table = _file_for(source, record, ".jsonl", several)
-            jobs.append(assemble(RunOptions(**options), source, video, table))
+        for name, source in named:
+            video = _file_for(name or source, output, ".mp4", several)
+            table = _file_for(name or source, record, ".jsonl", several)
+            items = assemble(RunOptions(**options), source, video, table)
+            items[0].options |= {"name": name} if name else {}
+            jobs.append(items)
         if several:
             _must_be_there(sources)
+    refuse_same_names(_captures(jobs))
     books_files = [Path(path) for path in (stats_file, trace) if path and path != STDOUT]
     _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
     for item in (item for items in jobs for item in items if item.name == "write"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from time import perf_counter, sleep
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST = 16_384  # pixels per side; also the limit of common codecs
+NAME = re.compile(r"\w[\w -]{0,59}")  # of a source: it is a part of file names, too
 ENDS_EARLY = 0.98  # share of the frames that the header promises; many healthy files lack the last few
 
 
@@ -42,6 +44,7 @@ class Capture:
     live: whether it is one, if its name is misleading. transport: of RTSP. options: FFmpeg's options for a live source,
     as NAME=VALUE: input_format=mjpeg, video_size=1280x720.
     hardware: decode on the GPU (NVDEC, VideoToolbox, VA-API, ...); what it cannot decode is decoded in software.
+    name: what a camera or URL is called in tables, pages, topics and file names; its address without passwords if None.
     Corrupt packets are counted and skipped. In a pipeline, and for a live source always, it yields None while there is
     no frame yet, so that it can be stopped. Raises UsageError for a source that does not exist, VidclfError for one
     without a picture.
@@ -61,6 +64,7 @@ class Capture:
         options: list[str] | None = None,
         realtime: bool = False,
         hardware: bool = False,
+        name: str | None = None,
     ):
         if not str(source):
             raise UsageError("capture needs a source")
@@ -80,7 +84,11 @@ class Capture:
             )
         if wrong := [option for option in options or () if "=" not in option]:
             raise UsageError(f"options must be NAME=VALUE, got {wrong[0]!r}")
-        self.uri = str(source)
+        if name is not None and not NAME.fullmatch(name):
+            raise UsageError(f"name must be up to 60 letters, digits, spaces, - and _, got {name!r}")
+        if name is not None and os.path.isfile(source):  # noqa: PTH113 - as above; `write` knows what is read by its name
+            raise UsageError(f"name is for cameras and URLs; the file {source} has a name of its own")
+        self.uri, self.name = str(source), name
         self.stride, self.max_frames, self.size, self.rate = stride, max_frames, size, rate
         self.start = to_seconds(start, "start", zero=True)
         self.give_up_after = None if give_up_after is None else to_seconds(give_up_after, "give_up_after")
@@ -90,6 +98,13 @@ class Capture:
         self._live = live
         self._is_attached, self._sound_is_wanted = False, True
         self.reading: Source | None = None  # a live source, even before its first picture
+
+    @property
+    def shown(self) -> str:
+        """What the source is called wherever somebody reads it."""
+        from vidclf.video.opening import redact
+
+        return self.name or readable(redact(self.uri))
 
     @property
     def live(self) -> bool:
@@ -158,11 +173,9 @@ class Capture:
         from vidclf.video.decoder import Upright
         from vidclf.video.live import Live
         from vidclf.video.live_clock import TICKS
-        from vidclf.video.opening import is_recording, redact
+        from vidclf.video.opening import is_recording
 
-        source = Source(
-            readable(redact(self.uri)), self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent"
-        )
+        source = Source(self.shown, self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
         self.reading = source
         live = Live(self.uri, source, self.options, self.transport, self.give_up_after, self.hardware)
         index = given = 0
@@ -200,12 +213,11 @@ class Capture:
 
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
         from vidclf.video.decoder import origin_of
-        from vidclf.video.opening import redact
 
         base = stream.time_base or Fraction(1, 90_000)
         duration = container.duration / 1_000_000 if container.duration else None
         return Source(
-            name=readable(redact(self.uri)),
+            name=self.shown,
             size=self.size or (stream.width, stream.height),
             rate=stream.average_rate or stream.guessed_rate,
             time_base=base,
@@ -218,14 +230,14 @@ class Capture:
 
     def _sound_uri(self, container: InputContainer) -> str | None:
         """What to open for the sound, which is read separately from the pictures; None if that is not possible."""
-        from vidclf.video.opening import is_camera, opens_twice, redact
+        from vidclf.video.opening import is_camera, opens_twice
 
         if is_camera(self.uri) or not container.streams.audio:
             return None
         if opens_twice(self.uri):
             return container.name
         if self._sound_is_wanted:
-            log.warning("no sound from %s: a pipe cannot be read twice", readable(redact(self.uri)))
+            log.warning("no sound from %s: a pipe cannot be read twice", self.shown)
         return None
 
 
