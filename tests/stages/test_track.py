@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,25 @@ def test_sources_have_numbers_of_their_own() -> None:
 
 def test_frames_without_detections_pass() -> None:
     assert [frame.index for frame in Track()(make_frames(3))] == [0, 1, 2]
+
+
+def test_what_takes_long_is_done_before_the_first_frame_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    import trackers
+
+    done: list[str] = []
+
+    class Tracker(trackers.ByteTrackTracker):
+        def __init__(self, **options: float):
+            done.append("tracker")
+            super().__init__(**options)
+
+    def frames() -> Iterator[Frame]:
+        done.append("frame")
+        yield from make_frames(1)
+
+    monkeypatch.setattr(trackers, "ByteTrackTracker", Tracker)
+    assert len(list(Track()(frames()))) == 1
+    assert done == ["tracker", "frame", "tracker"]
 
 
 @pytest.mark.parametrize(

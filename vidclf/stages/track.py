@@ -51,6 +51,7 @@ class Track:
         self.overlap, self.frames = overlap, frames
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        self._tracker(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
         trackers: dict[Source, Any] = {}
         for frame in frames:
             if frame.skip:  # no detections does not mean no objects here: it was not searched
