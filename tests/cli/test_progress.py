@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from tests.frames import Frames
-from vidclf.cli.progress import ShowProgress, closing_lines, closing_table, expected_frames
+from vidclf.cli.progress import ShowProgress, Times, closing_lines, closing_table, expected_frames
 from vidclf.frame import Source
 from vidclf.pipeline import Pipeline
 from vidclf.resources import shipped
@@ -82,6 +83,16 @@ def test_the_bar_tells_of_all_sources(count: int, name: str, shown: str) -> None
     with ShowProgress(console, pipeline, name) as show:
         pipeline.run(show)
     assert f" {shown} " in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("total", "expected"), [(100, "0:01:10 elapsed, 0:00:30 left"), (None, "0:01:10 elapsed")])
+def test_which_time_has_passed_and_which_is_left_is_said(total: int | None, expected: str) -> None:
+    now = 0
+    bar = Progress(get_time=lambda: now, auto_refresh=False)
+    task = bar.add_task("", total=total)
+    for now in range(0, 80, 10):
+        bar.update(task, completed=now)
+    assert Times().render(bar.tasks[0]).plain == expected
 
 
 def test_progress_is_of_the_frames_that_will_come(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,17 +68,17 @@ def test_what_takes_long_is_done_before_the_first_frame_is_taken(monkeypatch: py
     import trackers
 
     done: list[str] = []
+    original = trackers.ByteTrackTracker
 
-    class Tracker(trackers.ByteTrackTracker):
-        def __init__(self, **options: float):
-            done.append("tracker")
-            super().__init__(**options)
+    def make(**options: Any) -> Any:
+        done.append("tracker")
+        return original(**options)
 
     def frames() -> Iterator[Frame]:
         done.append("frame")
         yield from make_frames(1)
 
-    monkeypatch.setattr(trackers, "ByteTrackTracker", Tracker)
+    monkeypatch.setattr(trackers, "ByteTrackTracker", make)
     assert len(list(Track()(frames()))) == 1
     assert done == ["tracker", "frame", "tracker"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline
@@ -29,6 +31,18 @@ COLUMNS = {
 }
 
 
+class Times(ProgressColumn):
+    """How long the run has taken and, where its end is known, how long it will still take, in words."""
+
+    max_refresh = 0.5  # seconds
+
+    def render(self, task: Task) -> Text:
+        text = f"{timedelta(seconds=int(task.elapsed or 0))} elapsed"
+        if task.time_remaining is not None:
+            text += f", {timedelta(seconds=ceil(task.time_remaining))} left"
+        return Text(text)
+
+
 class ShowProgress:
     """`with ShowProgress(...) as show: pipeline.run(watch=show)`: a bar on a terminal, otherwise occasional lines."""
 
@@ -42,9 +56,7 @@ class ShowProgress:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.fields[expected]} frames, {task.fields[speed]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            Times(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
