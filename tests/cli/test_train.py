@@ -283,7 +283,7 @@ def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_pa
     ]
     result = CliRunner().invoke(train, words, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "mine.safetensors; its last layer is drawn anew, as it is for other classes: 10 classes:" in result.stderr
+    assert "mine.safetensors, but with a fresh last layer, because it has other classes: 10 classes:" in result.stderr
     header, before = read_header(tmp_path / "run" / "lean.safetensors"), read_header(trained[0] / "mine.safetensors")
     assert "--from mine.safetensors" in header["command"]
     assert (header["mean"], header["std"]) == (before["mean"], before["std"])
@@ -296,9 +296,9 @@ def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_pa
 def test_options_win_over_what_follows_from_a_checkpoint(tmp_path: Path) -> None:
     weights = str(save(tmp_path / "small.safetensors", create("v1", preprocess=Preprocess(size=32, channels=3))))
     crops = write_classes(tmp_path / "crops")
-    told = f"the weights {weights} are for crops of size 32 and channels 3, not size 28 and channels 3"
+    told = f"weights {weights} take crops of size 32 and channels 3, not size 28 and channels 3"
     assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--size", "28") == told
-    told = f"the weights {weights} are of model v1, not v2"
+    told = f"weights {weights} are for model v1, not v2"
     assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--model", "v2") == told
     assert refused("--data", crops, "--run", tmp_path / "run", "--from", weights, "--recipe", "v2-b") == told
     words = ["--from", weights, "--recipe", "v1", "--normalise", "none", "--init", "own"]
@@ -327,7 +327,9 @@ def test_weights_to_begin_with_that_are_none_are_told(trained: tuple[Path, Resul
     told = f"{exported}: exported classifiers can only be run (run --weights); this needs the .safetensors"
     assert refused(*words, exported) == told
     assert not (tmp_path / "run").exists()
-    told = f"{trained[0] / 'run' / 'best.safetensors'} is a file that this run replaces: --run FOLDER begins another"
+    told = (
+        f"{trained[0] / 'run' / 'best.safetensors'} is a file that this run would replace: --run FOLDER names another"
+    )
     assert refused("--run", trained[0] / "run", "--force", "--from", trained[0] / "run" / "best.safetensors") == told
 
 

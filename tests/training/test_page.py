@@ -19,7 +19,7 @@ HEADER: dict[str, Any] = {
     "preprocess": {"size": 28, "mask": True},
     "parameters": 1234567,
     "seconds": 725,
-    "config": {"lr": 0.15, "milestones": [], "flip": False},
+    "config": {"lr": 0.15, "milestones": [], "flip": False, "start": ""},
     "versions": {"vidclf": "0.1.0", "torch": "2.15.0"},
     "command": "vidclf train --data FOLDER",
     "created": "2026-11-22T17:50:56+00:00",
@@ -47,6 +47,7 @@ def test_it_holds_the_figures(tmp_path: Path) -> None:
     assert "3 of 5 test pictures classified correctly." in text
     for words in ("1,234,567", "12 min 05 s", "2026-11-22 17:50 UTC", "vidclf train --data FOLDER", "2.15.0", "no"):
         assert words in text
+    assert "<dt>start</dt><dd>none</dd>" in text and "<dt>milestones</dt><dd>none</dd>" in text
     assert "cat classified as &lt;dog&gt; &amp; co: 2 of 4" in text  # the confusion matrix
     assert re.search(r"<th>cat</th>.*?<td>100.00</td><td>50.00</td><td>66.67</td>", text)  # precision, recall, F1
     assert "epoch 2: training 75 %, validation 80 %" in text

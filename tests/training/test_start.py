@@ -60,7 +60,7 @@ def test_weights_are_taken_over_with_the_last_layer_of_the_same_classes() -> Non
     torch.manual_seed(1)
     before, same, other = create("lean"), create("lean", mean=0.1), create("lean", ["a", "b", *FASHION_MNIST[2:]])
     drawn = {name: tensor.clone() for name, tensor in other.network.state_dict().items()}
-    before.network.blocks[0].first[1].running_mean.fill_(5.0)  # type: ignore[index, union-attr, operator]
+    before.network.blocks[0].first[1].running_mean.fill_(5.0)  # type: ignore[index, union-attr]
     take_over(same, before)
     take_over(other, before)
     theirs = before.network.state_dict()
@@ -77,7 +77,7 @@ def test_a_run_begins_with_the_weights_and_keeps_their_normalisation(tmp_path: P
     assert moved(out, before) == set()
     header = read_header(out)
     assert (header["mean"], header["std"], header["config"]["start"]) == (0.25, 0.75, str(before))
-    assert f"\nbegins with all weights of {before}\n" in said.getvalue()
+    assert f"\nstarting from all weights of {before}\n" in said.getvalue()
     out = run(tmp_path / "other", pictures, Config(**STILL, start=str(before)))  # type: ignore[arg-type]
     assert moved(out, before) == {"mean", "std"}
 
@@ -88,8 +88,8 @@ def test_for_other_classes_the_last_layer_is_drawn_anew(tmp_path: Path, before: 
     out = run(tmp_path / "run", pictures, config, said)
     assert moved(out, before) == {f"network.{name}" for name in last_layer(load(before))}
     assert load(out).labels == tuple(COLOURS)
-    told = "its last layer is drawn anew, as it is for other classes: 10 classes: T-shirt/top, Trouser,"
-    assert f"begins with the weights of {before}; {told}" in said.getvalue()
+    told = "because it has other classes: 10 classes: T-shirt/top, Trouser,"
+    assert f"starting from the weights of {before}, but with a fresh last layer, {told}" in said.getvalue()
 
 
 def test_the_same_classes_in_another_order_keep_the_last_layer(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_resuming_wants_the_same_weights_to_begin_with(tmp_path: Path, before: P
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", pictures, config, progress=Interrupt(quiet=True))
     save(before, create("v2"))
-    told = r"was started with other weights to begin with: resume it with the same --from$"
+    told = r"was started with other starting weights: resume it with the same --from$"
     with pytest.raises(UsageError, match=told):
         run(tmp_path / "run", pictures, config, resume=True)
 
@@ -149,9 +149,9 @@ def test_settings_follow_from_the_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"model": "v1"}, "the weights lean are of model lean, not v1"),
-        ({"size": 32}, "the weights lean are for crops of size 28 and channels 1, not size 32 and channels 1"),
-        ({"channels": 3}, "the weights lean are for crops of size 28 and channels 1, not size 28 and channels 3"),
+        ({"model": "v1"}, "weights lean are for model lean, not v1"),
+        ({"size": 32}, "weights lean take crops of size 28 and channels 1, not size 32 and channels 1"),
+        ({"channels": 3}, "weights lean take crops of size 28 and channels 1, not size 28 and channels 3"),
     ],
 )
 def test_other_networks_and_other_crops_are_refused(settings: dict[str, object], told: str) -> None:
@@ -163,9 +163,9 @@ def test_other_networks_and_other_crops_are_refused(settings: dict[str, object],
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"start": "lean", "pretrained": True}, "--from and --pretrained are two ways to begin: give one of them"),
-        ({"start": "lean", "init": "b"}, "the weights of --from are not drawn: init must be own, got 'b'"),
-        ({"normalise": "start"}, "normalise start is for weights to begin with: give --from"),
+        ({"start": "lean", "pretrained": True}, "--from and --pretrained cannot be combined: give only one of them"),
+        ({"start": "lean", "init": "b"}, "--from has weights, and --init is for fresh ones: init must be own, got 'b'"),
+        ({"normalise": "start"}, "normalise start needs --from"),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(settings: dict[str, object], told: str) -> None:

@@ -21,7 +21,7 @@ def _other(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 
 
-FINE_TUNING = 0.2  # of the learning rate, unless told: what is learned already is to be changed, not forgotten
+FINE_TUNING = 0.2  # --from: the share of the usual learning rate, so that less is forgotten of what was learned
 ADAMW_LR = 0.003  # the command line's default for adamw: SGD's rates are far too high for it
 
 
@@ -35,7 +35,7 @@ class Config:
     normalise: str = _choice(
         "data",
         "data mnist none start",
-        "pixels by the data's mean and deviation, MNIST's, or not; start: as the weights of --from, its default",
+        "pixels by the data's mean and deviation, MNIST's, or not; start: like the weights of --from (default with it)",
     )
     labels: tuple[str, ...] = _other(
         (), "file of class names, one per line or JSON; default: Fashion-MNIST's or folder names"
@@ -44,14 +44,14 @@ class Config:
         "own", "own xavier-uniform b", "how to initialise the weights; own: as the network's authors did"
     )
     pretrained: bool = _other(False, "start from ImageNet weights (resnet18 only)")
-    start: str = _other("", "begin with these trained weights, a file or a shipped name (fine-tuning)")
+    start: str = _other("", "start from these trained weights, a file or a shipped name (fine-tuning)")
 
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
     # Batch normalisation needs at least two crops.
     batch: int = _number(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
     lr: float = _number(
-        0.15, 1e-6, 10, f"the highest learning rate; unless given {ADAMW_LR} of adamw, and a fifth with --from"
+        0.15, 1e-6, 10, f"the highest learning rate; if not given, {ADAMW_LR} for adamw, and a fifth of it with --from"
     )
     schedule: str = _choice(
         "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
@@ -105,11 +105,11 @@ class Config:
         if any(milestone < 1 for milestone in self.milestones):
             raise UsageError(f"milestones must be 1 or more, got {', '.join(map(str, self.milestones))}")
         if self.start and self.pretrained:
-            raise UsageError("--from and --pretrained are two ways to begin: give one of them")
+            raise UsageError("--from and --pretrained cannot be combined: give only one of them")
         if self.start and self.init != "own":
-            raise UsageError(f"the weights of --from are not drawn: init must be own, got {self.init!r}")
+            raise UsageError(f"--from has weights, and --init is for fresh ones: init must be own, got {self.init!r}")
         if self.normalise == "start" and not self.start:
-            raise UsageError("normalise start is for weights to begin with: give --from")
+            raise UsageError("normalise start needs --from")
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix cannot be combined: give only one of them")
 

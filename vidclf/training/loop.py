@@ -110,11 +110,11 @@ def train(
     if before:
         take_over(model, before)
         if before.labels == labels:
-            progress.line(f"begins with all weights of {config.start}")
+            progress.line(f"starting from all weights of {config.start}")
         else:
             progress.line(
-                f"begins with the weights of {config.start}; its last layer is drawn anew, as it is for other classes: "
-                f"{named(before.labels)}"
+                f"starting from the weights of {config.start}, but with a fresh last layer, because it has other "
+                f"classes: {named(before.labels)}"
             )
     model.to(device).to(memory_format=torch.channels_last)
     forward = torch.compile(model) if compiled else model

@@ -54,9 +54,9 @@ def check_output(output: Path, folder: Path, resume: bool = False, force: bool =
 
 
 def check_start(weights: Path, folder: Path) -> None:
-    """Raise UsageError where a run would delete the weights that it begins with."""
+    """Raise UsageError if a run would delete the weights that it starts from."""
     if weights.name in FILES and weights.resolve().parent == folder.resolve():
-        raise UsageError(f"{weights} is a file that this run replaces: --run FOLDER begins another")
+        raise UsageError(f"{weights} is a file that this run would replace: --run FOLDER names another")
 
 
 def check_target(path: Path) -> None:

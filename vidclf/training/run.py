@@ -19,7 +19,7 @@ from vidclf.training.places import read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
 WHAT = {
-    "start": ("weights to begin with", "--from"),
+    "start": ("starting weights", "--from"),
     "data": ("pictures", "--data"),
     "validation": ("validation pictures", "--data"),
     "test": ("test pictures", "--data"),

@@ -1,4 +1,4 @@
-"""Where a run begins that goes on from trained weights: what is taken from their checkpoint, and what is drawn anew."""
+"""Fine-tuning: what a run takes from the checkpoint that it starts from, and what starts fresh."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def settings_of(weights: str) -> dict[str, Any]:
-    """The settings that follow from a checkpoint (a path or a shipped name): network, crops and normalisation.
+    """The settings that a checkpoint (a path or a shipped name) determines: network, crops and normalisation.
 
-    Needs no torch. Raises UsageError where it is missing or none.
+    Does not import torch. Raises UsageError if the file is missing or not a checkpoint.
     """
     header = checkpoint.read_header(weights)
     policy = header["preprocess"]
@@ -27,34 +27,33 @@ def settings_of(weights: str) -> dict[str, Any]:
 
 
 def load_start(config: Config) -> Classifier | None:
-    """The trained network that a run begins with, None where it begins with a fresh one.
+    """The trained network that a run starts from, None if it starts from a fresh one.
 
-    Raises UsageError where it cannot be loaded, or is of another architecture or for other crops than the run's.
+    Raises UsageError if it cannot be loaded, or has another architecture or takes other crops than the run's.
     """
     if not config.start:
         return None
     before = checkpoint.load(config.start)
     if before.name != config.model:
-        raise UsageError(f"the weights {config.start} are of model {before.name}, not {config.model}")
+        raise UsageError(f"weights {config.start} are for model {before.name}, not {config.model}")
     if before.preprocess.format != config.policy.format:
         size, channels = before.preprocess.format
         raise UsageError(
-            f"the weights {config.start} are for crops of size {size} and channels {channels}, "
+            f"weights {config.start} take crops of size {size} and channels {channels}, "
             f"not size {config.size} and channels {config.channels}"
         )
     return before
 
 
 def is_same(labels: Sequence[str], others: Sequence[str]) -> bool:
-    """Are these the same classes, in whatever order? By their folders' names, as `T-shirt_top` is `T-shirt/top`."""
+    """Whether these are the same classes, in any order, by their folder names: `T-shirt_top` is `T-shirt/top`."""
     return sorted(map(folder_name, labels)) == sorted(map(folder_name, others))
 
 
 def take_over(model: Classifier, before: Classifier) -> None:
-    """Give a fresh network the weights of a trained one of the same architecture.
+    """Copy the weights and batch statistics of a trained network into a fresh one of the same architecture.
 
-    The last layer stays as it was drawn where the two name other classes. Batch statistics are weights, too; mean and
-    deviation of the pixels are the fresh network's own business.
+    If their classes differ, the last layer stays fresh. The mean and deviation of the pixels are not copied.
     """
     left_out = set() if model.labels == before.labels else last_layer(model)
     tensors = {name: tensor for name, tensor in before.network.state_dict().items() if name not in left_out}
