@@ -82,7 +82,7 @@ def test_what_cannot_be_a_clip_is_named_with_the_reason(tmp_path: Path) -> None:
     found = find_clips(tmp_path)
     assert found.clips == []
     assert found.problems == {
-        "dangling.mp4": "a symbolic link to nothing",
+        "dangling.mp4": "a broken symbolic link",
         "loop.mp4": "too many levels of symbolic links",
         "pipe.mp4": "not a file, but a device or pipe",
     }

@@ -84,7 +84,7 @@ def test_a_folder_that_is_away_for_a_moment_is_told_once_and_does_not_end_the_wa
         report = watch(Found([A]), away, OSError(5, "Input/output error"), Found([A, B]), Found([A, B]), away).run()
     assert (workers.jobs, report.done, report.failed) == (["a.mp4", "b.mp4"], 2, {})
     assert [record.getMessage() for record in caplog.records] == [
-        "the folder clips does not exist; it is looked for again"
+        "the folder clips does not exist; trying again"
     ] * 2  # twice, as it was back in between
 
 
@@ -103,7 +103,7 @@ def test_results_that_are_away_for_a_moment_do_not_end_the_watch(
     with caplog.at_level(logging.WARNING, "vidclf"):
         watch(Found([A]), *[Found([A, B])] * 3).run()
     assert workers.jobs == ["a.mp4", "b.mp4"]
-    assert len(caplog.records) == 1 and "Connection timed out; it is looked for again" in caplog.text
+    assert len(caplog.records) == 1 and "Connection timed out; trying again" in caplog.text
 
 
 def test_a_folder_that_was_never_there_is_a_mistake(watch: Make) -> None:
@@ -130,7 +130,7 @@ def test_problems_that_are_gone_are_forgotten(watch: Make, workers: Idle) -> Non
 
 def test_a_foreign_file_is_a_problem_as_long_as_its_clip_is_there(watch: Make, workers: Idle, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("mine")
-    reason = {"a.mp4": "a.jsonl exists, and no batch made it; --force overwrites it"}
+    reason = {"a.mp4": "a.jsonl exists, but no batch made it; overwrite it with --force"}
 
     def look() -> Found:
         assert batch.problems == batch.report.failed == reason

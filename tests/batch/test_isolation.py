@@ -89,7 +89,7 @@ def test_the_death_of_a_worker_costs_one_attempt_of_one_clip(batch: Run, clip: P
     add(clip, "killer.mp4", "once.mp4")
     code, _, err = batch("--retry", 1, pipeline="trouble.yaml")
     assert code == 3
-    reason = "its worker process was killed by SIGKILL; was memory short?"
+    reason = "its worker process was killed by SIGKILL; possibly out of memory"
     assert f"once.mp4: {reason}; will retry later\n" in err
     assert f"failed: killer.mp4: {reason}\n" in err
     assert rows("status, attempts") == {
@@ -121,7 +121,7 @@ def test_a_configuration_that_cannot_work_ends_the_batch_at_the_first_clip(batch
     Path("refuses.yaml").write_text("- capture\n- refuses:Refuses\n- write\n")
     code, _, err = batch(pipeline="refuses.yaml")
     assert code == 2
-    assert "Error: no such model (at a.mp4)\n" in err
+    assert "Error: no such model (in a.mp4)\n" in err
     assert set(states()) == {"pending"}
 
 
@@ -132,7 +132,7 @@ def test_a_worker_that_was_silent_costs_no_results(batch: Run) -> None:
     )
     code, _, err = batch("--timeout", 1, "--retry", 0, "--include", "a.mp4", pipeline="trouble.yaml")
     assert code == 3
-    assert "failed: a.mp4: its worker process gave no sign of life for 2 s" in err  # twice as long while models load
+    assert "failed: a.mp4: its worker process did not respond for 2 s" in err  # twice as long while models load
     assert {"a.mp4", "a.jsonl"} <= files()
 
 
@@ -149,7 +149,7 @@ def test_a_clip_that_says_nothing_is_given_up(batch: Run) -> None:
     Path("sleeps.yaml").write_text("- capture\n- sleeps:Sleeps\n- write\n")
     code, _, err = batch("--timeout", 4, "--retry", 0, "--order", "largest", pipeline="sleeps.yaml")
     assert code == 3
-    assert "failed: a.mp4: its worker process gave no sign of life for " in err
+    assert "failed: a.mp4: its worker process did not respond for " in err
     assert sorted(states()) == ["done", "done", "failed"]
 
 
@@ -246,7 +246,7 @@ def test_a_full_disk_ends_the_batch_and_leaves_only_what_is_complete(
     monkeypatch.setattr("vidclf.batch.disk.Disk.learn", fill_up)
     code, _, err = batch()
     assert code == 1
-    assert "Error: no room for the results of b.mp4: 1.0 MB are free, " in err
+    assert "Error: not enough disk space for the results of b.mp4: 1.0 MB are free, " in err
     assert finish("status") == {"a.mp4": ("done",), "b.mp4": ("pending",), "sub/c.mp4": ("pending",)}
     assert files() == {"a.mp4", "a.jsonl", "table.parquet", "summary.html"}
     monkeypatch.undo()
@@ -283,7 +283,7 @@ def test_a_manifest_that_is_none_or_of_another_version(batch: Run) -> None:
         database.execute("PRAGMA user_version = 99")
     code, _, err = batch()
     assert (code, err) == (
-        2, f"Error: {Path('out/manifest.sqlite')} has version 99, this vidclf knows 1; use another folder\n",
+        2, f"Error: {Path('out/manifest.sqlite')} has version 99, but this vidclf supports 1; use another folder\n",
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def test_a_folder_is_away_until_it_is_found_again(make: Make, caplog: pytest.Log
             plan.look([])
             states.append(plan.is_away)
     assert states == [False, True, True, False]
-    assert caplog.messages == ["the folder clips does not exist; it is looked for again"]
+    assert caplog.messages == ["the folder clips does not exist; trying again"]
 
 
 def test_outputs_have_the_name_of_their_clip_and_the_hash_of_what_makes_them(make: Make) -> None:

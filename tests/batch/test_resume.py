@@ -122,7 +122,7 @@ def test_files_of_somebody_else_are_not_overwritten(batch: Run) -> None:
     Path("out/a.mp4").write_text("mine")
     code, _, err = batch()
     assert code == 3
-    assert "failed: a.mp4: a.mp4 exists, and no batch made it; --force overwrites it\n" in err
+    assert "failed: a.mp4: a.mp4 exists, but no batch made it; overwrite it with --force\n" in err
     assert Path("out/a.mp4").read_text() == "mine"
     assert "1 clip to do, 2 already finished" not in batch()[2]
     code, _, err = batch("--force")
@@ -197,8 +197,8 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
             "Got unexpected extra argument (out.jsonl); records are written below OUTDIR; --record takes no file name",
         ),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
-        (["-o", "clips"], "clips is the folder of the clips; name another for the results"),
-        (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as folder for results: it is a file"),
+        (["-o", "clips"], "clips is the folder of the clips; use another folder for the results"),
+        (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as the folder for results: it is a file"),
         (["-o", "nosuch://bucket/x"], "cannot use nosuch://bucket/x: Protocol not known: nosuch"),
         (["--json", "clips/a.mp4/x.json"], "cannot write clips/a.mp4/x.json"),
     ],
@@ -263,9 +263,9 @@ def test_a_folder_that_is_not_there(batch: Run) -> None:
 def test_results_of_another_folder_are_not_replaced_without_a_word(batch: Run, clip: Path) -> None:
     add(clip, "../tuesday/a.mp4")
     monday = Path("clips").resolve()
-    warning = f"out holds the results of the clips in {monday}; those of tuesday replace them where names are the same"
-    assert "holds the results" not in batch()[2]
-    assert "holds the results" not in batch(folder="./clips")[2]
+    warning = f"out contains the results of the clips in {monday}; those of tuesday replace them if the names match"
+    assert "contains the results" not in batch()[2]
+    assert "contains the results" not in batch(folder="./clips")[2]
     assert f"warning: {warning}\n" in batch(folder="tuesday")[2]
     Path("tuesday").rename("moved")
-    assert "holds the results" not in batch(folder="moved")[2]
+    assert "contains the results" not in batch(folder="moved")[2]

@@ -123,7 +123,7 @@ def test_another_machine_goes_on_where_one_was_killed(
     code, out, err = batch("-o", url, "--json", "-")
     report = json.loads(out)
     assert (code, report["done"], report["skipped"]) == (3, 2 - (every == 0), 1 * (every == 0)), err
-    reason = "b.mp4 exists, and no batch made it; --force overwrites it"
+    reason = "b.mp4 exists, but no batch made it; overwrite it with --force"
     assert report["failed"] == [{"clip": "b.mp4", "reason": reason}]
     assert rows("attempts", out=str(next((folder / "two/batch").iterdir())))["sub/c.mp4"] == (1,)
 

@@ -37,7 +37,7 @@ def test_workers_that_die_at_their_start_end_the_batch() -> None:
     assert [(outcome.path, outcome.fault, outcome.error) for outcome in told] == [
         (f"{n}.mp4", "passing", "its worker process ended with exit code 7") for n in range(2)
     ]
-    assert str(raised.value) == "3 worker processes died while they started; the last one ended with exit code 7"
+    assert str(raised.value) == "3 worker processes died while starting; the last one ended with exit code 7"
 
 
 def test_workers_that_are_silent_from_their_start_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,14 +50,14 @@ def test_workers_that_are_silent_from_their_start_end_the_batch(monkeypatch: pyt
                 workers.wait(0)
     finally:
         workers.close()
-    wanted = "1 worker processes died while they started; the last one gave no sign of life for 0 s and was stopped"
+    wanted = "1 worker processes died while starting; the last one did not respond for 0 s and was stopped"
     assert str(raised.value) == wanted
 
 
 def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large one was stopped each time, as if it had given no sign of life."""
+    """A large one was stopped each time, as if it did not respond."""
     pytest.importorskip("fsspec")
     monkeypatch.setattr("vidclf.batch.job.TELL_SECONDS", 0.0)
     for module in ("files", "batch.storage"):

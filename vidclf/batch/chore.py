@@ -1,4 +1,4 @@
-"""What a batch does now and then, and no clip needs: the table of all results, a copy of the books."""
+"""Tasks that a batch does from time to time: writing the table of all results, saving a copy of the manifest."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vidclf.errors import describe
 
 log = logging.getLogger(__name__)
 
-PAUSES = 20  # times as long as it took, until what costs more with every clip may be done again
+PAUSES = 20  # wait at least this many times its own duration, because its cost grows with every clip
 
 
 class Chore:
-    """Something that is done when its turn comes, if it is due by then; where it fails, that is told, and ends nothing.
+    """A task that runs on its turn if it is due; a failure is logged, and does not end the batch.
 
-    every: seconds, at least, between two times.
+    every: minimum seconds between two runs.
     """
 
     def __init__(self, do: Callable[[], object], every: float = 0.0):
@@ -24,14 +24,14 @@ class Chore:
         self._do, self._every, self._next = do, every, 0.0
 
     def turn(self) -> None:
-        """Do it if it is due, and the time before is long enough ago."""
+        """Run the task if it is due and the last run is long enough ago."""
         began = monotonic()
         if not self.due or began < self._next:
             return
         self.due = False
         try:
             self._do()
-        except Exception as error:  # what a bucket's client raises is of many kinds
+        except Exception as error:  # clients of buckets raise many kinds of errors
             log.warning("%s", describe(error))
         ended = monotonic()
         self._next = ended + max(self._every, PAUSES * (ended - began))

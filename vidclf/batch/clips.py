@@ -1,4 +1,4 @@
-"""Finds the clips below a folder, in a given order, and what stands in the way of others."""
+"""Finds the clips below a folder, in a given order, and why others cannot be read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Literal, get_args
 
 from vidclf.errors import UsageError
 
-# What cameras, phones, recorders and editors write. .m4a is MPEG-4 too: whether there are pictures in it, it must tell.
+# Formats of cameras, phones, recorders and editors. .m4a is MPEG-4, too, so it may contain video.
 SUFFIXES = {
     *("mp4", "m4v", "m4a", "mov", "qt", "mkv", "webm", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "m2v", "vob", "wmv"),
     *("asf", "flv", "f4v", "3gp", "3g2", "ogv", "mxf", "gif", "dv", "mjpeg", "mjpg", "y4m", "h264", "264", "h265"),
     *("265", "hevc", "ivf", "nut", "rm", "divx"),
 }
 Order = Literal["name", "size", "largest"]
-APPLE_DOUBLE = "._"  # what macOS leaves beside every file on foreign disks: not a clip, whatever its suffix
+APPLE_DOUBLE = "._"  # files that macOS adds on other file systems: not clips, whatever their suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Clip:
 
 @dataclass(slots=True)
 class Found:
-    """What lies below a folder."""
+    """What was found below a folder."""
 
     clips: list[Clip] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)  # what would be a clip, or hold some: why it cannot be read
+    problems: dict[str, str] = field(default_factory=dict)  # clips or folders that cannot be read, and why
 
 
 def find_clips(
@@ -50,8 +50,8 @@ def find_clips(
     """All clips below `folder`; symbolic links are followed, each folder is entered once.
 
     suffixes: without dots, in any case. include, exclude: patterns for the path below the folder, or for the name
-    alone: `*` is any text, / included. skip: a folder below that is not searched (the outputs').
-    Raises UsageError when there is no such folder, or it cannot be read.
+    alone; `*` is any text, including /. skip: a folder below that is not searched (the outputs').
+    Raises UsageError if the folder does not exist or cannot be read.
     """
     if order not in get_args(Order):
         raise UsageError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
@@ -75,19 +75,19 @@ def find_clips(
 
 
 def must_exist(folder: Path) -> None:
-    """Raise UsageError where there is no such folder of clips."""
+    """Raise UsageError if there is no such folder of clips."""
     if not folder.is_dir():
         what = "is a file; `vidclf run` takes files" if folder.exists() else "does not exist"
         raise UsageError(f"the folder {folder} {what}")
 
 
 def printable(path: str) -> str:
-    """A path as text that can be shown and stored: bytes of its name that are no text become \\xNN."""
+    """A path as text that can be shown and stored: bytes that are not UTF-8 become \\xNN."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
-    """Take a file as a clip; otherwise say why it is none."""
+    """Add a file as a clip; otherwise return the reason."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
     try:
         about = entry.stat()
     except FileNotFoundError:
-        return "a symbolic link to nothing"
+        return "a broken symbolic link"
     except OSError as error:
         return _reason(error)
     if not stat.S_ISREG(about.st_mode):
@@ -105,14 +105,14 @@ def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
 
 
 def _walk(folder: Path, skip: Path | None, problems: dict[str, str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """(path below the folder, entry) of all that is no folder. Links to folders come last, so that what is reachable
-    both ways has its own path; what was entered before is not entered again, so loops end."""
+    """(path below the folder, entry) of everything except folders. Links to folders come last, so that files that can
+    be reached both ways get their own path. A folder is entered only once, so loops end."""
     entered: set[tuple[int, int]] = set()
     folders, links = [("", str(folder))], list[tuple[str, str]]()
     while folders or links:
         below, place = folders.pop() if folders else links.pop()
         try:
-            about = os.stat(place)  # noqa: PTH116 - a name may be no valid text
+            about = os.stat(place)  # noqa: PTH116 - a name may not be valid text
             if (about.st_dev, about.st_ino) in entered or (skip and Path(place).resolve() == skip):
                 continue
             entered.add((about.st_dev, about.st_ino))

@@ -19,16 +19,16 @@ from vidclf.recipe import Item
 from vidclf.threads import cores, limit_opencv
 
 LOCAL = "local"
-ASK_SECONDS = 1.0  # between two questions how far the clips are
+ASK_SECONDS = 1.0  # between two requests for the progress of the clips
 
 
 class Actor:
-    """What runs in a Ray actor: a `Runner`, and how far it is."""
+    """What runs in a Ray actor: a `Runner`, and its progress."""
 
     def __init__(self, items: list[Item], storage: Storage, folder: str):
-        with suppress(OSError):  # paths relative to where the batch was started, and stages that lie there
+        with suppress(OSError):  # for relative paths and stages in the folder where the batch was started
             os.chdir(folder)
-        sys.path.append(folder)  # last, or a file there that is called as a package would pass for it
+        sys.path.append(folder)  # last, so that a file there does not hide a package of the same name
         limit_opencv()  # to OMP_NUM_THREADS, which Ray sets to the actor's share of the CPUs
         self._runner = Runner(items, storage)
         self._progress: Progress | None = None
@@ -46,10 +46,10 @@ class Actor:
 class RayWorkers:
     """Up to `jobs` actors, each started when there is work for it.
 
-    address: of a Ray cluster (host:port, ray://..., auto), or `local` for one of this machine's own.
-    jobs: None is as many as the cluster has room for. cpus, gpus: what each actor asks for.
+    address: of a Ray cluster (host:port, ray://..., auto), or `local` to start one on this machine.
+    jobs: None is as many as fit into the cluster. cpus, gpus: what each actor requests.
     retry: how often Ray runs a clip again when its actor or its node is lost.
-    Raises UsageError when Ray is not installed or there is no such cluster.
+    Raises UsageError if Ray is not installed or there is no such cluster.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RayWorkers:
             raise UsageError(f"the Ray cluster at {address} has no room for a worker with {cpus:g} CPUs, {gpus:g} GPUs")
         self.jobs = jobs or most
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_restarts": -1, "max_task_retries": retry}
-        # The second thread answers how far the first one is.
+        # The second thread reports the progress of the first.
         self._actor_class = ray.remote(Actor).options(max_concurrency=2, **options)
         self._arguments = items, storage, str(Path.cwd())
         self._actors: list[Any] = []
@@ -85,11 +85,11 @@ class RayWorkers:
 
     @property
     def free(self) -> int:
-        """How many clips could be taken now."""
+        """How many more clips can be started now."""
         return self.jobs - len(self._busy)
 
     def submit(self, job: Job) -> None:
-        """Begin a clip; there must be a free worker."""
+        """Start a clip; there must be a free worker."""
         busy = [actor for actor, _ in self._busy.values()]
         actor = next((actor for actor in self._actors if actor not in busy), None)
         if actor is None:
@@ -98,7 +98,7 @@ class RayWorkers:
         self._busy[actor.run.remote(job)] = actor, job
 
     def wait(self, seconds: float) -> list[Progress | Outcome]:
-        """What running clips have to tell, as soon as there is something, or after so many seconds."""
+        """Progress and outcomes of running clips; returns as soon as there are any, or after `seconds`."""
         if not self._busy:
             sleep(seconds)
             return []
@@ -108,7 +108,7 @@ class RayWorkers:
         for reference in ready:
             if reference in self._asked:
                 job = self._asked.pop(reference)
-                with suppress(Exception):  # the actor is on its way to another node, say
+                with suppress(Exception):  # for example, the actor is moving to another node
                     progress = self._ray.get(reference)
                     told += [progress] if progress and progress.path == job.path else []
             else:
@@ -117,7 +117,7 @@ class RayWorkers:
         return told
 
     def close(self) -> None:
-        """End all actors, and what Ray started for this process."""
+        """End all actors, and everything that Ray started for this process."""
         for actor in self._actors:
             with suppress(Exception):
                 self._ray.kill(actor)
@@ -130,8 +130,8 @@ class RayWorkers:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            # Lost at each of Ray's attempts, which pass quickly while it has not noticed yet that a node is gone. The
-            # next one has another actor.
+            # Lost at each of Ray's attempts, which are quick while Ray has not noticed yet that a node is gone.
+            # The next attempt gets another actor.
             self._actors.remove(actor)
             with suppress(Exception):
                 self._ray.kill(actor)
@@ -139,7 +139,7 @@ class RayWorkers:
             return Outcome(job.path, "passing", f"its Ray worker was lost: {said[0] if said else type(error).__name__}")
 
     def _release(self) -> None:
-        """Give back what idle actors hold: one that lost its node may be waiting for just that."""
+        """Release the resources of idle actors: an actor that lost its node may be waiting for them."""
         busy = [actor for actor, _ in self._busy.values()]
         for actor in [actor for actor in self._actors if actor not in busy]:
             self._actors.remove(actor)
@@ -153,7 +153,7 @@ class RayWorkers:
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody was asked whether usage may be reported
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports without the user's consent
     try:
         import ray
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Tells whether results are those of today's configuration: a hash of the pipeline, its options and its weights."""
+"""Whether results match the current configuration: a hash of the pipeline, its options and its weights."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from vidclf.recipe import Item, find_stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
-# What changes neither pictures nor rows: where the work is done, and what is the clip's own.
+# Options that change neither pictures nor rows: where the work is done, and what differs by clip.
 NEUTRAL = {"capture": {"source"}, "write": {"path", "force"}, "record": {"path", "force"}}
 ANYWHERE = {"device"}
-# Where a stage writes to: the name is the option, whatever earlier clips have left there.
+# Folders that a stage writes to: only their name counts, not the files that earlier clips have left there.
 WRITTEN = {"save-crops": {"folder"}}
-# The options of our own stages that name files; of a user's stage, each may.
+# The options of the built-in stages that name files; in a user's stage, any option may.
 FILES = {"weights", "like"}
-# What a kind of output does not depend on: `publish` only tells of what there is, and a new password is no change.
+# Stages that an output does not depend on: `publish` only reports, and a new password is not a change.
 IGNORED = {"write": {"record", "publish"}, "record": {"write", "annotate", "publish"}}
 
 
 def fingerprints(items: Iterable[Item]) -> dict[str, str]:
-    """For each stage that writes an output (`write`, `record`), the hash of all that the output depends on.
+    """For each stage that writes an output (`write`, `record`), the hash of everything that the output depends on.
 
-    Defaults count as options, weights and stages of the user's own by their content, so that whatever changes them
+    It includes default options, and the content of weights and of the user's own stages, so that any change to them
     changes the hash.
     """
     described = [(item.name, _describe(item)) for item in items]
@@ -47,7 +47,7 @@ def _describe(item: Item) -> dict[str, Any]:
     options = {name: p.default for name, p in parameters.items() if p.default is not p.empty} | given
     if item.name == "yolo":
         weights = find_weights(str(options["weights"]))
-        if weights.parent != cache_folder():  # a published name whose file lies here, and may have been trained anew
+        if weights.parent != cache_folder():  # a published name whose file is here, and may have been trained again
             options["weights"] = weights
     neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
     named = (FILES if item.name in STAGES else options.keys()) - written
@@ -62,10 +62,10 @@ def _describe(item: Item) -> dict[str, Any]:
 
 
 def _content(value: Any) -> str:
-    """An option's value; where it names a file, a folder or shipped weights, what is in them."""
+    """An option's value; if it names a file, a folder or shipped weights, their content."""
     if isinstance(value, (str, Path)) and str(value):
         path = Path(value)
-        # With os.path, which takes a text that no file can have as a name for what it is.
+        # With os.path, which accepts text that cannot be a file name.
         if os.path.isdir(path):  # noqa: PTH112
             return _hash([(str(p.relative_to(path)), hash_file(p)) for p in sorted(path.rglob("*")) if p.is_file()])
         if os.path.isfile(path):  # noqa: PTH113

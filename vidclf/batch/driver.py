@@ -1,4 +1,4 @@
-"""The driver of a batch: hands the clips that are planned to workers, one after another, and keeps the books."""
+"""The driver of a batch: hands the planned clips to workers, one after another, and records the outcomes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vidclf.batch.plan import Plan, Settings, output_names
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError
 
-WAIT_SECONDS = 0.2  # for a worker's word, before signals, the disk and new clips are looked at
-SAVE_SECONDS = 60.0  # at least, between two times that the books are saved
+WAIT_SECONDS = 0.2  # for messages of workers, before signals, the disk and new clips are checked
+SAVE_SECONDS = 60.0  # minimum between two saves of the manifest
 
 
 class Workers(Protocol):
-    """Whoever processes clips: processes of this machine, or Ray's."""
+    """Processes clips: local processes, or Ray actors."""
 
     @property
     def free(self) -> int: ...
@@ -34,9 +34,9 @@ class Workers(Protocol):
 class Batch:
     """One run over a folder.
 
-    find: looks for clips. tell: hears what happens.
-    when_idle: is called while watching, when everything is done for now; save: when clips are planned, and while there
-    is news. Both are given the clips that could not even be tried, and why.
+    find: looks for clips. tell: called with every event.
+    when_idle: called while watching, when everything is done for now; save: called when clips are planned, and while
+    there are changes. Both get the clips that could not be tried, with the reasons.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class Batch:
 
     @property
     def problems(self) -> dict[str, str]:
-        """What could not even be tried at the latest look, and why."""
+        """The clips that could not be tried at the latest scan, with the reasons."""
         return self._plan.problems
 
     def stop(self) -> None:
-        """Begin no further clips and let the running ones end; safe in a signal handler."""
+        """Start no more clips and let the running ones end; safe in a signal handler."""
         self._stopping = True
 
     def run(self) -> Report:
-        """Do what is to be done. Whatever ends it, nothing half-done is left that a further run would not see.
+        """Process the clips. However it ends, the next run finds everything that is incomplete.
 
         Raises DiskFull, UsageError for a configuration that turns out not to work, KeyboardInterrupt.
         """
@@ -108,14 +108,14 @@ class Batch:
                 self._disk.check()
 
     def _recover(self) -> None:
-        """Clear away what a killed run has left, and put its clips back in the queue."""
+        """Remove what a killed run has left, and put its clips back into the queue."""
         left = self._manifest.interrupted()
         for row in left:
             self._storage.tidy({*json.loads(row["outputs"]), *output_names(row["name"]).values()})
         self._manifest.set_pending(row["path"] for row in left)
 
     def _look(self) -> None:
-        """See which clips there are, and what of them is to be done."""
+        """Find the clips, and plan what must be done."""
         before = self.problems
         if planned := self._plan.look(self._running):
             self._save.due = self._save.due or bool(planned.todo)
@@ -126,9 +126,9 @@ class Batch:
         while self._plan.queue and self._workers.free > 0 and not (self._stopping or self._plan.is_away):
             clip = self._plan.queue[0]
             if lack := self._disk.lacks([clip.size, *(running.size for running in self._running.values())]):
-                if self._running or self._settings.watch:  # what runs may end yet, or somebody make room
+                if self._running or self._settings.watch:  # running clips may end, or somebody may free space
                     return
-                raise DiskFull(f"no room for the results of {clip.path}: {lack}")
+                raise DiskFull(f"not enough disk space for the results of {clip.path}: {lack}")
             self._plan.queue.popleft()
             self._manifest.begin(clip, self._plan.config)
             self._plan.tries[clip.path] += 1
@@ -141,7 +141,7 @@ class Batch:
         if outcome.fault:
             self._storage.tidy(self._plan.outputs(clip.path).values())
         if outcome.fault == "configuration":
-            raise UsageError(f"{outcome.error} (at {clip.path})")
+            raise UsageError(f"{outcome.error} (in {clip.path})")
         if outcome.fault == "full":
             raise DiskFull(f"the disk is full: {outcome.error}")
         del self._running[clip.path]
@@ -155,10 +155,10 @@ class Batch:
         self._tell(Ended(clip, outcome, again))
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:
-        """Write down what became of a clip, and remove results that are none any more."""
+        """Record the outcome of a clip, and remove results that are no longer valid."""
         before: dict[str, str] = json.loads(self._plan.rows[clip.path]["outputs"])
         made = {} if outcome.fault else self._plan.wanted(clip.path)
-        # Results go when the clip is another one now: not for a wrong option, nor for a worker that died.
+        # Results are removed if the clip has changed, not for a wrong option or a worker that died.
         same = outcome.sha256 == self._plan.rows[clip.path]["sha256"] if outcome.sha256 else bool(outcome.fault)
         kept = (before if same else {}) | made
         self._storage.remove(before.keys() - kept.keys())

@@ -1,4 +1,4 @@
-"""What a batch tells while it runs, and the report of what it did."""
+"""The events of a running batch, and the report of what it did."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vidclf.batch.job import Outcome, Progress
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Clips are going to be done, others need not be."""
+    """Some clips will be processed, others do not need to be."""
 
     todo: list[Clip]
     skipped: int
-    problems: dict[str, str]  # what cannot even be tried
+    problems: dict[str, str]  # clips that cannot be tried, with the reasons
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A worker has been given a clip."""
+    """A worker has started a clip."""
 
     clip: Clip
     attempt: int  # of this run
@@ -29,7 +29,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A clip is done, or failed, for good or until the next attempt."""
+    """A clip is done, or has failed, permanently or until the next attempt."""
 
     clip: Clip
     outcome: Outcome
@@ -45,7 +45,7 @@ class Report:
 
     done: int = 0
     skipped: int = 0  # finished before
-    failed: dict[str, str] = field(default_factory=dict)  # clip: reason; those that failed before included
+    failed: dict[str, str] = field(default_factory=dict)  # clip: reason; including those that failed before
     interrupted: bool = False
     frames: int = 0
     detections: int = 0

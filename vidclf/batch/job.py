@@ -1,4 +1,4 @@
-"""One clip through the pipeline, in whatever process does it: a job comes in, its outcome goes out."""
+"""Runs one clip through the pipeline, in any process: takes a job, returns its outcome."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.recipe import Item
 
-TELL_SECONDS = 0.25  # between two words about a running clip
+TELL_SECONDS = 0.25  # between two progress messages of a running clip
 THUMBNAIL = 128  # pixels of the longer side
 WRITERS = ("write", "record")
-PER_CLIP = ("capture", *WRITERS)  # stages whose failure says something of the clip, not of the configuration
+PER_CLIP = ("capture", *WRITERS)  # stages whose failure is about the clip, not about the configuration
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}
 PASSING |= {getattr(errno, "ESTALE", errno.EIO), errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH}
 
-# "": done. bad: the clip's own fault, and it will not pass. passing: worth another attempt. full: no space is left.
-# configuration: every other clip would fail of it too.
+# "": done. bad: a permanent fault of the clip. passing: worth another attempt. full: no space is left.
+# configuration: every other clip would fail, too.
 Fault = Literal["", "bad", "passing", "full", "configuration"]
 
 
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a job."""
+    """The result of a job."""
 
     path: str
     fault: Fault = ""
@@ -62,23 +62,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a clip is."""
+    """The progress of a clip."""
 
     path: str
-    frames: int  # 0 while it is still looked at
+    frames: int  # 0 while the clip is still being hashed
     seconds: float  # of video
-    duration: float | None  # of the whole clip, where it is known
+    duration: float | None  # of the whole clip, if known
 
 
 class Runner:
-    """Runs clips through one pipeline; stages that are no clip's own are made once, and so models loaded once."""
+    """Runs clips through one pipeline; stages that do not depend on the clip, and so models, are created only once."""
 
     def __init__(self, items: list[Item], storage: Storage):
         self._items, self._storage = items, storage
         self._made: dict[int, Stage] = {}
 
     def run(self, job: Job, tell: Callable[[Progress], object] = lambda _: None) -> Outcome:
-        """Process a clip; whatever goes wrong is in the outcome."""
+        """Process a clip; any error is in the outcome."""
         outcome = Outcome(job.path)
         with _warnings(outcome.warnings):
             try:
@@ -131,7 +131,7 @@ class ChangedError(VidclfError):
 
 
 class _Watch:
-    """Sees every finished frame: says how far the clip is, and keeps a small picture of the fullest frame."""
+    """Sees every finished frame: reports the progress, and keeps a thumbnail of the frame with the most detections."""
 
     def __init__(self, path: str, tell: Callable[[Progress], object]):
         self._path, self._tell, self._told = path, tell, 0.0
@@ -153,7 +153,7 @@ class _Watch:
         self.tell()
 
     def tell(self) -> None:
-        """How far the clip is: also where no frame comes, as a large clip may be read or uploaded for long."""
+        """Report the progress, also without new frames, because reading or uploading a large clip may take long."""
         if (now := monotonic()) - self._told >= TELL_SECONDS:
             self._told = now
             self._tell(Progress(self._path, self._frames, self.seconds, self._duration))
@@ -166,7 +166,7 @@ class _Watch:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What kind of fault an exception tells of, by itself and those it came from."""
+    """The kind of fault that an exception means, including its causes."""
     chain = list(_chain(error))
     numbers = {each.errno for each in chain if isinstance(each, OSError)}
     if numbers & FULL:
@@ -193,7 +193,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 @contextmanager
 def _warnings(messages: list[str]) -> Iterator[None]:
-    """Collect what is logged as a warning meanwhile; the process that started this one shows it."""
+    """Collect the warnings that are logged in the block; the process that started this one shows them."""
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

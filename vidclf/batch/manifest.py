@@ -1,4 +1,4 @@
-"""The manifest: an SQLite file that knows every clip, what became of it, and with what configuration."""
+"""The manifest: an SQLite file with every clip, its state, and the configuration it was processed with."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS clips (
     path TEXT PRIMARY KEY,          -- below the folder of clips, with / between its parts
     name TEXT NOT NULL UNIQUE,      -- of its outputs, without suffix
-    size INTEGER,                   -- bytes; this and the next two of what was processed
+    size INTEGER,                   -- bytes; this and the next two as when it was processed
     mtime_ns INTEGER,
     sha256 TEXT,
     status TEXT NOT NULL DEFAULT 'pending',  -- pending, running, done, failed
     attempts INTEGER NOT NULL DEFAULT 0,     -- with this content and configuration
-    error TEXT,                     -- why it failed, or the latest attempt did
+    error TEXT,                     -- why it, or the latest attempt, failed
     config TEXT,                    -- hash of the configuration and weights of the latest attempt
-    outputs TEXT NOT NULL DEFAULT '{}',      -- file: hash of the configuration and weights it was made with
-    frames INTEGER, seconds REAL,   -- that came out; of video
+    outputs TEXT NOT NULL DEFAULT '{}',      -- file: hash of its configuration and weights
+    frames INTEGER, seconds REAL,   -- output frames; seconds of video
     ledger TEXT, detections INTEGER, labels TEXT, fps REAL, wall_s REAL, warnings TEXT,
     began TEXT, ended TEXT,         -- UTC
     thumbnail BLOB                  -- WebP
@@ -40,9 +40,9 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 
 
 class Manifest:
-    """The books of a batch; each change is on disk when the method returns. One process writes, others may read.
+    """The state of a batch; each change is on disk when the method returns. One process writes, others may read.
 
-    Raises UsageError for a file that is no manifest or of another version, VidclfError when it cannot be written.
+    Raises UsageError if the file is not a manifest or has another version, VidclfError if it cannot be written.
     """
 
     def __init__(self, path: Path):
@@ -52,9 +52,9 @@ class Manifest:
             self._db.row_factory = sqlite3.Row
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version not in (0, SCHEMA):
-                raise UsageError(f"{path} has version {version}, this vidclf knows {SCHEMA}; use another folder")
+                raise UsageError(f"{path} has version {version}, but this vidclf supports {SCHEMA}; use another folder")
             self._db.execute("PRAGMA journal_mode=WAL")
-            # What a killed process wrote is there; what a power cut takes is redone.
+            # Writes of a killed process are kept; writes lost in a power cut are done again.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(TABLES)
             self._db.execute(f"PRAGMA user_version={SCHEMA}")
@@ -64,7 +64,7 @@ class Manifest:
             self._db.close()
 
     def copy(self, path: Path) -> None:
-        """Write all of it to another file."""
+        """Copy everything to another file."""
         with self._explained():
             other = sqlite3.connect(path)
             try:
@@ -73,7 +73,7 @@ class Manifest:
                 other.close()
 
     def enter(self, clips: Iterable[Clip]) -> dict[str, sqlite3.Row]:
-        """Give new clips a row, and so their outputs a name; returns path, name, identity, state of all, by path."""
+        """Add rows for new clips, with a name for their outputs; returns path, name, identity and state, by path."""
         with self._transaction():
             known = {row["path"]: row["name"] for row in self._db.execute("SELECT path, name FROM clips")}
             paths = [clip.path for clip in clips]
@@ -84,7 +84,7 @@ class Manifest:
             return {row["path"]: row for row in self._db.execute(f"SELECT {columns} FROM clips")}
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Strike clips out, as when they are not there any more."""
+        """Remove clips, for example because they no longer exist."""
         with self._transaction():
             self._db.executemany("DELETE FROM clips WHERE path = ?", [(path,) for path in paths])
 
@@ -98,9 +98,9 @@ class Manifest:
             self._db.executemany("UPDATE clips SET status = 'pending', error = ? WHERE path = ?", rows)
 
     def claim(self, paths: Iterable[str]) -> None:
-        """Count these clips as begun: what lies under their names from now on is this batch's."""
+        """Mark these clips as begun, so that files with their names belong to this batch."""
         with self._transaction():
-            # The first attempt begins to count anew, as no configuration is noted yet.
+            # The count starts again with the first attempt, because no configuration is noted yet.
             rows = [(path,) for path in paths]
             self._db.executemany("UPDATE clips SET attempts = 1 WHERE path = ? AND attempts = 0", rows)
 
@@ -110,7 +110,7 @@ class Manifest:
             self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (mtime_ns, path))
 
     def begin(self, clip: Clip, config: str) -> None:
-        """An attempt begins. It is the first one if clip or configuration are not those of the attempt before."""
+        """An attempt begins. It counts as the first one if the clip or the configuration has changed since the last."""
         with self._transaction():
             self._db.execute(
                 "UPDATE clips SET status = 'running', began = ?, ended = NULL, config = ?, size = ?, mtime_ns = ?, "
@@ -120,7 +120,7 @@ class Manifest:
             )
 
     def finish(self, outcome: Outcome, outputs: dict[str, str]) -> None:
-        """The clip is done, or failed for good. outputs: what there is of it now, and of which configuration."""
+        """The clip is done, or has failed permanently. outputs: its current outputs, and the configuration of each."""
         stats = outcome.stats
         values = {
             "status": "failed" if outcome.error else "done",
@@ -146,18 +146,18 @@ class Manifest:
             self._db.execute(f"UPDATE clips SET {columns} WHERE path = :path", values | {"path": outcome.path})
 
     def rows(self, columns: str = "*") -> Iterator[sqlite3.Row]:
-        """Every clip, in the order of their paths."""
+        """All clips, sorted by path."""
         with self._explained():
             yield from self._db.execute(f"SELECT {columns} FROM clips ORDER BY path")
 
     def state(self) -> str:
-        """A text that is another one whenever a clip has come, gone, begun or ended."""
+        """A text that changes whenever a clip was added, removed, begun or ended."""
         with self._explained():
             sums = "count(*), sum(attempts), max(began), max(ended), group_concat(DISTINCT status)"
             return json.dumps(tuple(self._db.execute(f"SELECT {sums} FROM clips").fetchone()))
 
     def fact(self, name: str) -> str | None:
-        """Something noted about the whole batch."""
+        """A value noted about the whole batch."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row["value"] if row else None
 
@@ -188,10 +188,10 @@ class Manifest:
 
 
 def now() -> str:
-    """The time as the manifest notes it."""
+    """The current time in the format of the manifest."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def counts(row: sqlite3.Row, column: str) -> dict[str, Any]:
-    """A column that holds a JSON object."""
+    """A column with a JSON object."""
     return json.loads(row[column] or "{}")

@@ -1,4 +1,4 @@
-"""What a clip's outputs are called: as the clip, in the same folder; unless another clip has that name already."""
+"""Names of a clip's outputs: the clip's name and folder, unless another clip already has that name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-# Bytes of a name that file systems take, less what is added to it (".jsonl.part" and a number).
+# Maximum bytes of a file name, minus room for what is added to it (".jsonl.part" and a number).
 LONGEST = 230
 
 
 def name_outputs(paths: Iterable[str], known: dict[str, str]) -> dict[str, str]:
     """Each path's name for its outputs, without suffix, / between its parts: `a/b.mov` -> `a/b`.
 
-    Of two clips that differ in their suffix alone, `.mp4` comes before others and they in alphabetical order: the
-    first is called `a/b`, the others by their full names, `a/b.mov`. A name once given (`known`, by path) stays.
-    No two names differ in case alone, as they would be one file to Windows and macOS.
+    Clips that differ only in their suffix are sorted, `.mp4` first. The first one gets `a/b`, the others keep their
+    full names, such as `a/b.mov`. A name once given (`known`, by path) does not change.
+    No two names differ only in case, because they would be the same file on Windows and macOS.
     """
     names = {path: known[path] for path in paths if path in known}
     taken = {_key(name) for name in known.values()}
@@ -30,7 +30,7 @@ def name_outputs(paths: Iterable[str], known: dict[str, str]) -> dict[str, str]:
 
 
 def _candidates(path: PurePosixPath) -> Iterable[str]:
-    if not path.stem.lower().endswith(".part"):  # the results of x.part.mp4 would be taken for half of x.mp4's
+    if not path.stem.lower().endswith(".part"):  # the results of x.part.mp4 would look like partial ones of x.mp4
         yield str(path.with_name(_short(path.stem)))
     full = _short(path.name)
     yield str(path.with_name(full))
@@ -45,7 +45,7 @@ def _key(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for suffixes: a too long one is cut, and told from its likes by a hash."""
+    """A name that leaves room for suffixes: a long one is cut, and made unique by a hash."""
     encoded = os.fsencode(name)
     if len(encoded) <= LONGEST:
         return name

@@ -1,4 +1,4 @@
-"""What lies in the folder of results: lock, manifest, table, summary; and, if it is a URL, what of it lies here."""
+"""The folder of results with its lock, manifest, table and summary; for a URL, also the local copy."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from vidclf.models.cache import cache_folder
 log = logging.getLogger(__name__)
 
 MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
-EDITION = "manifest.edition"  # beside a manifest that lies behind a URL: which of all that lay there it is
+EDITION = "manifest.edition"  # beside a manifest at a URL: identifies its version
 
 
 class OutDir:
-    """The results of a batch over `folder`; one process at a time has them, and when it ends, however, they are free.
+    """The results of a batch over `folder`; one process at a time locks them, and the lock ends with the process.
 
-    Of a URL, the manifest is kept on this machine, and what is there is a copy, made now and then and at the end.
-    Where another machine has made one since, that is taken over here. Machines may take turns, then, but two at the
-    same time do not hear of each other.
+    For a URL, the manifest is kept on this machine, and a copy is saved there from time to time and at the end. If
+    another machine has saved a newer copy, it is used here. So machines may take turns, but must not run at the same
+    time.
     Raises UsageError for a place that cannot be used, or is in use.
     """
 
@@ -44,12 +44,12 @@ class OutDir:
         self.root = cache_folder() / "batch" / key if local is None else local
         try:
             if folder.exists() and self.root.exists() and self.root.samefile(folder):
-                raise UsageError(f"{place} is the folder of the clips; name another for the results")
+                raise UsageError(f"{place} is the folder of the clips; use another folder for the results")
             self._is_new = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-            raise UsageError(f"cannot use {place} as folder for results: {reason}") from None
+            raise UsageError(f"cannot use {place} as the folder for results: {reason}") from None
 
     def __enter__(self) -> Self:
         from filelock import FileLock, Timeout
@@ -76,21 +76,21 @@ class OutDir:
         unused = self._is_new and kind is not None and not any(self.manifest.rows("path"))
         self.manifest.close()
         self._lock.release()
-        if unused:  # a wrong option shall leave no folder of results
+        if unused:  # a wrong option must not leave a folder of results
             with suppress(OSError):
                 for name in (MANIFEST, LOCK):
                     (self.root / name).unlink(missing_ok=True)
                 self.root.rmdir()
 
     def _take_over(self, storage: Remote, path: Path) -> None:
-        """Take the manifest that lies there, where there is none here or another machine has concluded since."""
+        """Use the remote manifest if there is none here or another machine has saved one since."""
         ours = self.root / EDITION
         with TemporaryDirectory() as folder:
             theirs = Path(folder) / EDITION
             storage.download(EDITION, theirs)
             if path.exists() and _text(theirs) in ("", _text(ours)):
                 return
-            part = part_of(path)  # ours is there until theirs is complete
+            part = part_of(path)  # keep ours until theirs is complete
             part.unlink(missing_ok=True)
             storage.download(MANIFEST, part)
             if not part.exists():
@@ -101,19 +101,19 @@ class OutDir:
             ours.write_text(_text(theirs), encoding="ascii")
 
     def _note_folder(self) -> None:
-        """Note whose results these are, and warn where they were another folder's; not of one that was moved."""
+        """Note the folder of the clips, and warn if the results were of another one, unless that was moved."""
         before, now = self.manifest.fact("folder"), str(self.folder.resolve())
         if before != now:
             if before and Path(before).is_dir() and not self.folder.samefile(before):
-                words = "%s holds the results of the clips in %s; those of %s replace them where names are the same"
+                words = "%s contains the results of the clips in %s; those of %s replace them if the names match"
                 log.warning(words, self.place, before, self.folder)
             self.manifest.note("folder", now)
 
     def save(self, problems: Collection[str]) -> None:
-        """Copy the books to where the results are, if that is behind a URL, so that another machine may go on.
+        """If the results are at a URL, copy the manifest there, so that another machine can continue.
 
-        In the copy, clips that are planned count as begun, or the other machine would take the results that arrive
-        there after it for somebody else's. problems: the clips that are not planned.
+        In the copy, planned clips count as begun. Otherwise the other machine would not recognise results that are
+        written after the copy. problems: the clips that are not planned.
         """
         if isinstance(self.storage, Remote):
             self._upload(self.storage, [], {row["path"] for row in self.manifest.rows("path")}.difference(problems))
@@ -130,9 +130,9 @@ class OutDir:
             shutil.copy(edition, self.root / EDITION)
 
     def conclude(self, table: str, problems: dict[str, str]) -> None:
-        """Bring table and summary up to date with the manifest. table: parquet, csv, or none.
+        """Update the table and the summary from the manifest. table: parquet, csv, or none.
 
-        problems: what could not even be tried, and why.
+        problems: clips that could not be tried, with the reasons.
         """
         files = [self.root / SUMMARY, *([self.root / f"{TABLE}.{table}"] if table != "none" else [])]
         state = json.dumps([self.manifest.state(), str(self.folder), problems, [path.name for path in files]])

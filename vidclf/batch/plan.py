@@ -1,4 +1,4 @@
-"""The plan of a batch: which clips are to be done, in which order, and what their results are called."""
+"""The plan of a batch: which clips to process, in which order, and the names of their results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vidclf.files import hash_file
 log = logging.getLogger(__name__)
 
 SUFFIX = {"write": ".mp4", "record": ".jsonl"}
-SCAN_SECONDS = 2.0  # between two looks for new clips
+SCAN_SECONDS = 2.0  # between two scans for new clips
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a batch is done. config: `fingerprints` of the pipeline."""
+    """The settings of a batch. config: `fingerprints` of the pipeline."""
 
     folder: Path
     config: dict[str, str]
@@ -34,13 +34,13 @@ class Settings:
     force: bool = False
     retry_failed: bool = False
     watch: bool = False
-    settle: float = 5.0  # seconds a clip must stay as it is before it counts as complete (watch only)
+    settle: float = 5.0  # seconds a clip must be unchanged before it counts as complete (watch only)
 
 
 class Plan:
-    """The clips that are to be done, by what lies in the folder and what the manifest knows.
+    """The clips to process, from the files in the folder and the manifest.
 
-    find: looks for clips. report: here what was finished before, or failed, is entered.
+    find: looks for clips. report: clips that were finished before, or failed, are added to it.
     """
 
     def __init__(
@@ -53,26 +53,26 @@ class Plan:
     ):
         self._settings, self._find, self._report = settings, find, report
         self._manifest, self._storage = manifest, storage
-        self.config = json.dumps(settings.config, sort_keys=True)  # as the manifest has it
+        self.config = json.dumps(settings.config, sort_keys=True)  # as stored in the manifest
         self.queue: deque[Clip] = deque()
-        self.tries: Counter[str] = Counter()  # of this run, of each clip that was ever in the queue
-        self.rows: dict[str, Row] = {}  # of the manifest, as they were when clips were last planned
-        self.problems: dict[str, str] = {}  # what could not even be tried at the latest look, and why
-        self.is_away = False  # the folder, at the latest look
-        self._seen: dict[str, tuple[Clip, float]] = {}  # how each clip looked, and since when
+        self.tries: Counter[str] = Counter()  # in this run, of each clip that was ever in the queue
+        self.rows: dict[str, Row] = {}  # of the manifest, from when clips were last planned
+        self.problems: dict[str, str] = {}  # clips that could not be tried at the latest scan, with the reasons
+        self.is_away = False  # the folder, at the latest scan
+        self._seen: dict[str, tuple[Clip, float]] = {}  # the state of each clip, and since when
         self._planned: dict[str, Clip] = {}  # so that a clip is planned again only when it changes
-        self._foreign: dict[str, str] = {}  # of these: clips whose results' names are taken
+        self._foreign: dict[str, str] = {}  # those of them whose results' names are taken
         self._looked: float | None = None
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to look for clips: once, and again and again while we watch."""
+        """Whether it is time to look for clips: once, or repeatedly when watching."""
         return self._looked is None or (self._settings.watch and monotonic() - self._looked >= SCAN_SECONDS)
 
     def look(self, running: Collection[str]) -> Planned | None:
-        """Look for clips and put those into the queue that are to be done; None where nothing is planned anew.
+        """Look for clips and put those to process into the queue; None if there is nothing new.
 
-        While we watch, clips or results may be away for a moment, as shares and buckets are.
+        When watching, clips or results may be unavailable for a moment, like shares and buckets.
         """
         first, self._looked = self._looked is None, monotonic()
         try:
@@ -81,26 +81,26 @@ class Plan:
             if first:
                 raise
             if not self.is_away:
-                log.warning("%s; it is looked for again", describe(error))
+                log.warning("%s; trying again", describe(error))
             self.is_away = True
             return None
         self.is_away = False
         return planned
 
     def outputs(self, path: str) -> dict[str, str]:
-        """A clip's outputs: their names, by the stage that writes them."""
+        """The names of a clip's outputs, by the stage that writes them."""
         names = output_names(self.rows[path]["name"])
         return {kind: names[kind] for kind in self._settings.config}
 
     def wanted(self, path: str) -> dict[str, str]:
-        """A clip's outputs as they should be: name and configuration."""
+        """The outputs that a clip should have: name and configuration."""
         return {name: self._settings.config[kind] for kind, name in self.outputs(path).items()}
 
     def _plan(self, found: Found, running: Collection[str], first: bool) -> Planned | None:
-        """Plan the clips that are new, changed, or not done yet; those of a look that fails here come with the next."""
+        """Plan the clips that are new, changed, or not done yet; if this fails, the next scan plans them."""
         there = {clip.path for clip in found.clips}
         for path in {*found.problems, *self._foreign} - there:
-            self._planned.pop(path, None)  # when it is mended, or comes back, it is looked at again
+            self._planned.pop(path, None)  # when it is repaired, or comes back, it is planned again
         busy = {*running, *(clip.path for clip in self.queue)}
         clips = [clip for clip in found.clips if self._planned.get(clip.path) != clip and clip.path not in busy]
         clips = [clip for clip in clips if self._is_complete(clip)]
@@ -112,7 +112,7 @@ class Plan:
         return planned
 
     def _note(self, problems: dict[str, str]) -> None:
-        """The problems of this look replace those of the one before."""
+        """Replace the problems of the last scan by those of this one."""
         if problems != self.problems:
             for path in self.problems:
                 self._report.failed.pop(path, None)
@@ -120,7 +120,7 @@ class Plan:
             self._report.failed |= problems
 
     def _queue(self, clips: list[Clip], first: bool, paths: set[str]) -> Planned:
-        """Put clips into the queue, but for what is done. paths: of all clips that there are."""
+        """Put clips into the queue, except finished ones. paths: of all clips in the folder."""
         self.rows = self._manifest.enter(clips)
         if first:
             self._forget_vanished(paths)
@@ -136,7 +136,7 @@ class Plan:
                 else:
                     skipped += 1
             elif foreign and not row["attempts"] and not self._settings.force:
-                self._foreign[clip.path] = f"{min(foreign)} exists, and no batch made it; --force overwrites it"
+                self._foreign[clip.path] = f"{min(foreign)} exists, but no batch made it; overwrite it with --force"
             else:
                 self.tries[clip.path] = 0
                 todo.append(clip)
@@ -146,7 +146,7 @@ class Plan:
         return Planned(todo, skipped, self.problems)
 
     def _is_complete(self, clip: Clip) -> bool:
-        """While files arrive: whether a clip is not being written any more, as far as can be told."""
+        """When watching: whether a clip is no longer being written, as far as can be seen."""
         if not self._settings.watch:
             return True
         now = monotonic()
@@ -154,11 +154,11 @@ class Plan:
         if before != clip:
             since = now
         self._seen[clip.path] = clip, since
-        # Its own clock may be another machine's, so an old file counts as complete, but a new one need not look old.
+        # Its time may be from another machine's clock: a file that looks old is complete, a new one may never look old.
         return max(now - since, time() - clip.mtime_ns / 1e9) >= self._settings.settle
 
     def _forget_vanished(self, found: set[str]) -> None:
-        """Clips that are not there any more and of which there is nothing."""
+        """Remove clips that no longer exist and have no results."""
         gone = [path for path, row in self.rows.items() if path not in found and row["status"] != "done"]
         gone = [path for path in gone if not (self._settings.folder / path).exists()]
         self._manifest.forget(gone)
@@ -166,11 +166,11 @@ class Plan:
             del self.rows[path]
 
     def _is_finished(self, clip: Clip, row: Row, there: set[str]) -> bool:
-        """Whether there is nothing to do for a clip: neither it nor the configuration has changed since."""
+        """Whether there is nothing to do for a clip, because neither it nor the configuration has changed."""
         again = self._settings.force or (self._settings.retry_failed and row["status"] == "failed")
         if row["status"] not in ("done", "failed") or (again and clip.path not in self.tries):
             return False
-        # What could not even be read, or killed its worker, may have been none of the clip's fault.
+        # If it could not be read, or its worker was killed, that may not be the fault of the clip.
         if row["status"] == "failed" and (row["config"] != self.config or not row["sha256"]):
             return False
         if row["status"] == "done":
@@ -189,5 +189,5 @@ class Plan:
 
 
 def output_names(name: str) -> dict[str, str]:
-    """By the stage that writes it: each output that a clip of this name can have."""
+    """All outputs that a clip of this name can have, by the stage that writes them."""
     return {kind: name + suffix for kind, suffix in SUFFIX.items()}

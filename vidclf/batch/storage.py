@@ -1,4 +1,4 @@
-"""Where results go: a folder, or what fsspec reaches by URL (s3://, gs://, ...); complete files only."""
+"""Where results go: a folder, or a URL that fsspec supports (s3://, gs://, ...); complete files only."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Tell = Callable[[], object]
 
 
 class Folder:
-    """A folder of this machine, or one that several machines share."""
+    """A folder on this machine, or one that several machines share."""
 
     def __init__(self, root: Path):
         self.root = root
 
     @contextmanager
     def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
-        """Where to write the outputs (names by their key); stages that write give a file its name when it is complete.
+        """Where to write the outputs (names by their key); a stage gives a file its name when it is complete.
 
-        After an error nothing half-written is left.
+        After an error no incomplete file is left.
         """
         try:
             yield {key: self.root / name for key, name in outputs.items()}
@@ -38,12 +38,12 @@ class Folder:
             raise
 
     def tidy(self, names: Iterable[str]) -> None:
-        """Remove what an interrupted process has left of these outputs."""
+        """Remove the incomplete files that an interrupted process has left of these outputs."""
         for name in names:
             discard_part(self.root / name)
 
     def have(self, names: Iterable[str]) -> set[str]:
-        """Those of the names that are there."""
+        """The names that exist."""
         return {name for name in names if os.path.isfile(f"{self.root}/{name}")}  # noqa: PTH113 - 5 times as fast
 
     def remove(self, names: Iterable[str]) -> None:
@@ -54,13 +54,13 @@ class Folder:
         return (self.root / name).open(encoding="utf-8")
 
     def free(self) -> tuple[int, int]:
-        """Bytes that are free, of how many."""
+        """Free and total bytes."""
         usage = shutil.disk_usage(self.root)
         return usage.free, usage.total
 
 
 class Remote:
-    """A place that fsspec reaches: results are made in a temporary folder, then uploaded."""
+    """A place that fsspec supports: results are made in a temporary folder, then uploaded."""
 
     def __init__(self, url: str):
         self.url = url.rstrip("/")
@@ -73,7 +73,7 @@ class Remote:
     def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
         """Where to write the outputs (names by their key); they are uploaded when the block ends without an error.
 
-        tell: hears of every piece that is on its way.
+        tell: called for every uploaded piece.
         """
         with tempfile.TemporaryDirectory(prefix="vidclf-") as folder:
             paths = {key: Path(folder) / PurePosixPath(name).name for key, name in outputs.items()}
@@ -81,7 +81,7 @@ class Remote:
             self.upload({outputs[key]: path for key, path in paths.items() if path.exists()}, tell)
 
     def upload(self, files: dict[str, Path], tell: Tell = lambda: None) -> None:
-        """Copy files to their names; none of them shows before all are complete, where the storage can do that."""
+        """Copy files to their names; if the storage supports it, none appears before all are complete."""
         for name in files:
             self._fs.makedirs(self._place(name).rpartition("/")[0], exist_ok=True)
         with self._fs.transaction:
@@ -92,22 +92,22 @@ class Remote:
                         tell()
 
     def download(self, name: str, path: Path) -> None:
-        """Copy a file from there, if it is there."""
+        """Download a file, if it exists."""
         if self._fs.exists(self._place(name)):
             self._fs.get_file(self._place(name), str(path))
 
     def tidy(self, names: Iterable[str]) -> None:
-        """Nothing to do: what was interrupted was in a temporary folder."""
+        """Nothing to do: incomplete files are in a temporary folder."""
 
     def have(self, names: Iterable[str]) -> set[str]:
-        """Those of the names that are there; one listing, however many are asked for."""
+        """The names that exist, from one listing for any number of names."""
         if not self._fs.exists(self._root):
             return set()
         there = {path.removeprefix(self._root).lstrip("/") for path in self._fs.find(self._root)}
         return there & set(names)
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in names:  # without asking for a listing, which costs more with every result
+        for name in names:  # without a listing, whose cost grows with every result
             with suppress(FileNotFoundError):
                 self._fs.rm_file(self._place(name))
 
@@ -115,7 +115,7 @@ class Remote:
         return self._fs.open(self._place(name), "r", encoding="utf-8")
 
     def free(self) -> tuple[int, int]:
-        """Bytes that are free, of how many: where results lie until they are uploaded."""
+        """Free and total bytes in the place where results are kept until they are uploaded."""
         usage = shutil.disk_usage(tempfile.gettempdir())
         return usage.free, usage.total
 

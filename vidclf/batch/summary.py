@@ -1,4 +1,4 @@
-"""The summary of a batch: one HTML file that needs nothing else, with a sortable, searchable table of all clips."""
+"""The summary of a batch: one self-contained HTML file with a sortable, searchable table of all clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = "path, status, error, frames, seconds, fps, detections, labels, warnin
 def write_summary(path: Path, manifest: Manifest, folder: str, problems: dict[str, str]) -> None:
     """Write the page, clip by clip, so that memory does not grow with their number.
 
-    folder: of the clips, as it was given. problems: what is no clip in the manifest, as it could not even be tried.
+    folder: of the clips, as it was given. problems: clips not in the manifest because they could not be tried.
     """
     head, tail = TEMPLATE.read_text(encoding="utf-8").split("/*DATA*/")
     with PartFile(path, force=True) as part, part.open("w", encoding="utf-8") as file:
@@ -33,7 +33,7 @@ def write_summary(path: Path, manifest: Manifest, folder: str, problems: dict[st
 
 
 def _rows(manifest: Manifest, problems: dict[str, str]) -> Iterator[list[Any]]:
-    """What the page's script takes: see `columns` there."""
+    """A row for the page's script: see `columns` there."""
     for row in manifest.rows(COLUMNS):
         if row["path"] not in problems:
             yield _clip(row)
@@ -50,5 +50,5 @@ def _clip(row: Row) -> list[Any]:
 
 
 def _script(value: Any) -> str:
-    """JSON that cannot end the script it stands in."""
+    """JSON that cannot end the script element that contains it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -18,10 +18,10 @@ RECORD_SUFFIX = ".jsonl"
 
 
 def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
-    """Write the rows of all records, in the order of the clips' paths; False if the file is that already.
+    """Write the rows of all records, in the order of the clips' paths; False if the file is already up to date.
 
-    The columns are those of a record (see `vidclf.rows`); the suffix of `path` says which format.
-    Raises VidclfError where a record cannot be read or the table not be written.
+    The columns are those of a record (see `vidclf.rows`); the suffix of `path` selects the format.
+    Raises VidclfError if a record cannot be read or the table cannot be written.
     """
     records = list(_records(manifest))
     there = storage.have(name for name, _ in records)
@@ -35,14 +35,14 @@ def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
                 for row in _rows(storage, name):
                     table.write(row)
     except BaseException:
-        discard_part(path)  # half a table is nothing that the records do not hold
+        discard_part(path)  # half a table has nothing that the records do not have
         raise
     manifest.note("table", state)
     return True
 
 
 def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """(record, when it was made) of each clip that has one."""
+    """(record, time it was made) of each clip that has one."""
     for row in manifest.rows("outputs, status, ended"):
         if row["status"] == "done":
             yield from ((name, row["ended"]) for name in counts(row, "outputs") if name.endswith(RECORD_SUFFIX))

@@ -1,7 +1,7 @@
-"""Worker processes of this machine: each holds the models and does one clip at a time. The only file with processes.
+"""Local worker processes: each holds the models and processes one clip at a time. The only file with processes.
 
-A worker that dies takes nothing with it but the attempt it was at; a pool of the standard library would break as a
-whole. When the process that started them dies, however it does, the workers die too.
+A worker that dies loses only its current attempt; a pool of the standard library would break as a whole. When the
+process that started them dies in any way, the workers die, too.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from vidclf.errors import VidclfError
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE, cores, limit_opencv
 
-STILLBORN = 3  # workers that die one after the other before any was ready: the fault is not a clip's
+STILLBORN = 3  # workers that die in a row before any was ready: then it is not the fault of a clip
 READY = "ready"
-# What the parts of a pipeline, torch and numpy go by.
+# Read by the parts of a pipeline, torch and numpy.
 THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Processes:
     """Up to `jobs` worker processes, each started when there is work for it.
 
-    timeout: seconds a clip may give no sign of life before its worker is killed; the first clip of a worker has
-    longer, as models are loaded then. The cores are shared out (see `vidclf.threads`).
+    timeout: seconds without a message before a worker is killed; twice that for its first clip, because it loads the
+    models. The cores are divided among the workers (see `vidclf.threads`).
     """
 
     def __init__(self, items: list[Item], storage: Storage, jobs: int, timeout: float):
         self.jobs, self.timeout = jobs, timeout
         self._task = items, storage
         self._workers: list[_Worker] = []
-        self._stillborn: int | None = 0  # None as soon as one was ready
+        self._stillborn: int | None = 0  # None once a worker was ready
 
     @property
     def free(self) -> int:
-        """How many clips could be taken now."""
+        """How many more clips can be started now."""
         return self.jobs - sum(worker.job is not None for worker in self._workers)
 
     def submit(self, job: Job) -> None:
-        """Begin a clip; there must be a free worker."""
+        """Start a clip; there must be a free worker."""
         worker = next((worker for worker in self._workers if worker.job is None), None)
         if worker is None:
             worker = _Worker(*self._task, threads=max(1, cores() // self.jobs))
@@ -56,7 +56,7 @@ class Processes:
         worker.give(job)
 
     def wait(self, seconds: float) -> list[Progress | Outcome]:
-        """What running clips have to tell, as soon as there is something, or after so many seconds.
+        """Progress and outcomes of running clips; returns as soon as there are any, or after `seconds`.
 
         Raises VidclfError if workers cannot even start.
         """
@@ -68,7 +68,7 @@ class Processes:
         for worker in busy.values():
             silent = monotonic() - worker.heard
             if worker.job and silent > self.timeout * (1 if worker.ready else 2):
-                told.append(self._bury(worker, f"gave no sign of life for {silent:.0f} s and was stopped"))
+                told.append(self._bury(worker, f"did not respond for {silent:.0f} s and was stopped"))
         return told
 
     def close(self) -> None:
@@ -88,14 +88,16 @@ class Processes:
         if message == READY:
             self._stillborn = None
             return
-        if isinstance(message, Outcome) or message.frames:  # with a frame, or the end of a clip: its models are loaded
+        if (
+            isinstance(message, Outcome) or message.frames
+        ):  # a frame, or the end of a clip, means that its models are loaded
             worker.ready = True
         if isinstance(message, Outcome):
             worker.job = None
         yield message
 
     def _bury(self, worker: _Worker, end: str) -> Outcome:
-        """Clear away a worker that died or was silent; `end` says how, in words that follow "its worker process"."""
+        """Remove a worker that died or did not respond; `end` says how, as text that follows "its worker process"."""
         job = worker.job
         assert job is not None
         worker.end()
@@ -103,12 +105,12 @@ class Processes:
         if not worker.ready and self._stillborn is not None:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
-                raise VidclfError(f"{STILLBORN} worker processes died while they started; the last one {end}")
+                raise VidclfError(f"{STILLBORN} worker processes died while starting; the last one {end}")
         return Outcome(job.path, "passing", f"its worker process {end}")
 
 
 class _Worker:
-    """A process, and what it is doing."""
+    """A process, and its current job."""
 
     def __init__(self, items: list[Item], storage: Storage, threads: int):
         context = multiprocessing.get_context("spawn")
@@ -123,7 +125,7 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job, self.heard = job, monotonic()
-        with suppress(OSError):  # it died while it was idle: the next `wait` tells
+        with suppress(OSError):  # it died while it was idle: the next `wait` reports it
             self.pipe.send(job)
 
     def end(self) -> None:
@@ -133,12 +135,12 @@ class _Worker:
 
 
 def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> None:
-    """The life of a worker process: take a job, do it, tell; until the pipe is closed."""
-    # Ctrl-C goes to the whole process group; what is to be done about it, the first process decides.
+    """The main loop of a worker process: take a job, run it, send the outcome; until the pipe is closed."""
+    # Ctrl-C goes to the whole process group; the first process decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # A thread of its own, which waits for the parent's death whatever the pipeline is doing: a worker that goes on
-    # alone could write a file that the next batch is writing as well.
+    # A separate thread waits for the parent's death, whatever the pipeline is doing: an orphaned worker could write a
+    # file that the next batch is writing as well.
     threading.Thread(target=_die_with_parent, daemon=True).start()
     limit_opencv()
     runner = Runner(items, storage)
@@ -160,14 +162,14 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """What starts here never hears of Ctrl-C, not even before its own first line; this process does, afterwards.
+    """Processes started in the block never receive Ctrl-C, not even while starting; this process gets it afterwards.
 
-    A terminal sends it to the whole group, and a worker that was still importing died of it. Not on Windows.
+    A terminal sends it to the whole group, and would kill a worker that is still importing. Not on Windows.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # starting it with the first worker would let Ctrl-C in again
+    resource_tracker.ensure_running()  # starting it with the first worker would unblock Ctrl-C again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -177,7 +179,7 @@ def _without_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
-    """What a process is to be started with: libraries read these once, as they are imported."""
+    """Environment variables for new processes: libraries read these once, on import."""
     before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, str(threads)))
     try:
@@ -190,9 +192,9 @@ def _environment(threads: int) -> Iterator[None]:
 
 
 def _death(code: int | None) -> str:
-    """How a process ended, in words."""
+    """How a process ended, as text."""
     if code is None or code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    hint = "; was memory short?" if name == "SIGKILL" else ""
+    hint = "; possibly out of memory" if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}"
