@@ -1,4 +1,4 @@
-"""Files that get their names only when they are complete, and what tells a file's content from any other."""
+"""Files that get their final names only when they are complete, and hashes of their content."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,7 +18,7 @@ from vidclf.lock import NameLock
 log = logging.getLogger(__name__)
 
 PIECE = 1 << 20  # bytes of a file that are read at once
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 has no file of 4 GB, though there be space
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 allows no file of 4 GB, even if there is space
 
 
 class NoSpaceError(VidclfError):
@@ -32,12 +33,12 @@ def no_space(error: BaseException) -> bool:
 class PartFile:
     """`with PartFile(path) as part:` write to `part`; leaving the block without an error renames it to `path`.
 
-    The part lies beside it, so that the rename is one step: `path` is complete, or as it was before.
-    After an error the part stays where it is, for whoever wants to save what is in it. A stage that is closed
-    early (GeneratorExit: nobody wants more frames) did not fail, so its file gets its name.
+    The part is in the same folder, so that the rename is one step: `path` is complete, or as it was before.
+    After an error the part stays where it is, so that its content can be saved. A stage that is closed early
+    (GeneratorExit: no more frames are wanted) did not fail, so its file gets its final name.
     keep_suffix: call the part NAME.part.SUFFIX, for writers that choose the format by the suffix.
-    Inside the block the file's name is locked, so that of two runs one writes it; see `lock.py`.
-    Raises UsageError, before anything is written, if `path` is something else than a file (a device or a pipe would be
+    Inside the block the file's name is locked, so that only one of two runs writes it; see `lock.py`.
+    Raises UsageError, before anything is written, if `path` is something other than a file (a device or a pipe would be
     replaced, not written to), if it exists and `force` is not set, if another run is writing it, or if its folder
     cannot be written to; VidclfError for an OSError inside the block (NoSpaceError: the disk is full), and if a file of
     that name appeared meanwhile and `force` is not set.
@@ -45,21 +46,20 @@ class PartFile:
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
         self.path, self._force = Path(path), force
-        self._lock = NameLock(self.path)
         self.is_complete = False  # the file was written, and has its name
         try:
             there = self.path.exists()
             if there and not self.path.is_file():
                 what = "a folder; name a file in it" if self.path.is_dir() else "not an ordinary file"
                 raise UsageError(f"{self.path} is {what}")
-            self.part = part_of(self.path, keep_suffix)
+            self.part, self._lock = part_of(self.path, keep_suffix), NameLock(self.path)
             if there and not force:
                 raise self._exists()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._acquire()
             try:
                 left_over = self.part.exists()
-                self.part.open("ab").close()  # tried, as permissions are not the only reason not to be able to
+                self.part.open("ab").close()  # try it: missing permissions are not the only reason for failure
                 if not left_over:
                     self.part.unlink()
             finally:
@@ -88,11 +88,11 @@ class PartFile:
             self._lock.release()
 
     def _complete(self) -> None:
-        # The rename must not reach the disk before what is in the file has.
+        # The content must reach the disk before the rename does.
         with self.part.open("rb+") as file:
             os.fsync(file.fileno())
         if self._appeared():
-            raise VidclfError(f"{self.path} appeared while it was being written; what was written is in {self.part}")
+            raise VidclfError(f"{self.path} was created by another program meanwhile; the output is in {self.part}")
         self.part.replace(self.path)
         self.is_complete = True
 
@@ -101,7 +101,7 @@ class PartFile:
             raise UsageError(f"{self.path} is being written by another run")
 
     def _appeared(self) -> bool:
-        """Whether somebody else has made a file of this name, which is not to be replaced."""
+        """Whether another program has created a file of this name, which must not be replaced."""
         return not self._force and self.path.exists()
 
     def _exists(self) -> UsageError:
@@ -112,13 +112,25 @@ class PartFile:
         return kind(f"cannot write {self.path}: {error.strerror or error}")
 
 
+@dataclass(slots=True)
+class Made:
+    """The files that a stage has completed in a run."""
+
+    files: int = 0
+    seconds: float = 0.0  # of video
+    latest: Path | None = None
+
+    def add(self, path: Path, seconds: float = 0.0) -> None:
+        self.files, self.seconds, self.latest = self.files + 1, self.seconds + seconds, path
+
+
 def part_of(path: Path, keep_suffix: bool = False) -> Path:
-    """What a file is called while `PartFile` writes it."""
+    """The name of a file while `PartFile` writes it."""
     return path.with_name(f"{path.stem}.part{path.suffix}" if keep_suffix else f"{path.name}.part")
 
 
 def discard_part(path: Path) -> None:
-    """Remove what a run that ended has left of a file; not what another run is writing."""
+    """Remove the leftover parts of a file, unless another run is writing it."""
     left = [part_of(path, keep_suffix) for keep_suffix in (False, True)]
     lock = NameLock(path)
     if any(file.exists() for file in (*left, lock.file)) and lock.acquire():
@@ -128,9 +140,9 @@ def discard_part(path: Path) -> None:
 
 
 def put_aside(part: Path) -> None:
-    """Rename what a live source's run left that did not end, if there is anything: it cannot be made again.
+    """Rename the part that an unfinished run of a live source left, if any: it cannot be recorded again.
 
-    OSError where it cannot be renamed.
+    OSError if it cannot be renamed.
     """
     if not part.exists() or not part.stat().st_size:
         return
@@ -138,11 +150,11 @@ def put_aside(part: Path) -> None:
     while (kept := part.with_name(f"{part.name}-{number}")).exists():
         number += 1
     part.rename(kept)
-    log.warning("%s was left by a run that did not end; it is kept as %s", part, kept.name)
+    log.warning("%s was left by an unfinished run; it is kept as %s", part, kept.name)
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder unless there is one; UsageError where it takes no files."""
+    """Create a folder unless it exists; UsageError if files cannot be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
@@ -151,9 +163,9 @@ def check_folder(folder: Path) -> None:
 
 
 def hash_file(path: Path, tell: Callable[[], object] = lambda: None) -> str:
-    """SHA-256 of a file's content, 64 hexadecimal digits; OSError where it cannot be read.
+    """SHA-256 of a file's content, 64 hexadecimal digits; OSError if it cannot be read.
 
-    tell: hears of every piece, as a large file takes long.
+    tell: called after every piece, since a large file takes long.
     """
     digest = sha256()
     with path.open("rb") as file:

@@ -1,14 +1,21 @@
-"""How a run is asked to end."""
+"""How a run is asked to end, and what it says it has made."""
 
 from __future__ import annotations
 
+import os
 import signal
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from vidclf.cli import execute
+from vidclf.cli.main import main
+from vidclf.files import Made
+from vidclf.resources import shipped
+
+SAMPLE = str(shipped("samples") / "wardrobe.mp4")
 
 
 class Run:
@@ -31,3 +38,38 @@ def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_aborts(monkeyp
         signal.raise_signal(signal.SIGINT)
     assert (came, run.stops) == ([signal.SIGINT, signal.SIGINT], 1)
     assert said.getvalue() == "stopping: finishing the frames in progress; press Ctrl-C again to abort\n"
+
+
+def test_what_was_written_before_this_run_is_not_told_as_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rec").mkdir()
+    Path("rec/wardrobe-000000.mp4").write_text("yesterday's")
+    command = "-p collect --set save-crops.folder=rec -o rec/ --only-when coat --record rec/ --max-frames 5"
+    with pytest.raises(SystemExit):
+        main(["run", SAMPLE, *command.split()])
+    video = Path("rec/wardrobe.mp4")
+    err = capsys.readouterr().err
+    assert f"nothing was written to {video}: coat was never seen; labels seen: none\n" in err
+    assert f"wrote {Path('rec/wardrobe.jsonl')}\n" in err
+    assert "nothing was written to rec\n" in err
+
+
+def test_several_files_are_told_with_their_number_and_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["run", SAMPLE, "-o", "out/b.mp4", "--segment", "1s", "--max-frames", "96"])
+    files = len(list(Path("out").glob("b-*.mp4")))
+    assert files > 2
+    latest = max(path.name for path in Path("out").glob("b-*.mp4"))
+    assert f"wrote out{os.sep}: {files} files, 4 s, the latest is {latest}\n" in capsys.readouterr().err
+
+
+def test_a_file_is_told_by_its_name() -> None:
+    made = Made()
+    assert execute.written(made) == ""
+    made.add(Path("out.jsonl"))
+    assert execute.written(made) == "wrote out.jsonl"

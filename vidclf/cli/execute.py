@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol, TextIO
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
-from vidclf.files import PartFile
+from vidclf.files import Made, PartFile
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
 from vidclf.stages.record import STDOUT, needs_ascii, stdout
@@ -84,7 +84,7 @@ def execute(
                 return merge(books), INTERRUPTED if stopped else code
             continue
         books.append(stats)
-        tell(stats, items, console)
+        tell(stats, items, pipeline.stages, console)
         if any(each.get("state") == "given up" for each in stats.get("sources", {}).values()):
             code = 1  # a live source was given up
         if stopped:
@@ -95,27 +95,35 @@ def execute(
     return merge(books), code
 
 
-def tell(stats: dict[str, Any], items: list[Item], console: Console) -> None:
+def tell(stats: dict[str, Any], items: list[Item], stages: Sequence[Any], console: Console) -> None:
     """Print the closing table of one run, its statistics in words, and the files it wrote."""
     console.print(closing_table(stats, console.width), soft_wrap=False)
     for line in closing_lines(stats):
         console.print(line)
-    crops = (Path(item.options.get("folder", "crops")) for item in items if item.name == "save-crops")
-    for path in [*outputs(items), *crops]:
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            console.print(f"wrote {path}")
-        elif found := sorted(path.parent.glob(f"{escape(path.stem)}-*{escape(path.suffix)}")):
-            console.print(f"wrote {path.with_stem(path.stem + '-*')}, the latest is {found[-1].name}")
-        else:
-            console.print(f"nothing was written to {path}{never_seen(items, stats)}")
+    for item, stage in zip((item for item in items if item.name != "capture"), stages, strict=True):
+        if item.name in ("write", "record") and str(item.options["path"]) != STDOUT:
+            if not (line := written(stage.made)):
+                line = f"nothing was written to {Path(item.options['path'])}{never_seen(item, stats)}"
+            console.print(line)
+        elif item.name == "save-crops":
+            console.print(f"{'wrote' if stage.counts['saved'] else 'nothing was written to'} {stage.folder}")
     if not any(":" in item.name or item.name in KEEPERS for item in items):
         console.print("nothing was saved: use -o OUT.mp4 for a video, --record OUT.jsonl for a table")
 
 
-def never_seen(items: list[Item], stats: dict[str, Any]) -> str:
+def written(made: Made) -> str:
+    """The files that a stage has written, in words; empty if there is none."""
+    if made.files < 2:
+        return f"wrote {made.latest}" if made.latest else ""
+    assert made.latest
+    length = f", {made.seconds:.0f} s" if made.seconds else ""
+    return f"wrote {made.latest.parent}{os.sep}: {made.files} files{length}, the latest is {made.latest.name}"
+
+
+def never_seen(item: Item, stats: dict[str, Any]) -> str:
     """Explain why no event was recorded: what was awaited, and which labels were seen instead."""
-    wanted = next((wish for item in items if item.name == "write" and (wish := item.options.get("only_when"))), None)
-    if wanted is None:
+    wanted = item.options.get("only_when")
+    if not wanted:
         return ""
     seen = ", ".join(label for label in stats["labels"] if label) or "none"
     return f": {wanted if isinstance(wanted, str) else ','.join(wanted)} was never seen; labels seen: {seen}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile, put_aside
+from vidclf.files import Made, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
 
@@ -33,6 +33,7 @@ class Record:
             raise UsageError("record needs a path")
         self.path = Path(path)
         self.frames, self.force = frames, force
+        self.made = Made()  # in the last run, or in this one
         if str(path) == STDOUT:
             with stdout():  # report a closed stdout now
                 return
@@ -41,6 +42,7 @@ class Record:
         PartFile(self.path, force)  # report a bad path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        self.made = Made()
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
         # If no frame came, the source may be a camera that was never there.
@@ -58,11 +60,16 @@ class Record:
             with stdout(), JsonLines(None) as table:
                 yield table
             return
-        with PartFile(self.path, self.force) as part:
-            if live:
-                put_aside(part)
-            with TABLES[self.path.suffix.lower()](part) as table:
-                yield table
+        whole = PartFile(self.path, self.force)
+        try:
+            with whole as part:
+                if live:
+                    put_aside(part)
+                with TABLES[self.path.suffix.lower()](part) as table:
+                    yield table
+        finally:
+            if whole.is_complete:
+                self.made.add(self.path)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import NoSpaceError, PartFile, check_folder, no_space, put_aside
+from vidclf.files import Made, NoSpaceError, PartFile, check_folder, no_space, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._leftovers import plays
@@ -117,6 +117,7 @@ class Write:
             from vidclf.video.backends import WRITERS
 
             WRITERS[backend].check(self.path, codec, quality)
+        self.made = Made()  # in the last run, or in this one
         self._captures: Sequence[Any] = ()
         if folder:  # complain about the path now rather than after the first frame
             check_folder(folder)
@@ -128,6 +129,7 @@ class Write:
         self._captures = pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        self.made = Made()
         recordings: dict[Source, Recording] = {}
         paths: dict[Source, Path] = {}  # without the times in their names
         taken: set[Path] = set()
@@ -171,20 +173,26 @@ class Write:
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
         """Write one file, from its first picture to its end; after an error it does not get its final name."""
         full: OSError | None = None
-        with PartFile(path, self.force, keep_suffix=self.backend != "pyav") as part:
-            _refuse_the_source(source, path, part)
-            if source.live:
-                put_aside(part)
-            try:
-                file = _File(*self._open(part, first, source), rate_of(source), self._fit)
-                with _finished(file):
-                    yield file
-            except OSError as error:
-                if not source.live or not no_space(error):
-                    raise
-                full = error
-                if not plays(part):
-                    part.unlink(missing_ok=True)
+        file: _File | None = None
+        whole = PartFile(path, self.force, keep_suffix=self.backend != "pyav")
+        try:
+            with whole as part:
+                _refuse_the_source(source, path, part)
+                if source.live:
+                    put_aside(part)
+                try:
+                    file = _File(*self._open(part, first, source), rate_of(source), self._fit)
+                    with _finished(file):
+                        yield file
+                except OSError as error:
+                    if not source.live or not no_space(error):
+                        raise
+                    full = error
+                    if not plays(part):
+                        part.unlink(missing_ok=True)
+        finally:
+            if whole.is_complete and file:
+                self.made.add(path, float(file.end))
         if full:  # the file has its name nevertheless: it plays up to here, and can be deleted when it is old
             raise NoSpaceError(f"cannot write {path}: {full.strerror}")
 
