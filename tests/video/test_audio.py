@@ -158,6 +158,16 @@ def test_without_its_sound_where_a_source_opens_only_once(
     assert caplog.record_tuples == [("vidclf.video.audio", logging.WARNING, said)]
 
 
+def test_a_track_in_an_unknown_codec_is_skipped(clip, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole, before = clip("aac", "mkv")
+    source = tmp_path / "clip.mkv"
+    source.write_bytes(whole.read_bytes().replace(b"A_AAC", b"A_ZZZ"))
+    after = through(source, tmp_path / "out.mp4")
+    assert (after.indices, after.sound_codecs) == (before.indices, [])
+    said = f"audio track 1 of {source} is skipped: FFmpeg does not know its codec"
+    assert caplog.record_tuples == [("vidclf.video.audio", logging.WARNING, said)]
+
+
 def test_sound_that_begins_before_the_pictures_stays_before_them(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "late.mp4", times=[Fraction(1, 2) + Fraction(i, 30) for i in range(30)], sound="aac")
     before, after = look(source), through(source, tmp_path / "out.mp4")

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.clips import damage, index_of, write_clip
+from vidclf.batch.job import fault_of
 from vidclf.errors import VidclfError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
@@ -50,6 +51,15 @@ def test_start_finds_its_frame_in_every_container(tmp_path: Path, suffix: str, s
 def test_a_source_that_starts_anywhere_starts_at_zero(tmp_path: Path) -> None:
     late = [Fraction(7) + Fraction(i, 25) for i in range(5)]
     assert [round(f.time, 3) for f in read(write_clip(tmp_path / "a.ts", times=late))] == [0, 0.04, 0.08, 0.12, 0.16]
+
+
+def test_a_codec_that_ffmpeg_does_not_know_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", 3)
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/ZZZ"))
+    with pytest.raises(VidclfError) as error:
+        read(path)
+    assert str(error.value) == f"the video track of {path} is in a codec that FFmpeg does not know"
+    assert fault_of(error.value) == "bad"  # a batch does not retry it
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])

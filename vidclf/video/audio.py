@@ -58,6 +58,8 @@ class Audio:
         self._tracks: dict[int, _Copied | _Transcoded] = {}
         for stream in self._source.streams.audio:
             try:
+                if stream.codec_context is None:  # then the stream has no rate and no codec to ask for
+                    raise ValueError("FFmpeg does not know its codec")
                 if not stream.rate:
                     raise ValueError("its sample rate is unknown")
                 kind = _Copied if _can_hold(output.format.name, stream) else _Transcoded

@@ -33,11 +33,14 @@ SEEK_BACK = 10  # seconds; after a seek that lands too late, the next goes this 
 
 
 def video_stream(container: InputContainer, uri: str) -> VideoStream:
-    """The best video track, set up for decoding; VidclfError if there is none (cover art does not count)."""
+    """The best video track, set up for decoding; VidclfError if there is none (cover art does not count), or FFmpeg
+    does not know its codec."""
     best: Any = container.streams.best("video")
     if best is None or "ATTACHED_PIC" in str(best.disposition).upper():
         kinds = ", ".join(s.type for s in container.streams if s is not best) or "nothing"
         raise VidclfError(f"{redact(uri)} has no video track (it holds: {kinds})")
+    if best.codec_context is None:
+        raise VidclfError(f"the video track of {redact(uri)} is in a codec that FFmpeg does not know")
     # Threads that decode several frames at once lose good frames next to a broken one; only large pictures need them.
     best.codec_context.thread_type = "AUTO" if best.width * best.height >= FRAME_THREADS_FROM else "SLICE"
     best.codec_context.thread_count = threads("decoder")
