@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "recipe": "errors options pipeline resources stages",
     "video": "errors files frame threads",
     "models": "errors files preprocess resources threads",
-    "stages": "errors events files frame models preprocess rows units video web",
+    "stages": "errors events files frame lock models preprocess rows units video web",
     "web": "errors frame rows",
     "rendering": "resources training",
     "training": "calibration errors files models preprocess",

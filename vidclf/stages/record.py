@@ -15,6 +15,8 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
+from vidclf.stages._leftovers import holds_lines, name_leftovers
+from vidclf.video.naming import unstamped
 
 STDOUT = "-"
 ROW_GROUP = 10_000  # rows Parquet holds before it writes them
@@ -60,12 +62,16 @@ class Record:
             with stdout(), JsonLines(None) as table:
                 yield table
             return
+        suffix = self.path.suffix.lower()
+        if live:
+            can_be_read = (lambda _: False) if suffix == ".parquet" else holds_lines
+            name_leftovers(unstamped(self.path), can_be_read)
         whole = PartFile(self.path, self.force)
         try:
             with whole as part:
                 if live:
                     put_aside(part)
-                with TABLES[self.path.suffix.lower()](part) as table:
+                with TABLES[suffix](part) as table:
                     yield table
         finally:
             if whole.is_complete:

@@ -18,7 +18,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, NoSpaceError, PartFile, check_folder, no_space, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
-from vidclf.stages._leftovers import plays
+from vidclf.stages._leftovers import name_leftovers, plays
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
@@ -46,8 +46,8 @@ class Write:
     codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the
     suffix. hardware: use a hardware encoder if one works. quality: on the codec's own scale, smaller is better
     (h264: 0..51). fps: write at this constant rate instead of with the source's timestamps (which avi rounds to the
-    source's average rate); the duration stays the same. size: (width, height) to scale to, aspect ratio kept.
-    audio: include the source's sound.
+    source's average rate); the duration stays the same, and a gap of more than an hour is an error. size: (width,
+    height) to scale to, aspect ratio kept. audio: include the source's sound.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
     segment: split into files of this length (10m, 1h30m). keep, keep_size: delete a live source's oldest files, those
     finished longer ago than this (7d), or beyond this total size (50G). only_when: write only while one of these
@@ -142,6 +142,8 @@ class Write:
                         raise VidclfError(f"one file cannot hold two sources ({first.name} and {source.name})")
                     always = self.is_folder and source.live  # do not overwrite yesterday's recordings
                     path = self._path_of(source, paths)
+                    if always or (source.live and (self.plan.segment or self.plan.only_when)):
+                        name_leftovers(path, plays)
                     recording = Recording(path, source, self.plan, self._file, taken, always)
                     recordings[source] = stack.enter_context(recording)
                 if recordings[source].write(frame):
@@ -207,10 +209,10 @@ class Write:
             # A stage that changed the size may have changed the shape of the pixels.
             ratio = source.sample_aspect_ratio if (width, height) == source.size else None
             encoder = Encoder(part, self._container, self._encoders, size, rate, time_base, self.quality, sound, ratio)
-            return encoder, SteadyClock(rate) if self.fps else SourceClock(encoder.time_base)
+            return encoder, SteadyClock(rate, source.name) if self.fps else SourceClock(encoder.time_base)
         from vidclf.video.backends import WRITERS
 
-        return WRITERS[self.backend](part, size, rate, self.codec, self.quality), SteadyClock(rate)
+        return WRITERS[self.backend](part, size, rate, self.codec, self.quality), SteadyClock(rate, source.name)
 
     def _fit(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The picture at the writer's size: scaled if the user set one, else with its last row and column repeated.

@@ -57,12 +57,7 @@ def sweep(
     """
     found = []
     for folder in {path.parent for path in paths}:
-        wanted = "|".join(
-            re.escape(p.stem) + STAMPED + rf"(\.part)?{re.escape(p.suffix)}(\.part)?"
-            for p in paths
-            if p.parent == folder
-        )
-        found += [file for file in folder.glob("*") if re.fullmatch(wanted, file.name)]
+        found += _files(folder, "|".join(_pattern(path) for path in paths if path.parent == folder))
     entries, now, gone = [], time(), []
     for file in found:
         with suppress(OSError):
@@ -81,6 +76,29 @@ def sweep(
                 total -= size
                 gone.append(file)
     return gone
+
+
+def parts(path: Path) -> list[tuple[Path, Path]]:
+    """The unfinished recordings of a live source: (part, what it is called when it is complete).
+
+    path: as they would be called without a time.
+    """
+    found = _files(path.parent, _pattern(path))
+    return [(file, whole) for file in sorted(found) if (whole := _whole(file)) != file]
+
+
+def unstamped(path: Path) -> Path:
+    """A path without the date in its name."""
+    return path.with_stem(re.sub(STAMPED + "$", "", path.stem))
+
+
+def _pattern(path: Path) -> str:
+    """Matches the names of a live source's recordings, and those of their parts."""
+    return re.escape(path.stem) + STAMPED + rf"(\.part)?{re.escape(path.suffix)}(\.part)?"
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return [file for file in folder.glob("*") if re.fullmatch(pattern, file.name)]
 
 
 def _whole(file: Path) -> Path:
