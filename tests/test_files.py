@@ -161,7 +161,7 @@ def test_two_stages_of_one_process_do_not_write_one_file(tmp_path: Path) -> None
 
 def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    message = r"out appeared while it was being written; what was written is in .*\.part$"
+    message = r"out was created by another program meanwhile; the output is in .*\.part$"
     with pytest.raises(VidclfError, match=message), PartFile(path) as part:
         part.write_text("ours")
         path.write_text("theirs")

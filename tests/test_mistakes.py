@@ -32,23 +32,23 @@ class Reader:
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ("motion", "a pipeline needs a list of stages, got 'motion'; load_pipeline takes a file's name"),
+        ("motion", "a pipeline needs a list of stages, got 'motion'; use load_pipeline for a pipeline file"),
         (Frames(1), "a pipeline needs a list of stages, got a Frames"),
-        ([Frames(1), Blur], "item 2 of the pipeline is the class Blur; a stage is an object: Blur(...)"),
-        ([Frames], "item 1 of the pipeline is the class Frames; a stage is an object: Frames(...)"),
+        ([Frames(1), Blur], "item 2 of the pipeline is the class Blur; use an object: Blur(...)"),
+        ([Frames], "item 1 of the pipeline is the class Frames; use an object: Frames(...)"),
         (
             ["in.mp4", Blur()],
             "item 1 of the pipeline is 'in.mp4', which is not a stage: "
-            "a stage is an object, like Capture('in.mp4') or Motion()",
+            "use an object, like Capture('in.mp4') or Motion()",
         ),
         (
             [[Frames(1), "in.mp4"], Blur()],
             "item 1 of the pipeline is 'in.mp4', which is not a stage: "
-            "a stage is an object, like Capture('in.mp4') or Motion()",
+            "use an object, like Capture('in.mp4') or Motion()",
         ),
         (
             [Frames(1), Blur()(make_frames(1))],
-            "item 2 of the pipeline is a generator, which is not a stage: give the function itself, without calling it",
+            "item 2 of the pipeline is a generator, which is not a stage: pass the function itself, without calling it",
         ),
         ([Frames(1), None], "item 2 of the pipeline is None, which is not a stage: it cannot be called"),
         ([Frames(1), {}], "item 2 of the pipeline is a dict, which is not a stage: it cannot be called"),
@@ -62,7 +62,7 @@ def test_what_is_no_stage_is_refused_before_the_run(stages: Any, message: str) -
 
 def test_a_path_is_no_list_of_stages() -> None:
     with pytest.raises(
-        TypeError, match=r"^a pipeline needs a list of stages, got \w*Path\('mine.yaml'\); load_pipeline"
+        TypeError, match=r"^a pipeline needs a list of stages, got \w*Path\('mine.yaml'\); use load_pipeline"
     ):
         Pipeline(Path("mine.yaml"))  # type: ignore[arg-type]
 

@@ -160,7 +160,7 @@ def test_a_stage_that_makes_up_frames_is_told_of_and_fails_nothing(caplog: pytes
                 yield Frame(frame.source, frame.index + 1, frame.pts, frame.image)
 
     assert Pipeline([Frames(10), More(), Pass()]).run()["ledger"]["finished"] == 20
-    assert "frames unaccounted for, as a stage makes new ones" in caplog.text
+    assert "frames are unaccounted for, because a stage creates or renumbers frames" in caplog.text
 
 
 def test_the_first_exception_is_raised_with_the_stage_and_the_frame() -> None:
@@ -235,7 +235,7 @@ def test_a_pipeline_that_runs_refuses_to_run_once_more_and_goes_on() -> None:
     refusals: list[str] = []
     pipeline = Pipeline([Frames(50), Pass()])
     assert pipeline.run(again)["ledger"] == {"read": 50, "finished": 50, "corrupt": 0, "dropped": {}}
-    assert refusals == ["this pipeline is running already; wait for its end, or make another one"]
+    assert refusals == ["this pipeline is already running; wait for its end, or create another one"]
     assert pipeline.run()["ledger"]["finished"] == 50
 
 

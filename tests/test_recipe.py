@@ -114,12 +114,12 @@ def test_a_file_in_the_working_folder_passes_for_no_package(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("my_faults:X", "mine.yaml, item 2: my_faults:X is neither a class nor a function that makes a stage"),
+        ("my_faults:X", "mine.yaml, item 2: my_faults:X is neither a class nor a function that creates a stage"),
         ("my_faults:Fails", "mine.yaml, item 2: my_faults:Fails: ValueError: no luck"),
         ("my_syntax:Blur", "mine.yaml, item 2: cannot import 'my_syntax': SyntaxError: "),
         ("my_import:Blur", "mine.yaml, item 2: cannot import 'my_import': RuntimeError: no luck"),
-        ("builtins:dict", "mine.yaml, item 2: builtins:dict cannot be a stage, as Python cannot tell its parameters"),
-        ("my_faults:odd", "mine.yaml, item 2: my_faults:odd makes something of type NoneType, which is not a stage"),
+        ("builtins:dict", "mine.yaml, item 2: builtins:dict cannot be a stage: its parameters are unknown to Python"),
+        ("my_faults:odd", "mine.yaml, item 2: my_faults:odd returns an object of type NoneType, which is not a stage"),
         (":Blur", "mine.yaml, item 2: cannot import '': ValueError: Empty module name"),
     ],
 )
@@ -254,7 +254,7 @@ def test_a_pipeline_is_the_stages_of_its_file(tmp_path: Path) -> None:
 def test_options_for_a_stage_that_is_not_there_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         load_pipeline("motion", capture={"source": "in.mp4"}, clasify={"top": 3})
-    assert str(caught.value) == "motion: no stage 'clasify' here; capture, motion, crop, classify, annotate, write"
+    assert str(caught.value) == "motion: no stage 'clasify' here, only capture, motion, crop, classify, annotate, write"
 
 
 def named(pipeline: Pipeline) -> list[str]:
@@ -288,11 +288,11 @@ def test_sinks_are_appended_and_a_window_stays_last(tmp_path: Path, monkeypatch:
     sinks = {name: {"path": tmp_path / f"out.{suffix}"} for name, suffix in (("write", "mp4"), ("record", "jsonl"))}
     pipeline = load_pipeline(path, capture={"source": "in.mp4"}, display={}, **sinks)
     assert named(pipeline) == ["capture", "blur", "write", "record", "display"]
-    with pytest.raises(UsageError, match=f"^{re.escape(str(path))}: no stage 'crop' here; capture, .*:Blur$"):
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))}: no stage 'crop' here, only capture, .*:Blur$"):
         load_pipeline(path, capture={"source": "in.mp4"}, crop={})
 
 
 def test_options_are_given_by_name() -> None:
     with pytest.raises(UsageError) as caught:
         load_pipeline("motion", capture="in.mp4")  # type: ignore[arg-type]
-    assert str(caught.value) == "motion: capture needs its options by name, as a dict, got 'in.mp4'"
+    assert str(caught.value) == "motion: the options of capture must be a dict, got 'in.mp4'"

@@ -236,7 +236,7 @@ def test_a_silent_server_is_given_up(folder: Path, capfd: pytest.CaptureFixture[
         code, said = run_url(f"http://user:secret@{host}/clip.mp4", capfd)
     assert time.monotonic() - began < 3
     assert (code, said) == (
-        1, [f"Error: cannot read http://user:***@{host}/clip.mp4 as video: it said nothing for 1 s"],
+        1, [f"Error: cannot read http://user:***@{host}/clip.mp4 as video: no data for 1 s"],
     )  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def test_a_server_that_falls_silent_is_no_end_of_the_file(
     with stubborn_server(header + content[: len(content) * 3 // 4]) as host:
         code, said = run_url(f"http://{host}/clip.mkv", capfd)
     assert (code, said) == (
-        1, [f"Error: http://{host}/clip.mkv cannot be read any further: it said nothing for 1 s"],
+        1, [f"Error: http://{host}/clip.mkv cannot be read any further: no data for 1 s"],
     )  # fmt: skip
     assert names(folder) == {"plain.yaml", "out.mp4.part"}
     assert look(folder / "out.mp4.part").indices[:20] == list(range(20))

@@ -78,8 +78,8 @@ def test_truth_rows(tmp_path):
     ("name", "rows", "message"),
     [
         ("a.txt", [], "is not a record: the suffix must be one of .jsonl, .csv, .parquet"),
-        ("a.jsonl", [], "is not a record: it is empty"),
-        ("a.csv", [], "is not a record: it is empty"),
+        ("a.jsonl", [], "is not a record: the file is empty"),
+        ("a.csv", [], "is not a record: the file is empty"),
         ("a.parquet", ["text " * 9], "is not a record: Parquet magic bytes not found in footer"),
         ("a.jsonl", ["{"], "is not a record: row 1 is not JSON"),
         ("a.jsonl", ["[1]"], "is not a record: row 1 is not an object"),
@@ -118,9 +118,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(UsageError, match=r"there is no record .*nowhere.csv"):
+    with pytest.raises(UsageError, match=r"no such record: .*nowhere.csv"):
         read_record(tmp_path / "nowhere.csv")
-    with pytest.raises(UsageError, match=r"there is no truth file .*nowhere.jsonl"):
+    with pytest.raises(UsageError, match=r"no such truth file: .*nowhere.jsonl"):
         read_truth(tmp_path / "nowhere.jsonl")
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(UsageError, match=r"cannot read the truth file .*folder.jsonl"):
@@ -128,7 +128,7 @@ def test_missing_files_and_folders(tmp_path):
 
 
 def test_a_truth_file_must_say_something(tmp_path):
-    with pytest.raises(UsageError, match="has no rows: there is nothing to compare with"):
+    with pytest.raises(UsageError, match="has no rows, so there is nothing to compare with"):
         read_truth(write_lines(tmp_path / "a.truth.jsonl", HEADER))
     with pytest.raises(UsageError, match="is not a truth file: row 1 has no object"):
         read_truth(write_lines(tmp_path / "a.truth.jsonl", COAT))

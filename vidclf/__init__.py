@@ -3,7 +3,7 @@
     from vidclf import load_pipeline
     stats = load_pipeline("motion", capture={"source": "in.mp4"}, write={"path": "out.mp4"}).run()
 
-The names below are all that a program, or a stage of one's own, needs; the built-in stages are in `vidclf.stages`.
+The names below are all that a program, or a custom stage, needs; the built-in stages are in `vidclf.stages`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "__version__",
     "load_pipeline",
 ]
-# Imported when they are first asked for: `vidclf --help` needs none of them, and numpy alone takes longer than it.
+# Imported when first used: `vidclf --help` needs none of them, and importing numpy alone takes longer than it does.
 _LIES_IN = {
     "Channel": "channel",
     "Detection": "frame",

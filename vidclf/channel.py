@@ -1,4 +1,4 @@
-"""The bounded queue between two stages: the only file with a lock."""
+"""The bounded queue between two stages: the only file with a lock that threads wait for."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from time import perf_counter
 
 from vidclf.frame import Frame, Source
 
-QUEUE_BYTES = 24 << 20  # pictures that may wait in one channel: at 4K this, not the number of frames, is the bound
-PATIENCE = 0.03  # seconds: frames that the network delivers in a bunch may wait for each other so long
-LATER_PATIENCE = 0.15  # and frames on which work has been done already
-# Seconds after which a stage that waits looks up: on Windows, before Python 3.14, Ctrl-C cannot end a wait for a lock,
-# and the last stage waits in the main thread.
+QUEUE_BYTES = 24 << 20  # of pictures that may wait in one channel; at 4K this is the limit, not the number of frames
+PATIENCE = 0.03  # seconds that frames may wait for each other, if the network delivers them in a bunch
+LATER_PATIENCE = 0.15  # the same for frames that have been worked on already
+# Seconds after which a waiting stage wakes up: on Windows, before Python 3.14, Ctrl-C cannot end a wait for a lock, and
+# the last stage waits in the main thread.
 LOOK_UP = 0.5 if sys.platform == "win32" else None
 
 
-# A frame, and the bytes of its picture when it came: a stage that repeats a frame hands on the same object twice, and
-# whoever takes the first may give it another picture.
+# A frame, and the bytes of its picture on arrival: a stage that repeats a frame puts the same object twice, and the
+# consumer of the first may give it another picture.
 Waiting = tuple[Frame, int]
 
 
 class Aborted(Exception):
-    """Raised in a stage when the run failed elsewhere: what it made is not complete and must not look so."""
+    """Raised in a stage when the run failed elsewhere: its output is incomplete and must not look complete."""
 
 
 class Patience:
-    """How long a live source's frame may wait in a channel while a fresher one of its source is there.
+    """How long a live source's frame may wait in a channel when a fresher one from its source is there.
 
-    seconds: what it is at first. target: the lag to keep below, in seconds; None leaves it as it is. As in TCP, the
+    seconds: the initial value. target: the lag to stay below, in seconds; None keeps the value fixed. As in TCP, the
     patience grows by small steps while frames are in time, and shrinks by a factor when they are not.
     """
 
@@ -40,19 +40,19 @@ class Patience:
         self.seconds = seconds if target is None else min(seconds, target)
 
     def observe(self, lag: float) -> None:
-        """Learn the lag of a frame that is finished."""
+        """Adapt to the lag of a finished frame."""
         if self.target is not None:
             goal = 0.8 * self.target
             self.seconds = min(self.seconds + 0.02 * goal, goal) if lag < goal else self.seconds * 0.8
 
 
 class Waits:
-    """A condition that knows how many wait on it now, and how long all of them waited so far, those of now included."""
+    """A condition that counts its current waiters, and the total time waited, including current waits."""
 
     def __init__(self, lock: Lock):
         self.condition = Condition(lock)
         self.waiting = 0
-        self._past = self._began = 0.0  # seconds of waits that are over; the sum of the moments when the others began
+        self._past = self._began = 0.0  # seconds of finished waits; the sum of the start times of current waits
 
     def wait(self, seconds: float | None = None) -> None:
         began = perf_counter()
@@ -70,10 +70,10 @@ class Waits:
 class Channel:
     """Frames on their way from one stage to the next, in order.
 
-    size: how many frames may wait; max_bytes bounds their pictures too, but one frame may always wait. For them the
-    producer waits for room. A live source never waits: its frames have these bounds to themselves, and the oldest
-    are forgotten when the bounds, or the patience, are exceeded.
-    producers: how many `close()` calls end the stream, as several cameras may share one channel.
+    size: how many frames may wait; max_bytes limits their pictures, too, but one frame may always wait. Beyond that the
+    producer waits for room. A live source never waits: each has these limits to itself, and its oldest frames are
+    dropped when a limit, or the patience, is exceeded.
+    producers: how many `close()` calls end the stream, since several cameras may share one channel.
     """
 
     def __init__(self, size: int, producers: int = 1, max_bytes: int = QUEUE_BYTES, patience: Patience | None = None):
@@ -82,8 +82,8 @@ class Channel:
         self._open_producers = producers
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
-        self._live: dict[Source, deque[tuple[Waiting, float]]] = {}  # those of live sources again, and since when
-        self._settled: dict[Source, int] = {}  # the latest frame of which it is known whether it got through
+        self._live: dict[Source, deque[tuple[Waiting, float]]] = {}  # again those of live sources, and since when
+        self._settled: dict[Source, int] = {}  # the latest frame that is known to be taken or lost
         self._cancelled = self._failed = False
         self._lock = Lock()
         self._for_room = Waits(self._lock)
@@ -92,7 +92,7 @@ class Channel:
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> Channel:
-        """A closed channel that holds `frames`, live ones too: feeds a stage without a pipeline."""
+        """A closed channel that holds `frames`, including live ones, to feed a stage without a pipeline."""
         held = list(frames)
         channel = cls(size=max(1, len(held)), max_bytes=1 << 62, patience=Patience(inf))
         for frame in held:
@@ -118,7 +118,7 @@ class Channel:
         return len(self._waiting)
 
     def put(self, frame: Frame) -> bool:
-        """Hand a frame on, waiting for room; False means that nobody is listening any more."""
+        """Pass a frame on, waiting for room; False means that nobody is listening any more."""
         nbytes = frame.image.nbytes
         waiting = self._waiting
         with self._lock:
@@ -132,7 +132,7 @@ class Channel:
                 return False
             waiting.append((frame, nbytes))
             self._bytes += nbytes
-            if self._for_frames.waiting:  # a notify to nobody costs as much as the whole put
+            if self._for_frames.waiting:  # a notify without waiters costs as much as the rest of put
                 self._for_frames.condition.notify()
             return True
 
@@ -164,7 +164,7 @@ class Channel:
             return group
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds`; whether `take` would now answer at once. For a stage with a window to look after."""
+        """Wait up to `seconds`; returns whether `take` would return at once. For a stage that also serves a window."""
         until = perf_counter() + seconds
         with self._lock:
             while not self._answers() and (left := until - perf_counter()) > 0:
@@ -179,16 +179,16 @@ class Channel:
             yield group[0]
 
     def close(self, failed: bool = False) -> None:
-        """The producer's word: nothing more is coming; what is here can still be taken."""
+        """Called by the producer: nothing more is coming; waiting frames can still be taken."""
         with self._lock:
             self._open_producers -= 1
             self._failed = self._failed or failed
             self._for_frames.condition.notify_all()
 
     def cancel(self, failed: bool = False) -> None:
-        """The consumer's word: nobody is listening; whatever waits, or is still offered, is lost and counted.
+        """Called by the consumer: nobody is listening; frames that wait, or are still put, are lost and counted.
 
-        failed: it is the run's, and the consumer, should it come once more, must not take it for the end of its frames.
+        failed: the run failed, so a consumer that takes again must not see a normal end of its frames.
         """
         with self._lock:
             self._cancelled = True
@@ -202,7 +202,7 @@ class Channel:
             self._for_frames.condition.notify_all()
 
     def _make_way(self, fresh: Frame) -> None:
-        """Forget what `fresh` makes stale; the frames of other sources are left alone."""
+        """Drop what `fresh` makes stale; frames of other sources are not touched."""
         now, nbytes = perf_counter(), fresh.image.nbytes
         mine = self._live.setdefault(fresh.source, deque())
         while mine and (
@@ -213,13 +213,13 @@ class Channel:
             stale, _ = mine.popleft()
             self._waiting.remove(stale)
             self._bytes -= stale[1]
-            if stale[0].index != (mine[0][0][0] if mine else fresh).index:  # or the next is the same once more
+            if stale[0].index != (mine[0][0][0] if mine else fresh).index:  # else the next is a repeat of it
                 self._lose(stale[0])
         if not self._cancelled:
             mine.append(((fresh, nbytes), now))
 
     def _lose(self, frame: Frame) -> None:
-        """Count a frame that never gets through, once, however often a stage has repeated it."""
+        """Count a lost frame once, however often a stage has repeated it."""
         if frame.index > self._settled.get(frame.source, -1):
             self._settled[frame.source] = frame.index
             self.lost[frame.source] += 1

@@ -1,4 +1,4 @@
-"""The exceptions a user may see: each is one clear line, and each knows its exit code."""
+"""The exceptions a user may see: each message is one clear line, and each class knows its exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UsageError(VidclfError, ValueError):
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line. One of ours explains itself; of any other, the stage, the frame and its kind are told."""
+    """An error as one line. Ours explain themselves; for others, the line adds the stage, the frame and the type."""
     text = " ".join(str(error).split())
     if isinstance(error, VidclfError):
         return text

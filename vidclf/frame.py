@@ -19,28 +19,28 @@ Skip = Literal["", "between", "still"]
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """Where frames come from; compared and hashed by identity, so state per source can be keyed by it."""
+    """Where frames come from; compared and hashed by identity, so it can be the key of per-source state."""
 
     name: str  # as the user gave it
     size: tuple[int, int]  # (width, height) of every frame of this source, upright
-    rate: Fraction | None = None  # average frames a second; None where the source does not know
-    time_base: Fraction = Fraction(1, 1000)  # seconds a `Frame.pts` unit
-    duration: float | None = None  # seconds; None where unknown, as for live sources
-    live: bool = False  # frames arrive by the clock, and there is no end to wait for
-    frames: int | None = None  # how many frames are expected, where the container says so
-    origin: Fraction = Fraction(0)  # seconds that its own clock shows at its start; already taken off every pts
+    rate: Fraction | None = None  # average frames per second; None if the source does not know
+    time_base: Fraction = Fraction(1, 1000)  # seconds per `Frame.pts` unit
+    duration: float | None = None  # seconds; None if unknown, as for live sources
+    live: bool = False  # frames arrive in real time, and there is no end to wait for
+    frames: int | None = None  # how many frames are expected, if the container says so
+    origin: Fraction = Fraction(0)  # time of its own clock at its start, in seconds; already subtracted from every pts
     begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
     ended: bool = False  # its capture read it to the end
-    uri: str | None = None  # what FFmpeg opens to read its sound; None where there is none, as for live sources
-    sample_aspect_ratio: Fraction | None = None  # a pixel's width by its height, upright; None where it does not say
-    corrupt: int = 0  # packets that could not be decoded so far; counted by its capture alone
+    uri: str | None = None  # what FFmpeg opens to read its sound; None if there is none, as for live sources
+    sample_aspect_ratio: Fraction | None = None  # a pixel's width by its height, upright; None if unknown
+    corrupt: int = 0  # packets that could not be decoded so far; counted by its capture
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
     # A live source's health, kept by its capture.
     state: str = "connected"  # absent (never seen yet), connected, reconnecting, given up
     reconnects: int = 0  # how often it came back
     problem: str = ""  # why it is not connected, without its password
-    waited: float = 0.0  # seconds that its capture had nothing to do but wait for it, the wait of now not included
-    waits_since: float | None = None  # `time.perf_counter`: its capture has been waiting for it since then
+    waited: float = 0.0  # seconds that its capture spent waiting for it, without the current wait
+    waits_since: float | None = None  # `time.perf_counter`: start of the current wait
 
 
 @dataclass(slots=True, eq=False)
@@ -58,12 +58,12 @@ class Detection:
     label: str = ""  # "" = the classifier abstained
     label_score: float = 0.0  # calibrated probability of the best class
     ranked: list[tuple[str, float]] = field(default_factory=list)  # the best classes, best first
-    inference: float = 0.0  # seconds: its share of the forward pass that named it
+    inference: float = 0.0  # seconds: its share of the forward pass that classified it
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """One decoded picture and all that is known about it."""
+    """One decoded picture and everything known about it."""
 
     source: Source
     index: int  # 0, 1, 2 ... as decoded from this source

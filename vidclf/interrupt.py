@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run in a program that does not handle it itself."""
+"""Handles Ctrl-C during a run in a program that does not handle it itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice this fast, but `timeout -s INT
 def finish_on_interrupt(stop: Callable[[], object]) -> Iterator[None]:
     """The first Ctrl-C calls `stop`, and raises KeyboardInterrupt at the end; a second raises it at once.
 
-    Does nothing outside the main thread, and where the program has a handler of its own for SIGINT.
+    Does nothing outside the main thread, or if the program has its own handler for SIGINT.
     """
     came, latest = 0, 0.0
     is_ours = False
@@ -43,7 +43,7 @@ def finish_on_interrupt(stop: Callable[[], object]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if came:  # a program that handles failures, and goes on, must not miss that it was asked to end
+        if came:  # a program that handles the failure and continues must still see the interrupt
             raise KeyboardInterrupt from error
         raise
     finally:

@@ -1,4 +1,4 @@
-"""Locks on names of files: whoever writes a file holds the lock of its name, which dies with the process."""
+"""Locks on file names: the writer of a file holds the lock of its name, which ends with the process."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ else:
 
 log = logging.getLogger(__name__)
 
-HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # what systems call a lock of somebody else's
+HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # the codes for a lock held by another
 
 
 class NameLock:
-    """The lock of one file's name, for all processes and also for two users of it in this one.
+    """The lock of one file's name, between processes and also between two users in this process.
 
-    It is a file beside that one, `.NAME.lock`, and not the file itself: a lock of Windows, or of a network folder
-    there, keeps every other handle from writing. It is removed with the lock; a killed process leaves it, unlocked.
+    It is a separate file, `.NAME.lock`, and not the file itself: a lock on Windows, or on a network folder there,
+    keeps every other handle from writing. It is removed on release; a killed process leaves it behind, unlocked.
     """
 
     def __init__(self, path: Path):
@@ -40,9 +40,9 @@ class NameLock:
         self._held: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; False where somebody else has it.
+        """Take the lock without waiting; False if another user holds it.
 
-        True, without a lock, where there are none: some network folders know no locks.
+        True, without a lock, if locks are not supported, as in some network folders.
         """
         while self._held is None:
             try:
@@ -59,7 +59,7 @@ class NameLock:
             except OSError as error:
                 file.close()
                 return error.errno not in HELD and self._do_without(error)
-            file.close()  # whoever had the lock removed its file before it could be locked here: it is another's now
+            file.close()  # the last owner removed this file before we could lock it: try again with the current one
         return True
 
     def _do_without(self, error: OSError) -> bool:
@@ -69,11 +69,11 @@ class NameLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back, if it was taken."""
+        """Release the lock, if it was taken."""
         if self._held is None:
             return
-        # Removed while it is locked, so that nobody's new file is; Windows removes no open file, nor one that
-        # somebody else has opened.
+        # Remove it while it is locked, so that no new owner's file is removed; Windows cannot remove an open file, not
+        # even one that another process has opened.
         if sys.platform == "win32":
             self._held.close()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A stage's options: read off its constructor's signature, described in words, checked and converted."""
+"""A stage's options: read from its constructor's signature, described in words, checked and converted."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from vidclf.errors import UsageError
 
 UNIONS = (Union, types.UnionType)
-# What a list becomes, by the annotation's origin.
+# The type that a list is converted to, by the annotation's origin.
 MANY: dict[Any, Callable[..., Any]] = {list: list, Sequence: list, Iterable: list, set: set, frozenset: frozenset}
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}  # in words
 
 
 def check_options(constructor: Callable[..., Any], options: dict[str, Any], where: str) -> dict[str, Any]:
-    """The options, converted to the annotated types of the constructor; UsageError names the one that does not fit."""
+    """Convert the options to the constructor's annotated types; UsageError names one that does not fit."""
     parameters = parameters_of(constructor)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = type_hints(constructor)
@@ -49,7 +49,7 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
 
 def parameters_of(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The options a stage takes, by name."""
-    if sys.version_info >= (3, 14):  # it evaluates annotations here, and a name may be there for type checkers alone
+    if sys.version_info >= (3, 14):  # it evaluates annotations here, but some names exist only for type checkers
         from annotationlib import Format
 
         return inspect.signature(constructor, annotation_format=Format.FORWARDREF).parameters
@@ -57,11 +57,11 @@ def parameters_of(constructor: Callable[..., Any]) -> Mapping[str, inspect.Param
 
 
 def type_hints(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a class's constructor, or of a function; none where they cannot be resolved."""
+    """The annotations of a class's constructor, or of a function; none if they cannot be resolved."""
     function = constructor.__init__ if inspect.isclass(constructor) else constructor
     try:
         return get_type_hints(function)
-    except Exception:  # whatever evaluating them raises, a SyntaxError of '3 4' included
+    except Exception:  # evaluating them can raise anything, such as a SyntaxError for '3 4'
         return {}
 
 
@@ -72,7 +72,7 @@ def describe(parameters: Mapping[str, inspect.Parameter]) -> str:
 
 
 def wants_text(kind: Any, value: Any) -> bool:
-    """Whether an annotation is text or a path, and what YAML made of it is not, nor a null that it may be."""
+    """Whether an annotation is text or a path, but YAML's value is neither text nor an allowed null."""
     kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
     fits = isinstance(value, str) or (value is None and types.NoneType in kinds)
     return not fits and all(kind in (str, Path, types.NoneType) for kind in kinds)
@@ -85,7 +85,7 @@ def takes_list(kind: Any) -> bool:
 
 
 def convert(value: Any, kind: Any) -> Any:
-    """`value` as YAML gave it, as `kind`; ValueError says in words what was wanted."""
+    """Convert `value`, as YAML returned it, to `kind`; ValueError says in words what is wanted."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any or kind is inspect.Parameter.empty:
         return value
@@ -107,7 +107,7 @@ def convert(value: Any, kind: Any) -> Any:
     try:
         if isinstance(value, origin or kind):
             return value
-    except TypeError:  # a NewType, a TypedDict, ...: nothing to check by
+    except TypeError:  # a NewType, a TypedDict, ...: cannot be checked
         return value
     raise ValueError(f"a {(origin or kind).__name__}")
 
@@ -121,10 +121,10 @@ def _convert_plain(value: Any, kind: type) -> Any:
         return value
     if kind is int and is_text and re.fullmatch("[-+]?[0-9]+", value):
         with suppress(ValueError):  # more digits than Python converts
-            return int(value)  # 010, say, which is octal to YAML
+            return int(value)  # for example 010, which is octal to YAML
     if kind is float and (is_number or is_text):
         with suppress(ValueError, OverflowError):
-            number = float(value)  # also of text, as 1e-3 is to YAML
+            number = float(value)  # also from text: to YAML, 1e-3 is text
             if not isnan(number):
                 return number
     if kind is str and (is_number or is_text):
@@ -135,7 +135,7 @@ def _convert_plain(value: Any, kind: type) -> Any:
 
 
 def _convert_union(value: Any, choices: tuple[Any, ...]) -> Any:
-    """`value` as the first of the choices that it can be."""
+    """Convert `value` to the first of the choices that fits."""
     if value is None and types.NoneType in choices:
         return None
     wanted = []

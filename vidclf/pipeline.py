@@ -1,4 +1,4 @@
-"""Runs a chain of stages, a thread each, joined by channels."""
+"""Runs a chain of stages, each in its own thread, joined by channels."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ABORT_SECONDS = 5.0  # that stages have to let go when nobody wants to wait any more; what they are at may take hours
+ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
 
-# Takes a Channel, or any iterable of frames. A source gives None where it has nothing yet, so that it can be stopped.
+# Takes a Channel, or any iterable of frames. A source yields None while it has nothing yet, so that it can be stopped.
 Stage = Callable[[Any], Iterable[Frame | None]]
 
 
 class Pipeline:
     """A chain of stages; the first is a source, or a list of sources that share what follows.
 
-    queue: frames that may wait between two stages. latency_target: seconds that a live source's frames may need from
-    capture to output, so that fewer are skipped; by default they need as few as can be.
-    Each stage has a thread, except the last: it runs in the caller's, so that windows and Ctrl-C work there.
-    When a stage ends, for whatever reason, everything before it stops and everything after it finishes what is
-    already there. After a failure, the stages after it see `Aborted` at the end of their frames, so that no
-    incomplete file gets its final name.
+    queue: frames that may wait between two stages. latency_target: seconds that a live source's frames may take from
+    capture to output, so that fewer are skipped; by default as few seconds as possible.
+    Each stage has its own thread, except the last: it runs in the caller's, so that windows and Ctrl-C work there.
+    When a stage ends, for any reason, everything before it stops and everything after it finishes the frames that it
+    already has. After a failure, the stages after it see `Aborted` at the end of their frames, so that no incomplete
+    file gets its final name.
     """
 
     def __init__(self, stages: Sequence[Stage | Sequence[Stage]], queue: int = 32, latency_target: float | None = None):
@@ -59,8 +59,8 @@ class Pipeline:
         self.queue, self.latency_target = queue, latency_target
         self._patience: list[Patience] = []
         self._stopping = False
-        self._running = Lock()  # held during a run; nobody waits for it
-        self.stopped = False  # whether `stop()` ended the latest run that is over
+        self._running = Lock()  # held during a run; never waited for
+        self.stopped = False  # whether `stop()` ended the latest finished run
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
         self._tally = Tally()
@@ -73,24 +73,24 @@ class Pipeline:
 
     @property
     def live(self) -> bool:
-        """Whether a source gives frames by the clock, so that late ones are forgotten and there is no end."""
+        """Whether a source yields frames in real time, so that late ones are dropped and there is no end."""
         return any(getattr(source, "live", False) for source in self.sources)
 
     def run(self, watch: Callable[[Frame], object] | None = None, trace: Trace | None = None) -> dict[str, Any]:
         """Run until the sources end, or `stop()`; returns `stats()`.
 
-        watch: called, in the caller's thread, with every frame that is finished. trace: notes what happens when.
-        Raises the first exception of any stage, with a note that names the stage and the frame; RuntimeError while
-        this pipeline is running already. In the main thread, unless the program has a handler of its own for it,
-        the first Ctrl-C calls `stop()`, and KeyboardInterrupt is raised when all outputs are complete; a second aborts.
+        watch: called, in the caller's thread, with every finished frame. trace: records what happens when.
+        Raises the first exception of any stage, with a note that names the stage and the frame; RuntimeError if
+        this pipeline is already running. In the main thread, unless the program has its own handler for Ctrl-C, the
+        first one calls `stop()`, and KeyboardInterrupt is raised when all outputs are complete; a second one aborts.
         """
         if not self._running.acquire(blocking=False):
-            raise RuntimeError("this pipeline is running already; wait for its end, or make another one")
+            raise RuntimeError("this pipeline is already running; wait for its end, or create another one")
         try:
             with finish_on_interrupt(self.stop):
                 return self._run(watch, trace)
         finally:
-            # Not when a run begins: what was asked for before, in a signal handler or another thread, would be lost.
+            # Not when a run begins: a stop requested before it, in a signal handler or another thread, would be lost.
             self.stopped, self._stopping = self._stopping, False
             self._running.release()
 
@@ -101,7 +101,7 @@ class Pipeline:
         self._patience = [Patience(each, self.latency_target) for each in seconds]
         for stage in self._everyone:
             if attach := getattr(stage, "attach", None):
-                attach(self)  # a stage that shows the books, or that can end the run
+                attach(self)  # a stage that shows the statistics, or that can end the run
         channels = self._channels(trace)
         self._began, self._ended = perf_counter(), 0.0
         jobs = list(zip(self._everyone, self._meters, strict=True))
@@ -123,8 +123,8 @@ class Pipeline:
             raise self._error
         stats = self.stats()
         for entry in (stats["ledger"], *stats.get("sources", {}).values()):
-            if not balances(entry):  # after all the work, and with all outputs complete, no reason to fail
-                log.warning("frames unaccounted for, as a stage makes new ones or numbers them anew: %s", entry)
+            if not balances(entry):  # no reason to fail, now that all outputs are complete
+                log.warning("frames are unaccounted for, because a stage creates or renumbers frames: %s", entry)
         return stats
 
     def _channels(self, trace: Trace | None) -> list[Channel]:
@@ -144,18 +144,18 @@ class Pipeline:
 
     @property
     def stopping(self) -> bool:
-        """Whether `stop()` was called for this run: a stage that makes the others wait should let go."""
+        """Whether `stop()` was called for this run: a stage that makes the others wait should end its wait."""
         return self._stopping
 
     def stop(self) -> None:
-        """Take no further frames from the sources and let all that are inside drain; safe in a signal handler.
+        """Take no more frames from the sources and finish those in progress; safe in a signal handler.
 
-        Without a run, the next one ends at once.
+        If nothing is running, the next run ends at once.
         """
         self._stopping = True
 
     def _work(self, stage: Stage, meter: Meter) -> None:
-        """One stage's life: move its frames on until it ends, then tell its neighbours."""
+        """Run one stage: move its frames on until it ends, then notify its neighbours."""
         failed = False
         inbox = meter if meter.inbox else Channel.of(())
         try:
@@ -163,7 +163,7 @@ class Pipeline:
             try:
                 self._move(stream, meter)
             except BaseException:
-                # Not always its own failure: a second Ctrl-C, say. It must not take it for the end of its frames.
+                # Not always its own failure: maybe a second Ctrl-C. The stage must not see a normal end of its frames.
                 if throw := getattr(stream, "throw", None):
                     with suppress(Exception):
                         throw(Aborted())
@@ -224,14 +224,14 @@ class Pipeline:
                 return
 
     def stats(self) -> dict[str, Any]:
-        """The books so far; callable while running, from any thread.
+        """The statistics so far; callable while running, from any thread.
 
         Keys: source, wall_s, fps, ledger, detections, labels, bottleneck, stages, peak_rss_mb; with several sources,
-        or a live one, `sources`: a ledger each, and how it is (see `stats.health`); with a live one `lag_ms`, the
-        percentiles from capture to output.
+        or a live one, `sources`: each one's ledger and health (see `stats.health`); with a live one `lag_ms`, the
+        percentiles of the time from capture to output.
         """
         wall = (self._ended or perf_counter()) - self._began if self._began else 0.0
-        # A camera that has not been seen yet has no frame, but it has a place in the books.
+        # A camera that has not been seen yet has no frame, but it appears in the statistics.
         expected = [source for stage in self.sources if (source := getattr(stage, "reading", None))]
         sources = list(dict.fromkeys([*expected, *(source for meter in self._meters for source in list(meter.read))]))
         reason = "failed" if self._error else "stopped"
@@ -259,7 +259,7 @@ class Pipeline:
 
 
 def wait_for(threads: list[Thread], at_most: float = inf) -> None:
-    """Until all have ended, or for so many seconds; Windows hears Ctrl-C only between two waits."""
+    """Wait until all have ended, or this many seconds; on Windows, Ctrl-C works only between two waits."""
     end = monotonic() + at_most
     for thread in threads:
         while thread.is_alive() and monotonic() < end:
@@ -267,25 +267,25 @@ def wait_for(threads: list[Thread], at_most: float = inf) -> None:
 
 
 def name_of(stage: Stage) -> str:
-    """A stage's name in stats and errors: its class's, as a pipeline file would write it (SaveCrops: save-crops)."""
+    """A stage's name in statistics and errors: its class's, as in a pipeline file (SaveCrops: save-crops)."""
     name = getattr(stage, "__name__", None) or type(stage).__name__
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 def counts(stage: Stage) -> dict[str, dict[str, int]]:
     """What a stage counts besides frames, if it has `counts`: a dict of numbers."""
-    numbers = getattr(stage, "counts", None)  # which a stage of somebody's own may have for itself
+    numbers = getattr(stage, "counts", None)  # a custom stage may use this name for something else
     return {"counts": dict(numbers)} if numbers and isinstance(numbers, Mapping) else {}
 
 
 def unique(names: list[str]) -> list[str]:
-    """The names, those that were there before with a number: a, b, a (2)."""
+    """The names, with a number added to repeated ones: a, b, a (2)."""
     return [name if (n := names[:i].count(name)) == 0 else f"{name} ({n + 1})" for i, name in enumerate(names)]
 
 
 def peak_rss() -> int:
-    """The most memory this process has held resident so far, in bytes."""
-    with suppress(OSError):  # Linux: the resource module would tell of the program that started this one, too
+    """The peak resident memory of this process so far, in bytes."""
+    with suppress(OSError):  # Linux: the resource module would include the program that started this one
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

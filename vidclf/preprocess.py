@@ -1,4 +1,4 @@
-"""From a picture, a box and a mask to the small picture a classifier sees: the only code that makes one.
+"""Makes the small picture a classifier sees, from a picture, a box and a mask; the only code that does so.
 
 The crop stage and the training loader both call `crop_picture`, so training and serving cannot drift apart.
 """
@@ -21,11 +21,11 @@ Polarity = Literal["light", "dark", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """How a crop is made; it travels in a checkpoint's header.
+    """How a crop is made; stored in a checkpoint's header.
 
-    `size` and `channels` are the network's input format and must be the network's own. The rest says how to get
-    from a scene to what the network was trained on (Fashion-MNIST: a light garment that fills a black square),
-    and may be set for the scene.
+    `size` and `channels` are the network's input format and must match the network. The rest says how to get
+    from a scene to pictures like those the network was trained on (Fashion-MNIST: a light garment that fills a black
+    square), and may be adapted to the scene.
     """
 
     size: int = 28  # pixels a side
@@ -50,7 +50,7 @@ class Preprocess:
 
     @property
     def format(self) -> tuple[int, int]:
-        """(size, channels): what the network cannot do without."""
+        """(size, channels): what must match the network."""
         return self.size, self.channels
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Preprocess:
 def crop_picture(
     image: np.ndarray, policy: Preprocess, box: Box | None = None, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """Cut `box` (default: everything) out of `image` and make it what the classifier sees.
+    """Cut `box` (default: everything) out of `image` and convert it to the classifier's input.
 
     image: (height, width, 3) uint8 BGR, or (height, width) uint8 grey; it is not changed.
     mask: (y1-y0, x1-x0) bool, foreground inside the box, or None.
@@ -109,7 +109,7 @@ def letterbox(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 def _resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture.copy()
-    # Area interpolation averages every source pixel: shrinking a large box by skipping pixels would alias.
+    # Area interpolation averages all source pixels; shrinking a large box by skipping pixels would alias.
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
@@ -132,9 +132,9 @@ def _widen(box: Box, mask: np.ndarray | None, share: float, width: int, height: 
 
 
 def _is_dark(picture: np.ndarray, mask: np.ndarray | None) -> bool:
-    """Is the object darker than what it will stand on? Masked: than mid-grey, else it would vanish on black.
+    """Whether the object is dark. With a mask: darker than mid-grey, so that it would vanish on black.
 
-    Without a mask: is the middle of the crop darker than its border?
+    Without a mask: the middle of the crop is darker than its border.
     """
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     if mask is not None:

@@ -1,4 +1,4 @@
-"""Pipeline files: a YAML list, one item a stage, each a constructor call, checked before anything is opened."""
+"""Pipeline files: a YAML list with one item per stage, each a constructor call, checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
-WRITERS = ("write", "record")  # in a pipeline file their path may be left open
-SINKS = (*WRITERS, "publish", "serve", "display")  # can be asked for where the pipeline file does not have them
+WRITERS = ("write", "record")  # a pipeline file may leave out their path
+SINKS = (*WRITERS, "publish", "serve", "display")  # can be added if the pipeline file does not have them
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Item:
     name: str  # a built-in name, or module:Class
     options: dict[str, Any] = field(default_factory=dict)
     where: str = ""  # for errors: "pipelines/motion.yaml, item 2"
-    folder: str = ""  # of the pipeline file, where a stage of the user's own may lie; also in another process
+    folder: str = ""  # of the pipeline file, to find custom stages in; also needed in other processes
 
     def create(self) -> Stage:
         """Check the options against the constructor and call it; UsageError says which item and what is allowed."""
@@ -39,11 +39,11 @@ class Item:
             stage = constructor(**options)
         except VidclfError as error:
             raise type(error)(f"{self.where}: {self.name}: {error}") from None
-        except Exception as error:  # a stage of somebody's own
+        except Exception as error:  # a custom stage
             raise UsageError(f"{self.where}: {self.name}: {type(error).__name__}: {error}") from error
         if not callable(stage):
             raise UsageError(
-                f"{self.where}: {self.name} makes something of type {type(stage).__name__}, which is not a stage"
+                f"{self.where}: {self.name} returns an object of type {type(stage).__name__}, which is not a stage"
             )
         return stage
 
@@ -57,13 +57,13 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
         raise UsageError(f"cannot read {path}: {error}") from None
     except RecursionError:
         raise UsageError(f"{path}: not a pipeline file: nested too deeply") from None
-    except Exception as error:  # PyYAML raises more than its own, as KeyError for !!bool 3
+    except Exception as error:  # PyYAML raises more than its own errors, such as KeyError for !!bool 3
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", error)).split())
         raise UsageError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(content, list) or not content:
-        raise UsageError(f"{path}: a pipeline file is a list of stages, one item a stage")
+        raise UsageError(f"{path}: a pipeline file must be a list, with one item per stage")
     items = [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]
     for item in items:
         if ":" in item.name:
@@ -73,9 +73,9 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
 
 
 def read_yaml(text: str) -> Any:
-    """YAML's plain values, but for whole numbers that begin with 0, which are octal to YAML 1.1: they stay text.
+    """Parse YAML's plain values, but keep whole numbers that begin with 0, which are octal in YAML 1.1, as text.
 
-    What an option makes of that is its annotation's business: a number is decimal, a token keeps its 0.
+    The option's annotation decides about the text: a number is decimal, a token keeps its 0.
     """
     import yaml
 
@@ -90,7 +90,7 @@ def read_yaml(text: str) -> Any:
 
 
 def find_recipe(name_or_path: str | Path) -> Path:
-    """The file of a path, or of a shipped name with or without .yaml; UsageError where there is neither."""
+    """Find a pipeline file by path, or by shipped name with or without .yaml; UsageError if there is none."""
     path = Path(name_or_path)
     if path.is_file():
         return path
@@ -103,7 +103,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
 
 
 def parse_item(entry: Any, where: str) -> Item:
-    """`name`, or `name: {option: value}`."""
+    """Parse `name`, or `name: {option: value}`."""
     if isinstance(entry, str):
         return Item(entry, {}, where)
     if isinstance(entry, dict) and len(entry) == 1:
@@ -114,7 +114,7 @@ def parse_item(entry: Any, where: str) -> Item:
 
 
 def _as_written(option: Any) -> Any:
-    """The name of an option: to YAML 1.1, `on` and `off` are true and false."""
+    """The name of an option: in YAML 1.1, `on` and `off` are true and false."""
     return ("off", "on")[option] if isinstance(option, bool) else option
 
 
@@ -126,57 +126,57 @@ def override(items: list[Item], assignment: str) -> None:
     target, equals, text = assignment.partition("=")
     stage, dot, option = target.rpartition(".")
     if not equals or not dot or not option:
-        raise UsageError(f"--set wants stage.option=value, got {assignment!r}")
+        raise UsageError(f"--set needs stage.option=value, got {assignment!r}")
     matching = _named(items, stage, f"--set {target}")
     try:
         value = read_yaml(text)
-    except Exception:  # PyYAML raises more than its own, as ValueError for 2025-02-30
+    except Exception:  # PyYAML raises more than its own errors, such as ValueError for 2025-02-30
         value = text
     for item in matching:
         kind = _kind_of(item, option)
         if not text.strip() and takes_list(kind):
-            item.options[option] = []  # to YAML nothing is null, which is the default rather than an empty list
+            item.options[option] = []  # YAML reads empty text as null, which would be the default
         else:
             item.options[option] = text if wants_text(kind, value) else value
 
 
 def _kind_of(item: Item, option: str) -> Any:
-    """The annotation of an option; Any where it has none."""
+    """The annotation of an option; Any if it has none."""
     _look_in(item.folder)
     try:
         return type_hints(find_stage(item.name, item.where)).get(option, Any)
-    except UsageError:  # it is told when the stage is made
+    except UsageError:  # reported when the stage is created
         return Any
 
 
 def _named(items: list[Item], stage: str, asked: str) -> list[Item]:
     if matching := [item for item in items if item.name == stage]:
         return matching
-    raise UsageError(f"{asked}: no stage {stage!r} here; {', '.join(item.name for item in items)}")
+    raise UsageError(f"{asked}: no stage {stage!r} here, only {', '.join(item.name for item in items)}")
 
 
 def load_pipeline(name_or_path: str | Path, **options: dict[str, Any]) -> Pipeline:
-    """A Pipeline from a pipeline file; keyword arguments are more options by stage: `capture={"source": "in.mp4"}`.
+    """Load a Pipeline from a pipeline file; keyword arguments are options by stage: `capture={"source": "in.mp4"}`.
 
-    `write`, `record`, `publish`, `serve` and `display` are appended where the file does not have them. A `write` or
-    `record` of the file is left out if nothing gives it a path.
-    Raises UsageError for another stage that is not there, and for what is wrong in the file.
+    `write`, `record`, `publish`, `serve` and `display` are appended if the file does not have them. A `write` or
+    `record` in the file is left out if it gets no path.
+    Raises UsageError for any other stage that the file does not have, and for mistakes in the file.
     """
     items = load_recipe(name_or_path)
     for stage, values in options.items():
         if not isinstance(values, Mapping):
-            raise UsageError(f"{name_or_path}: {stage} needs its options by name, as a dict, got {values!r}")
+            raise UsageError(f"{name_or_path}: the options of {stage} must be a dict, got {values!r}")
         if stage in SINKS:
             append_missing(items, stage, str(name_or_path))
         for item in _named(items, stage, str(name_or_path)):
             item.options |= values
             if stage in WRITERS:
-                item.options.setdefault("path", "")  # who asks for it by name is told that it needs one
+                item.options.setdefault("path", "")  # it was requested, so a missing path is an error
     return Pipeline([item.create() for item in to_run(items)])
 
 
 def append_missing(items: list[Item], name: str, where: str) -> None:
-    """Append a stage unless the items have it already. where: who asked for it, for errors."""
+    """Append a stage unless the items have it already. where: the origin of the request, for errors."""
     if not any(item.name == name for item in items):
         items.append(Item(name, {}, where))
 
@@ -184,11 +184,11 @@ def append_missing(items: list[Item], name: str, where: str) -> None:
 def to_run(items: list[Item]) -> list[Item]:
     """The items without each `write` or `record` that has no path, and with a window last."""
     kept = [item for item in items if item.name not in WRITERS or "path" in item.options]
-    return sorted(kept, key=lambda item: item.name == "display")  # it needs the main thread, which runs the last stage
+    return sorted(kept, key=lambda item: item.name == "display")  # needs the main thread, which runs the last stage
 
 
 def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
-    """The class (or function that makes a stage) behind a built-in name or `module:Class`."""
+    """The class (or function that creates a stage) of a built-in name or `module:Class`."""
     place = f"{where}: " if where else ""
     if ":" not in name:
         if name not in STAGES:
@@ -204,20 +204,20 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
         found = import_module(module)
     except ModuleNotFoundError as error:
         raise UsageError(f"{place}cannot import {module!r}: {error}") from None
-    except Exception as error:  # a module of somebody's own: whatever it does on being imported
+    except Exception as error:  # a custom module may raise anything when it is imported
         raise UsageError(f"{place}cannot import {module!r}: {type(error).__name__}: {error}") from error
     if not hasattr(found, attribute):
         raise UsageError(f"{place}module {module!r} has no {attribute!r}")
     if not callable(stage := getattr(found, attribute)):
-        raise UsageError(f"{place}{name} is neither a class nor a function that makes a stage")
+        raise UsageError(f"{place}{name} is neither a class nor a function that creates a stage")
     try:
         parameters_of(stage)
-    except (ValueError, TypeError):  # dict, say
-        raise UsageError(f"{place}{name} cannot be a stage, as Python cannot tell its parameters") from None
+    except (ValueError, TypeError):  # for example dict
+        raise UsageError(f"{place}{name} cannot be a stage: its parameters are unknown to Python") from None
     return stage
 
 
 def _look_in(folder: str) -> None:
-    """Import from a folder, too, but behind all others: a file there shall not pass for a package of ours."""
+    """Import from a folder, too, but after all others: a file there must not replace a package."""
     if folder and folder not in sys.path:
         sys.path.append(folder)

@@ -1,4 +1,4 @@
-"""Where the files that are shipped with vidclf lie: in the installed package, or in a checkout."""
+"""Finds the files shipped with vidclf: in the installed package, or in a checkout."""
 
 from __future__ import annotations
 

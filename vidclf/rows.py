@@ -1,4 +1,4 @@
-"""The rows of records and of truth files: what they hold, and how they are checked as they are read."""
+"""The rows of records and truth files: their columns, and checks while they are read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,8 +29,9 @@ COLUMNS = {
     "label": "string",
     "label_score": "float32",
 }
+AT = {"at": "string"}  # one more, if it is asked for: when the frame was captured, UTC, 2026-01-31T12:34:56.789Z
 BOX = ("x0", "y0", "x1", "y1")
-RECORD_COLUMNS = ("source", "frame", *BOX, "label", "label_score")  # those of a record's columns that are used here
+RECORD_COLUMNS = ("source", "frame", *BOX, "label", "label_score")  # the columns of a record that are read here
 TRUTH_COLUMNS = ("frame", "time", "object", *BOX, "label")
 
 Row = dict[str, Any]
@@ -58,7 +60,7 @@ class TruthRow:
 
 
 def to_row(frame: Frame, detection: Detection | None) -> Row:
-    """The values of `COLUMNS` for a detection, or for a frame as such."""
+    """The values of `COLUMNS` for a detection, or for the frame alone."""
     row: Row = dict.fromkeys(COLUMNS)
     row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
     if detection is not None:
@@ -73,10 +75,15 @@ def to_row(frame: Frame, detection: Detection | None) -> Row:
     return row
 
 
-def read_record(path: Path) -> dict[str, list[RecordRow]]:
-    """The detections of a record (.jsonl, .csv or .parquet) by source; a source may have none.
+def utc(seconds: float) -> str:
+    """A time in seconds since 1970 as ISO 8601, UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    Raises UsageError on a missing file, and on one that is not a record.
+
+def read_record(path: Path) -> dict[str, list[RecordRow]]:
+    """Read the detections of a record (.jsonl, .csv or .parquet) by source; a source may have none.
+
+    Raises UsageError for a missing file, and for one that is not a record.
     """
     sources: dict[str, list[RecordRow]] = {}
     for place, row in _rows(path, RECORD_COLUMNS, "record"):
@@ -94,7 +101,7 @@ def read_record(path: Path) -> dict[str, list[RecordRow]]:
 
 
 def read_truth(path: Path) -> list[TruthRow]:
-    """The rows of a truth file; raises UsageError on a missing or empty file, and on one that is not a truth file."""
+    """Read the rows of a truth file; UsageError for a missing or empty file, and for one that is not a truth file."""
     rows = []
     for place, row in _rows(path, TRUTH_COLUMNS, "truth file"):
         try:
@@ -103,14 +110,14 @@ def read_truth(path: Path) -> list[TruthRow]:
         except ValueError as error:
             raise UsageError(f"{place}: {error}") from None
     if not rows:
-        raise UsageError(f"{path} has no rows: there is nothing to compare with")
+        raise UsageError(f"{path} has no rows, so there is nothing to compare with")
     return rows
 
 
 def pick_source(record: dict[str, list[RecordRow]], truth: Path, source: str | None = None) -> list[RecordRow]:
     """The detections of one source: the named one, the only one, or the one that the truth file is named after.
 
-    `NAME.truth.jsonl` is the truth of `any/folder/NAME.mp4`. Raises UsageError where that leaves none or several.
+    `NAME.truth.jsonl` is the truth of `any/folder/NAME.mp4`. Raises UsageError if that leaves none or several.
     """
     if not record and source is None:  # a record without a row: nothing was detected
         return []
@@ -127,7 +134,7 @@ def pick_source(record: dict[str, list[RecordRow]], truth: Path, source: str | N
 
 
 def _rows(path: Path, columns: tuple[str, ...], what: str) -> Iterator[tuple[str, Row]]:
-    """(where it stands, row) of every row of a file that has the columns; any trouble becomes one line."""
+    """Yield (location, row) for every row of a file with these columns; any problem becomes a one-line UsageError."""
     readers = {".jsonl": _json_lines, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -138,7 +145,7 @@ def _rows(path: Path, columns: tuple[str, ...], what: str) -> Iterator[tuple[str
     except UsageError:  # of the caller, about a row
         raise
     except FileNotFoundError:
-        raise UsageError(f"there is no {what} {path}") from None
+        raise UsageError(f"no such {what}: {path}") from None
     except OSError as error:
         raise UsageError(f"cannot read the {what} {path}: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:  # not JSON, not UTF-8, not Parquet, other columns
@@ -168,14 +175,14 @@ def _json_lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row
                 _require(columns, row, f"row {number}")
                 yield number, row
         if not number:
-            raise ValueError("it is empty")
+            raise ValueError("the file is empty")
 
 
 def _csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
     with path.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         if not reader.fieldnames:
-            raise ValueError("it is empty")
+            raise ValueError("the file is empty")
         _require(columns, reader.fieldnames, "its first row")
         for row in reader:
             yield reader.line_num, row

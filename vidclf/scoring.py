@@ -1,4 +1,4 @@
-"""Compare what was recorded with what is true: how much was found, and how much of it was called by its name."""
+"""Compares a record with the truth: how much was found, and how much of that has the right label."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Row = TypeVar("Row", RecordRow, TruthRow)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The figures of a comparison, shares as 0..1; None where there is nothing to measure a figure on."""
+    """The figures of a comparison, shares as 0..1; None if there is nothing to measure a figure on."""
 
     detection_recall: float  # share of the true boxes that were found
     detection_precision: float | None  # share of the recorded boxes that are true
-    box_accuracy: float | None  # share of the found boxes with the true label; an abstention is not the true label
+    box_accuracy: float | None  # share of the found boxes with the true label; abstentions count as wrong
     object_accuracy: float  # share of all objects whose most frequent label over their life is the true one
     abstained: float | None  # share of the found boxes without a label
     label_changes_per_minute: float | None  # of an object, over its life
@@ -38,18 +38,18 @@ class Score:
 
 
 def score_files(record: Path, truth: Path, iou: float = 0.5, source: str | None = None) -> Score:
-    """Score a record file (.jsonl, .csv, .parquet) against a truth file; UsageError on what is wrong with either.
+    """Score a record file (.jsonl, .csv, .parquet) against a truth file; UsageError if either has a mistake.
 
-    source: which one to score, in a record of several; by default the one that the truth file is named after.
+    source: which one to score, if the record has several; by default the one that the truth file is named after.
     """
     return compare(pick_source(read_record(record), truth, source), read_truth(truth), iou)
 
 
 def compare(record: Iterable[RecordRow], truth: Sequence[TruthRow], iou: float = 0.5) -> Score:
-    """Score the detections of one source against the truth about it.
+    """Score the detections of one source against its truth.
 
-    iou: the least intersection over union at which a recorded box counts as a true one.
-    Raises UsageError on an `iou` that is not above 0 and at most 1, or without truth.
+    iou: the lowest intersection over union at which a recorded box matches a true one.
+    Raises UsageError if `iou` is not above 0 and at most 1, or without truth.
     """
     if not 0 < iou <= 1:
         raise UsageError(f"iou must be above 0 and at most 1, got {iou}")
@@ -73,7 +73,7 @@ def compare(record: Iterable[RecordRow], truth: Sequence[TruthRow], iou: float =
 
 
 def match(record: Sequence[RecordRow], truth: Sequence[TruthRow], iou: float) -> list[Match]:
-    """Pair true and recorded boxes of the same frame, each at most once: as many pairs as can be, then the closest.
+    """Pair true and recorded boxes of the same frame, each at most once: as many pairs as possible, then the closest.
 
     The optimal assignment (Hungarian method), so the order of the rows does not matter. Sorted by frame.
     """
@@ -101,7 +101,7 @@ def box_iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> np.nd
 
 
 def _object_accuracy(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float:
-    """An object never found, or never given a label, is wrong; among equally frequent labels the surer one counts."""
+    """Objects never found, or never labelled, are wrong; of equally frequent labels the more confident one counts."""
     names: dict[str, Counter[str]] = defaultdict(Counter)
     for row in truth:
         names[row.object][row.label] += 1
@@ -117,9 +117,9 @@ def _object_accuracy(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> fl
 
 
 def _label_changes(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float | None:
-    """All changes from one label of an object to the next, over the minutes that the objects live, added up.
+    """All changes from one label of an object to the next, per minute of the objects' total life.
 
-    An abstention in between is no change; an object lives from its first true row to its last.
+    An abstention in between is not a change; an object lives from its first true row to its last.
     """
     lives: dict[str, list[float]] = {}
     for row in truth:

@@ -1,4 +1,4 @@
-"""The books of a run: what each stage took and gave, how long it needed, and where every frame ended."""
+"""The statistics of a run: what each stage took and yielded, how long it needed, and where every frame ended."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 
-RECENT = 1024  # latencies kept a stage: percentiles are over the latest so many frames, and memory is soon flat
+RECENT = 1024  # latencies kept per stage: percentiles cover this many frames, and memory use stays flat
 
 
 class Meter:
-    """What one stage did; written by the stage's own thread alone (but for `busy`), readable from any."""
+    """What one stage did; written only by the stage's own thread (except `busy`), readable from any."""
 
     def __init__(self, name: str, inbox: Channel | None, outbox: Channel | None):
         self.name, self.inbox, self.outbox = name, inbox, outbox
         self.taken = self.given = 0
-        self.takes = self.sources_taken = 0  # groups, and how many different sources were in each, summed
+        self.takes = self.sources_taken = 0  # groups, and the sum of the number of different sources in each
         self.latencies: deque[float] = deque(maxlen=RECENT)
         self.read: Counter[Source] = Counter()  # frames that began here (sources only)
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
-        self.at: Frame | None = None  # the last frame that it took, or (a source) made, to name in an error
-        self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet given: (frame index, when)
-        self._latest: dict[Source, int] = {}  # index of the latest that was taken
+        self.at: Frame | None = None  # the last frame that it took, or (a source) made, to name in errors
+        self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet yielded: (frame index, when)
+        self._latest: dict[Source, int] = {}  # index of the latest frame taken
         self.began = perf_counter()
         self.ended: float | None = None
-        self._busy = 0.0  # what `busy` was when somebody looked
+        self._busy = 0.0  # the value of `busy` when it was last read
 
-    # The stage's view of its inbox: what a Channel offers a consumer, noted down.
+    # The stage's view of its inbox: the consumer side of a Channel, with measurements.
 
     def take(self, limit: int = 1) -> list[Frame]:
         assert self.inbox is not None
@@ -39,7 +39,7 @@ class Meter:
         for frame in group:
             self._enter(frame, now)
         if not group:
-            return group  # the end of the stream is no batch
+            return group  # the end of the stream is not a batch
         self.takes += 1
         self.sources_taken += len({frame.source for frame in group}) if len(group) > 1 else len(group)
         return group
@@ -56,7 +56,7 @@ class Meter:
         self.taken += 1
         self.at = frame
         if frame.index <= self._latest.get(frame.source, -1):
-            return  # repeated by a stage before this one: it has one end, however often it comes
+            return  # repeated by an earlier stage: count it once, however often it comes
         self._latest[frame.source] = frame.index
         inside = self._inside.get(frame.source)
         if inside is None:
@@ -64,7 +64,7 @@ class Meter:
         inside.append((frame.index, now))
 
     def gave(self, frame: Frame) -> None:
-        """Note a frame that leaves the stage; those taken before it and not given are dropped."""
+        """Note a frame that leaves the stage; frames taken before it but not yielded are dropped."""
         inside = self._inside.get(frame.source)  # first: what is no frame fails here, before anything is noted
         self.given += 1
         now = perf_counter()
@@ -83,12 +83,12 @@ class Meter:
         self.latencies.append(seconds)
 
     def put(self, frame: Frame) -> bool:
-        """Hand a frame on; False means that nobody is listening any more."""
+        """Pass a frame on; False means that nobody is listening any more."""
         assert self.outbox is not None
         return self.outbox.put(frame)
 
     def end(self) -> None:
-        """The stage is over: what is still inside never came out."""
+        """Note the end of the stage: frames still inside never came out."""
         self.ended = perf_counter()
         for source, inside in self._inside.items():
             self.dropped[source] += len(inside)
@@ -101,7 +101,7 @@ class Meter:
         if not self.at:  # a source without a frame
             return (self.ended or perf_counter()) - self.began
         source = self.at.source
-        since = source.waits_since  # once, and before the other: the capture may come back from waiting meanwhile
+        since = source.waits_since  # read once, and before `waited`: the capture may stop waiting in between
         return source.waited + (0.0 if since is None else perf_counter() - since)
 
     @property
@@ -110,7 +110,7 @@ class Meter:
 
     @property
     def busy(self) -> float:
-        """Seconds of its life spent neither waiting for frames nor for room; it never falls, as counters must not."""
+        """Seconds spent neither waiting for frames nor for room; never decreases, since it is a counter."""
         busy = (self.ended or perf_counter()) - self.began - self.wait_in - self.wait_out
         self._busy = max(self._busy, busy)
         return self._busy
@@ -126,8 +126,8 @@ class Meter:
             "wait_in_s": round(self.wait_in, 4),
             "wait_out_s": round(self.wait_out, 4),
             "queue": self.inbox.depth if self.inbox else 0,
-            "late": sum(self.inbox.lost.copy().values()) if self.inbox else 0,  # forgotten while they waited for it
-            "batch": round(self.taken / max(1, self.takes), 2),  # frames it took at a time, and of how many sources
+            "late": sum(self.inbox.lost.copy().values()) if self.inbox else 0,  # dropped while they waited for it
+            "batch": round(self.taken / max(1, self.takes), 2),  # frames taken at a time, and from how many sources
             "batch_sources": round(self.sources_taken / max(1, self.takes), 2),
             **percentiles,
         }
@@ -138,13 +138,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.finished: Counter[Source] = Counter()
-        self.lags: dict[Source, deque[float]] = {}  # seconds from capture to output, the latest of each live source
+        self.lags: dict[Source, deque[float]] = {}  # recent seconds from capture to output, for each live source
         self._latest: dict[Source, int] = {}
         self.detections = 0
         self.labels: Counter[str] = Counter()  # "" where a classifier abstained; the kind where none was asked
 
     def count(self, frame: Frame) -> None:
-        # A stage may show a frame twice; it finishes once.
+        # A stage may repeat a frame; it finishes once.
         if frame.index > self._latest.get(frame.source, -1):
             self._latest[frame.source] = frame.index
             self.finished[frame.source] += 1
@@ -159,7 +159,7 @@ class Tally:
 def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -> dict[str, Any]:
     """Where every frame of `source` ended: read == finished + corrupt + sum(dropped.values()).
 
-    reason: why frames were left between stages, when a run ended before its sources did.
+    reason: why frames were left between stages, if a run ended before its sources did.
     """
     dropped = Counter(source.dropped)
     read = source.corrupt + sum(source.dropped.values())
@@ -180,7 +180,7 @@ def ledger(source: Source, meters: Iterable[Meter], tally: Tally, reason: str) -
 
 
 def health(source: Source, meters: Iterable[Meter], tally: Tally) -> dict[str, Any]:
-    """How a source is: its state, reconnects, lag, and how long ago it gave its last frame.
+    """The health of a source: its state, reconnects, lag, and the time since its last frame.
 
     state: absent (never seen yet), connected, reconnecting, given up, ended. Times are None before the first frame.
     """
@@ -199,7 +199,7 @@ def health(source: Source, meters: Iterable[Meter], tally: Tally) -> dict[str, A
 
 
 def lag(tally: Tally, sources: Iterable[Source]) -> dict[str, float | None]:
-    """Percentiles of the time from capture to output, in milliseconds, over the latest frames of some sources."""
+    """Percentiles of the time from capture to output, in milliseconds, over recent frames of some sources."""
     recent = sorted(lag for source in sources for lag in tally.lags.get(source, deque()).copy())
     return {f"p{p}": round(_percentile(recent, p) * 1000, 1) if recent else None for p in (50, 95, 99)}
 

@@ -1,8 +1,8 @@
-"""How many CPU threads each part of a run gets: the one place where the cores are divided.
+"""Decides how many CPU threads each part of a run gets; the only place where cores are divided.
 
-The parts run at once, each in its own library's threads, and whichever is the slowest decides the speed: each may
-use every core, up to the number from which more no longer help it. On large machines that leaves cores for the others;
-on small ones the system's scheduler shares them out better than any fixed division would.
+The parts run at the same time, each in its own library's threads, and the slowest decides the speed. So each may use
+every core, up to the number beyond which more do not help. On large machines that leaves cores for the others; on small
+ones the system's scheduler shares them better than any fixed division would.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from vidclf.errors import UsageError
 Part = Literal["detector", "classifier", "opencv", "decoder", "encoder"]
 VARIABLE = "VIDCLF_THREADS"
 
-# The most threads that still help each part; below that, every core.
-# - opencv: its pictures are small: on two cores a second thread made motion no faster, and half as costly again.
+# The largest number of threads that still helps each part; with fewer cores, every core.
+# - opencv: its pictures are small: on two cores a second thread made motion no faster, but 1.5 times as costly.
 # - classifier: small layers, each of which waits for its slowest thread.
-# - detector: beyond 32 threads a YOLO of one batch waits for memory, not for arithmetic.
-# - decoder: mostly of slices of one picture, of which there are few.
-# - encoder: of one picture each; more cost memory, and frames that a crash loses.
+# - detector: beyond 32 threads, YOLO on one batch waits for memory, not for arithmetic.
+# - decoder: threads mostly decode slices of one picture, of which there are few.
+# - encoder: each thread encodes one picture; more cost memory, and frames that a crash loses.
 MOST: dict[Part, int] = {
     "detector": 32,
     "classifier": 4,
@@ -33,7 +33,7 @@ MOST: dict[Part, int] = {
 
 
 def cores() -> int:
-    """CPU cores that this run may use: `--threads` or VIDCLF_THREADS, OMP_NUM_THREADS, or what the machine grants."""
+    """CPU cores that this run may use: `--threads` or VIDCLF_THREADS, OMP_NUM_THREADS, or all available."""
     for name in (VARIABLE, "OMP_NUM_THREADS"):
         chosen = os.environ.get(name, "")
         if chosen.isdigit() and int(chosen):
@@ -42,7 +42,7 @@ def cores() -> int:
 
 
 def granted() -> int:
-    """CPU cores that the machine grants this process, whatever anybody chose."""
+    """CPU cores that the system allows this process, regardless of any setting."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, _quota() or allowed))
 
@@ -53,14 +53,14 @@ def threads(part: Part) -> int:
 
 
 def set_threads(count: int) -> None:
-    """Divide so many cores from now on, in this process and in those it starts; UsageError outside 1 to 1024."""
+    """Set the number of cores to divide, in this process and those it starts; UsageError outside 1 to 1024."""
     if not 1 <= count <= 1024:
         raise UsageError(f"threads must be 1 to 1024, got {count}")
     os.environ[VARIABLE] = str(count)
 
 
 def limit_opencv() -> None:
-    """OpenCV has one number for the whole process, and by itself takes every core of the machine."""
+    """Limit OpenCV's threads: it has one number per process, and by default uses every core."""
     import cv2
 
     cv2.setNumThreads(threads("opencv"))
@@ -73,7 +73,7 @@ def describe() -> str:
 
 
 def _quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
-    """Whole cores that a Linux container is granted by time (cgroup v2: "200000 100000" is two); None: no limit."""
+    """Whole cores that a Linux container may use by time (cgroup v2: "200000 100000" is two); None: no limit."""
     try:
         quota, period = file.read_text(encoding="ascii").split()
         return max(1, int(quota) // int(period))

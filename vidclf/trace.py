@@ -1,4 +1,4 @@
-"""What every stage and every queue did, frame by frame, as a trace that Perfetto and chrome://tracing show.
+"""Records what every stage and queue did, frame by frame, as a trace for Perfetto and chrome://tracing.
 
 The format is Chrome's Trace Event Format: a stage is a thread; its work on a frame and its waits are slices, a frame
 in a queue is an asynchronous span, and arrows (flows) follow a frame from stage to stage.
@@ -16,22 +16,22 @@ from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 from vidclf.stats import Meter
 
-LATEST = 300_000  # notes kept, some 50 MB: of a longer run its last 14,000 frames, with seven stages
-WORTH_SHOWING = 20e-6  # seconds; a shorter wait is the lock alone
+LATEST = 300_000  # notes kept, about 50 MB: the last 14,000 frames of a longer run, with seven stages
+WORTH_SHOWING = 20e-6  # seconds; a shorter wait is only the lock
 
 # What happened, the meter it happened at, the frame and its source, from when to when, the queue's depth then.
 Note = tuple[str, "TracedMeter", Source | None, int, float, float, int]
 
 
 class Trace:
-    """Notes of one run or several, one after the other; hand it to `Pipeline.run(trace=...)`, then `write` it."""
+    """Notes of one or several runs, one after another; pass it to `Pipeline.run(trace=...)`, then `write` it."""
 
     def __init__(self, latest: int = LATEST):
         self._notes: deque[Note] = deque(maxlen=latest)  # appending is atomic: the stages' threads share it
         self._runs: list[list[TracedMeter]] = []
 
     def meters(self, places: Iterable[tuple[str, Channel | None, Channel | None]]) -> list[Meter]:
-        """The meters of one more run: for each stage its name, its inbox and its outbox."""
+        """The meters of one more run; places: each stage's name, inbox and outbox."""
         process = len(self._runs) + 1
         run = [TracedMeter(self._notes, process, i, *place) for i, place in enumerate(places, 1)]
         self._runs.append(run)
@@ -56,7 +56,7 @@ class Trace:
 
 
 class TracedMeter(Meter):
-    """A meter that also notes when everything happened: in the stage's own thread, a tuple each."""
+    """A meter that also notes when everything happened: one tuple each, in the stage's own thread."""
 
     def __init__(
         self, notes: deque[Note], process: int, thread: int, name: str, inbox: Channel | None, outbox: Channel | None
@@ -67,7 +67,7 @@ class TracedMeter(Meter):
         self._since = self.began  # when the stage last came back from waiting
 
     def event(self, kind: str, name: str, **fields: Any) -> dict[str, Any]:
-        """An event of this stage's thread, as the format wants it."""
+        """An event of this stage's thread, in the trace format."""
         return {"ph": kind, "name": name, "pid": self.process, "tid": self.thread, "ts": 0} | fields
 
     def take(self, limit: int = 1) -> list[Frame]:
@@ -84,7 +84,7 @@ class TracedMeter(Meter):
         asked = perf_counter()
         answers = super().wait(seconds)
         self._since = now = perf_counter()
-        if now - asked > WORTH_SHOWING:  # mostly a frame is there, and `take` notes it
+        if now - asked > WORTH_SHOWING:  # usually a frame is there, and `take` notes it
             self._notes.append(("waits for a frame", self, None, 0, asked, now, 0))
         return answers
 
@@ -109,10 +109,10 @@ class TracedMeter(Meter):
 
 
 def _events(notes: Sequence[Note], began: float) -> Iterator[dict[str, Any]]:
-    """The notes as events; a frame whose way into a queue was forgotten, or that was lost in it, has no span there."""
+    """Yield the notes as events; a frame whose entry into a queue is no longer kept, or that was lost, has no span."""
     order = {source: n for n, source in enumerate(dict.fromkeys(note[2] for note in notes))}
     entered: dict[tuple[int, Source, int], float] = {}  # when a frame came into the queue that it is in
-    # By their ends: what a queue got comes before what was taken out of it, whichever thread noted it first.
+    # Sorted by their ends, so that a put comes before its take, whichever thread noted it first.
     for what, meter, source, index, start, end, depth in sorted(notes, key=lambda note: note[5]):
         at, until, took = (round(seconds * 1e6, 3) for seconds in (start - began, end - began, end - start))
         if what in ("put", "waits for a frame") and end - start > WORTH_SHOWING:

@@ -11,7 +11,7 @@ BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # decimal, as 
 
 
 def to_seconds(value: float | str, what: str, zero: bool = False) -> float:
-    """A duration in seconds: a number, or 90s, 10m, 1h30m, 7d. UsageError names `what`; zero: whether it may be 0."""
+    """Convert 90s, 10m, 1h30m, 7d, or a number, to seconds. UsageError names `what`; zero: whether it may be 0."""
     text = str(value).strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw]?)", text)
     seconds = sum(float(number) * SECONDS[unit or "s"] for number, unit in parts)
@@ -21,7 +21,7 @@ def to_seconds(value: float | str, what: str, zero: bool = False) -> float:
 
 
 def to_bytes(value: int | str, what: str) -> int:
-    """A size in bytes: a number, or 500M, 50G, 1.5T (powers of 1000). UsageError names `what`; it must be above 0."""
+    """Convert 500M, 50G, 1.5T (powers of 1000), or a number, to bytes. UsageError names `what`; must be above 0."""
     text = str(value).strip().lower().removesuffix("b")
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)", text)
     size = int(float(match[1]) * BYTES[match[2]]) if match else 0

@@ -152,11 +152,11 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
             "live and recorded sources cannot run together (rtsp://me:***@host/a is live, clip.mp4 is not); "
             "run them separately",
         ),
-        (["a=udp://@:1", "A=udp://@:2"], "several sources are called A; give each a name of its own (NAME=URL)"),
-        (["7=udp://@:1", "7"], "several sources are called 7; give each a name of its own (NAME=URL)"),
+        (["a=udp://@:1", "A=udp://@:2"], "several sources are called A; give each its own name (NAME=URL)"),
+        (["7=udp://@:1", "7"], "several sources are called 7; give each its own name (NAME=URL)"),
         (
             ["udp://@:1", "udp://@:2", "--set", "capture.name=a"],
-            "several sources are called a; give each a name of its own (NAME=URL)",
+            "several sources are called a; give each its own name (NAME=URL)",
         ),
         (
             ["front door=rtsp://me:secret@host/a"],

@@ -229,7 +229,7 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, "-o", "out.mp4", "--set", "write.codec=nosuch"], 2, "unknown codec 'nosuch'"),
         ([SAMPLE, "--set", "motion.min_aera=1"], 2, "motion has no option 'min_aera'; did you mean min_area?"),
         ([SAMPLE, "--set", "motion.min_area=2"], 2, "motion, item 2: motion: min_area must be"),
-        ([SAMPLE, "--set", "motion.min_area"], 2, "--set wants stage.option=value"),
+        ([SAMPLE, "--set", "motion.min_area"], 2, "--set needs stage.option=value"),
         ([SAMPLE, "--set", "nosuch.size=1"], 2, "no stage 'nosuch'"),
         ([SAMPLE, "--nosuch"], 2, "No such option '--nosuch'"),
         ([SAMPLE, "--conf", "0.4"], 2, "No such option '--conf'; use --set yolo.confidence=0.4 (see"),

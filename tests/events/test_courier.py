@@ -81,4 +81,6 @@ def test_a_host_that_no_name_can_be_counts_as_unreachable(path: Path, caplog: py
     with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
         wait_for(lambda: caplog.records)
     told = caplog.records[0].getMessage()
-    assert told.startswith("the broker: encoding with 'idna' codec failed (") and told.endswith(f"wait in {path}")
+    assert told.startswith("the broker: encoding with 'idna' codec failed (") and told.endswith(
+        f"events are waiting in {path}"
+    )

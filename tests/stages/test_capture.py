@@ -276,7 +276,7 @@ def test_impossible_options_are_refused(options: dict, message: str) -> None:
 
 def test_a_name_stands_for_the_address(clip: Path) -> None:
     assert read(clip.as_uri(), name="front door", max_frames=1)[0].source.name == "front door"
-    with pytest.raises(UsageError, match=r"^name is for cameras and URLs; the file .*clip\.mp4 has a name of its own$"):
+    with pytest.raises(UsageError, match=r"^name is for cameras and URLs; the file .*clip\.mp4 already has a name$"):
         Capture(str(clip), name="front door")
 
 

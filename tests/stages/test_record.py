@@ -153,7 +153,7 @@ class TestEveryFormat:
         assert names(tmp_path) == [f"out{suffix}", f"out{suffix}.part-1", f"out{suffix}.part-2"]
         assert [part.with_name(f"{part.name}-{n}").read_text() for n in (1, 2)] == ["first", "second"]
         assert caplog.messages == [
-            f"{part} was left by a run that did not end; it is kept as {part.name}-{n}" for n in (1, 2)
+            f"{part} was left by an unfinished run; it is kept as {part.name}-{n}" for n in (1, 2)
         ]
 
     def test_what_a_run_on_a_file_left_is_made_again(self, tmp_path: Path, suffix: str) -> None:

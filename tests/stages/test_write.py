@@ -174,7 +174,7 @@ def test_what_a_live_run_left_is_kept(
     write(numbered(3, source=source), tmp_path / "out.mp4", backend=backend)
     assert look(tmp_path / "out.mp4").indices == [0, 1, 2]
     assert names(tmp_path) == sorted(["out.mp4", *[f"{part.name}-1"] * live])
-    told = f"{part} was left by a run that did not end; it is kept as {part.name}-1"
+    told = f"{part} was left by an unfinished run; it is kept as {part.name}-1"
     assert caplog.messages == [told] * live
 
 
@@ -261,9 +261,9 @@ def test_two_sources_do_not_fit_into_one_file(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"path": ""}, "write needs a path"),
-        ({"path": "out.xyz"}, r"cannot write \.xyz \(out\.xyz\); one of \.mp4, "),
-        ({"path": "out"}, r"cannot write a file without suffix \(out\); one of \.mp4, .*; a folder is out/$"),
-        ({"codec": "nosuch"}, "unknown codec 'nosuch'; one of h264, "),
+        ({"path": "out.xyz"}, r"cannot write \.xyz \(out\.xyz\); use one of \.mp4, "),
+        ({"path": "out"}, r"cannot write a file without suffix \(out\); use one of \.mp4, .*; a folder must end in /$"),
+        ({"codec": "nosuch"}, "unknown codec 'nosuch'; use one of h264, "),
         ({"path": "out.webm", "codec": "h264"}, r"a \.webm file cannot hold h264; it can hold av1, vp9$"),
         ({"quality": 64}, "quality must be 0 to 63, got 64"),
         ({"fps": 0}, "fps must be 0.01 to 1000, got 0"),

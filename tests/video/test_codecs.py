@@ -30,11 +30,11 @@ def test_a_container_refuses_a_codec_it_cannot_hold_before_anything_is_opened(su
 
 def test_an_encoder_may_be_named(tmp_path: Path) -> None:
     assert check_codec(tmp_path / "out.mp4", "libx264") == ("mp4", ["libx264"])
-    with pytest.raises(UsageError, match="unknown codec 'nosuch'; one of h264, hevc, "):
+    with pytest.raises(UsageError, match="unknown codec 'nosuch'; use one of h264, hevc, "):
         check_codec(tmp_path / "out.mp4", "nosuch")
     with pytest.raises(UsageError, match="unknown codec 'aac'"):
         check_codec(tmp_path / "out.mp4", "aac")
-    with pytest.raises(UsageError, match=r"cannot write \.xyz \(out\.xyz\); one of \.mp4, "):
+    with pytest.raises(UsageError, match=r"cannot write \.xyz \(out\.xyz\); use one of \.mp4, "):
         check_codec(tmp_path / "out.xyz", None)
 
 

@@ -43,6 +43,28 @@ const words = [...document.querySelectorAll("th")].map((node) => {
 });
 return Math.min(...words.slice(1).map((word, i) => word.left - words[i].right));
 """
+# How far the table of stages reaches beyond the inside of its card, in pixels, with long words in it.
+SPILL = """
+const words = [arguments[0], null, "25.3", "32", "1403 ms"];
+words.forEach((word, i) => { if (word) document.querySelector("#stages tr").children[i].textContent = word; });
+const card = document.querySelector("#pipeline"), style = getComputedStyle(card);
+const inside = card.getBoundingClientRect().right - parseFloat(style.paddingRight) - parseFloat(style.borderRightWidth);
+return document.querySelector("#pipeline table").getBoundingClientRect().right - inside;
+"""
+# From now on the server seems to tell of other labels, and of frames that came late.
+OTHERWISE = """
+window.asked = window.fetch;
+window.fetch = async (...question) => {
+  const answer = await window.asked(...question), books = await answer.json();
+  if (books.history) {
+    const count = (before, now) => ({ colour: "#123456", detections: [1, 1], in_view: [before, now] });
+    const labels = { seen: count(0, 0.07), rare: count(0, 0.01), "long ago": count(2, 0) };
+    books.history = { seconds: 3, at: [books.now.at - 400, books.now.at - 3], labels };
+    books.ledger.dropped = { late: 3, find: 1 };
+  }
+  return new Response(JSON.stringify(books));
+};
+"""
 CUT = """
 const nodes = [...document.querySelectorAll(".camera h2, th, .card")];
 return nodes.filter((node) => node.scrollWidth > node.clientWidth).length
@@ -150,6 +172,27 @@ def test_the_chart_has_a_bar_for_each_label(opened: Any) -> None:
     assert text(opened, "#legend").split() == ["Coat3.0", "person3.0"]
 
 
+def test_the_legend_leaves_out_what_the_chart_does_not_show_and_reasons_are_explained(opened: Any) -> None:
+    assert text(opened, "#reasons") == ""
+    opened.execute_script(OTHERWISE)
+    try:
+        until(lambda: text(opened, "#legend").split() == ["seen0.1"])
+        until(lambda: text(opened, "#reasons") == "late: skipped because a newer frame of the camera was waiting")
+    finally:
+        opened.execute_script("window.fetch = window.asked")
+
+
+def test_the_table_stays_inside_its_card(opened: Any) -> None:
+    for width in (390, 1024, 1280, 1500):
+        metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 800}
+        opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            for name in ("interpolate", "a-very-long-name-of-a-stage-of-ones-own"):
+                assert opened.execute_script(SPILL, name) <= 0, (width, name)
+        finally:
+            opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_an_unplugged_camera_shows_as_such_and_comes_back(opened: Any, cameras: list[Camera]) -> None:
     until(lambda: "connected" in text(opened, card("yard")))
     address = "return document.querySelector(arguments[0]).src"
@@ -216,10 +259,10 @@ def test_a_wrong_token_is_refused_and_the_right_one_opens_page_and_pictures(brow
         for address in (f"{serve.url}?token=wrong", serve.url):
             browser.get(address)
             assert "Enter the token" in text(browser, "body")
-            assert ("not the token" in text(browser, "body")) == ("wrong" in address)
+            assert ("Wrong token" in text(browser, "body")) == ("wrong" in address)
             assert not browser.find_elements("css selector", ".camera, #figures")
         browser.find_element("css selector", "input[name=token]").send_keys("wrong\n")
-        until(lambda: "not the token" in text(browser, "body"))
+        until(lambda: "Wrong token" in text(browser, "body"))
         assert "wrong" not in browser.current_url
         browser.find_element("css selector", "input[name=token]").send_keys(f"{TOKEN}\n")
         changes(lambda: browser.execute_script(LOOK, ".camera img"))

@@ -354,7 +354,7 @@ def test_a_person_without_the_token_is_asked_for_it(guarded: Serve) -> None:
     status, headers, body = get(guarded.url, Accept="text/html,*/*")
     assert status == 401
     assert headers["content-type"].startswith("text/html")
-    assert b'method="post"' in body and b'name="token"' in body and b"not the token" not in body
+    assert b'method="post"' in body and b'name="token"' in body and b"Wrong token" not in body
     status, _, body = get(f"{guarded.url}?token=wrong", Accept="text/html,*/*")
     assert status == 401 and b'name="token"' in body and b"Wrong token." in body
 

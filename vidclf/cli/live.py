@@ -49,7 +49,7 @@ def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def split_name(source: str) -> tuple[str | None, str]:
-    """The name and the address of `NAME=ADDRESS`, an address being a URL or a camera; no name for anything else."""
+    """Split `NAME=ADDRESS` into name and address (a URL or a camera); the name is None for anything else."""
     from vidclf.video.opening import is_camera, is_url, redact
 
     name, _, address = source.partition("=")
@@ -57,18 +57,18 @@ def split_name(source: str) -> tuple[str | None, str]:
         return None, source
     if NAME.fullmatch(name) and (is_url(address) or is_camera(address)):
         return name, address
-    if is_url(address):  # it is no file either, and may hold a password that no message should show
+    if is_url(address):  # not a file either; it may hold a password that no message should show
         raise UsageError(f"a source's name must be letters, digits, - and _, got {name!r} for {redact(address)}")
     return None, source
 
 
 def refuse_same_names(captures: Sequence[Item]) -> None:
-    """Raise UsageError if a name was given to a source that another has, too: tables and files could not tell them."""
+    """Raise UsageError if a given name is also another source's: tables and files could not tell them apart."""
     taken: list[str] = []
-    for item in sorted(captures, key=lambda item: "name" in item.options):  # an address is nobody's choice
+    for item in sorted(captures, key=lambda item: "name" in item.options):  # named ones last
         name = str(item.options.get("name") or item.options["source"])
         if "name" in item.options and name.casefold() in taken:
-            raise UsageError(f"several sources are called {name}; give each a name of its own (NAME=URL)")
+            raise UsageError(f"several sources are called {name}; give each its own name (NAME=URL)")
         taken.append(name.casefold())
 
 

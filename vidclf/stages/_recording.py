@@ -71,7 +71,7 @@ class Recording:
     """`with Recording(...) as recording: recording.write(frame)`.
 
     path: the file; if there are several, each has a time in its name. taken: paths in use by other recordings.
-    If there is no space left for a live source, its file ends, and the next begins when there is some again.
+    If there is no space left for a live source, its file ends; the next begins when there is space again.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Recording:
                     raise
 
     def write(self, frame: Frame) -> bool:
-        """Write a frame, or keep it for later, or forget it, as the plan says; True if that finished a file."""
+        """Write a frame, keep it for later, or drop it, as the plan says; True if that finished a file."""
         plan, before = self._plan, self._file
         shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
         if plan.wants(frame):
@@ -141,7 +141,9 @@ class Recording:
         with suppress(NoSpaceError):  # that of this file, again
             self._stack.__exit__(type(error), error, error.__traceback__)
         if not self._has_warned:
-            log.warning("%s: no space left; %s is not recorded until there is", self._path.parent, self._source.name)
+            log.warning(
+                "%s: no space left; recording of %s pauses until there is", self._path.parent, self._source.name
+            )
         self._has_warned = True
         return True
 

@@ -87,7 +87,7 @@ class Capture:
         if name is not None and not NAME.fullmatch(name):
             raise UsageError(f"name must be up to 60 letters, digits, spaces, - and _, got {name!r}")
         if name is not None and os.path.isfile(source):  # noqa: PTH113 - as above; `write` knows what is read by its name
-            raise UsageError(f"name is for cameras and URLs; the file {source} has a name of its own")
+            raise UsageError(f"name is for cameras and URLs; the file {source} already has a name")
         self.uri, self.name = str(source), name
         self.stride, self.max_frames, self.size, self.rate = stride, max_frames, size, rate
         self.start = to_seconds(start, "start", zero=True)
@@ -101,7 +101,7 @@ class Capture:
 
     @property
     def shown(self) -> str:
-        """What the source is called wherever somebody reads it."""
+        """The source's name in all outputs."""
         from vidclf.video.opening import redact
 
         return self.name or readable(redact(self.uri))

@@ -55,7 +55,7 @@ class OpenCvWriter:
         self._writer.release()
         held = _frames_in(self._part)
         if held < self._written:
-            raise VidclfError(f"cannot write {self._part}: it holds {held} of {self._written} frames; is the disk full?")
+            raise VidclfError(f"cannot write {self._part}: it has {held} of {self._written} frames; is the disk full?")
 
 
 class SkVideoWriter:

@@ -46,7 +46,7 @@ DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 
 def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[str, list[str]]:
     """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
     if path.suffix.lower() not in CONTAINERS:
-        what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", f"; a folder is {path.name}/")
+        what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", "; a folder must end in /")
         raise UsageError(f"cannot write {what} ({path.name}); use one of {', '.join(CONTAINERS)}{hint}")
     container, usual = CONTAINERS[path.suffix.lower()]
     encoders = ENCODERS.get(codec or usual, [codec or usual])
