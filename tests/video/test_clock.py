@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from vidclf.errors import VidclfError
 from vidclf.video.clock import SourceClock, SteadyClock
 
 
@@ -42,3 +43,17 @@ def test_source_clock_loses_no_frame_where_the_unit_is_too_coarse() -> None:
 def test_steady_clock_fills_every_slot_once(rate: int, times: list[float], end: float, expected: list[int]) -> None:
     written = shown(SteadyClock(Fraction(rate)), times, end)
     assert written == [(number, slot) for slot, number in enumerate(expected)]
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(Fraction(25), 3600), (Fraction(1, 10), 10_000)])
+def test_steady_clock_fills_no_endless_gap(rate: Fraction, seconds: int) -> None:
+    """The clock of a camera that was set while it recorded jumps by years."""
+    clock, image = SteadyClock(rate, "gap.mkv"), np.zeros(1)
+    assert not list(clock.show(image, Fraction(0)))
+    assert len(list(clock.show(image, Fraction(seconds)))) == seconds * rate
+    with pytest.raises(VidclfError) as error:
+        next(clock.show(image, Fraction(seconds + 30 * 86_400)))
+    assert str(error.value) == (
+        f"gap.mkv has a gap of 720.0 hours after {seconds:.1f} s, which is too long for a constant rate (write.fps, or "
+        "the opencv or skvideo backend); without one, the gap stays as it is"
+    )
