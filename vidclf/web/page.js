@@ -4,6 +4,11 @@ const EVERY = 1000; // ms between two requests
 const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
 const SPAN = 300; // seconds of the chart, at most
 const SHOWN = 24; // latest detections on the page
+const WHY = { // reasons for which frames are dropped
+  late: "skipped because a newer frame of the camera was waiting",
+  behind: "skipped while reading, to catch up with the camera",
+  stride: "left out, as capture.stride asks",
+};
 const AWAY = ["absent", "reconnecting", "given up", "silent"]; // states of a camera, as in /healthz
 
 const $ = (id) => document.getElementById(id);
@@ -39,6 +44,8 @@ const decimal = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const milliseconds = (value) => (value === null || value === undefined ? "–" : `${decimal(value)} ms`);
 const isAway = (camera) => AWAY.includes(camera.state);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
+
+const reasons = (dropped) => Object.keys(dropped).filter((why) => why in WHY).map((why) => `${why}: ${WHY[why]}`).join("; ");
 
 function pairs(node, rows) {
   // name and value, each pair in a div; existing nodes are reused, so that a text selection survives
@@ -99,8 +106,8 @@ function showCamera(camera, place) {
   if (camera.lag_ms) rows.push(["lag p50", milliseconds(camera.lag_ms.p50)], ["p95", milliseconds(camera.lag_ms.p95)]);
   if (camera.live) rows.push(["reconnects", number.format(camera.reconnects)]);
   if (camera.corrupt) rows.push(["corrupt", number.format(camera.corrupt)]);
-  rows.push(["dropped", dropped.length ? dropped.map(([why, n]) => `${number.format(n)} ${why}`).join(", ") : "0"]);
-  facts.replaceChildren(...rows.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: value }))));
+  rows.push(["dropped", dropped.length ? dropped.map(([why, n]) => `${number.format(n)} ${why}`).join(", ") : "0", reasons(camera.dropped ?? {})]);
+  facts.replaceChildren(...rows.map(([name, value, title]) => make("span", { title: title ?? "" }, `${name} `, make("b", { textContent: value }))));
 }
 
 function removeOthers(cameras) {
@@ -123,6 +130,7 @@ function showStages(books) {
     const [name, work, fps, queue, p95] = row.children;
     row.className = i === slowest ? "slowest" : "";
     set(name, now.name);
+    name.title = now.name; // a long one is cut short
     work.title = "share of the time spent working";
     set(work.lastChild, `${Math.round(now.busy * 100)} %`);
     work.querySelector("i").style.width = `${now.busy * 100}%`;
@@ -139,6 +147,7 @@ function showLedger(ledger) {
   for (const [why, count] of Object.entries(ledger.dropped)) rows.push([`dropped: ${why}`, count]);
   $("ledger").replaceChildren(...rows.map(([name, count]) =>
     make("li", {}, make("span", { textContent: name }), make("b", { textContent: number.format(count) }))));
+  set($("reasons"), reasons(ledger.dropped));
 }
 
 function showChart(history, now) {
@@ -169,7 +178,9 @@ function showChart(history, now) {
     line.style.top = `${(1 - share) * 100}%`;
     return line;
   }));
-  $("legend").replaceChildren(...labels.map(([name, label]) => {
+  const isShown = (count, i) => count >= 0.05 && now - history.at[i] < span; // less than that reads 0.0
+  const seen = labels.filter(([, label]) => label.in_view.some(isShown));
+  $("legend").replaceChildren(...seen.map(([name, label]) => {
     const item = make("li", {}, name, make("b", { textContent: decimal(label.in_view.at(-1)) }));
     item.style.setProperty("--mark", label.colour);
     return item;
