@@ -133,6 +133,8 @@ def test_resuming_wants_the_same_weights_to_begin_with(tmp_path: Path, before: P
     pictures, config = write_bars(tmp_path / "bars"), Config(**STILL | {"epochs": 2}, start=str(before))  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", pictures, config, progress=Interrupt(quiet=True))
+    with pytest.raises(UsageError, match=r"was started with start=.*before\.safetensors \(now none\): resume it"):
+        run(tmp_path / "run", pictures, Config(**STILL | {"epochs": 2}), resume=True)  # type: ignore[arg-type]
     save(before, create("v2"))
     told = r"was started with other starting weights: resume it with the same --from$"
     with pytest.raises(UsageError, match=told):

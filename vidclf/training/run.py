@@ -88,7 +88,11 @@ class Run:
         if asked is None:
             raise UsageError(f"{self.folder}: nothing to resume, it has no run with a config.json")
         then = asked["settings"]
-        changed = [f"{k}={then.get(k)} (now {v})" for k, v in self.settings.items() if then.get(k) != v]
+        changed = [
+            f"{name}={_shown(then.get(name))} (now {_shown(value)})"
+            for name, value in self.settings.items()
+            if then.get(name) != value
+        ]
         if changed:
             raise UsageError(f"{self.folder} was started with {', '.join(changed)}: resume it with the same options")
         for name, digest in self.digests.items():
@@ -99,6 +103,10 @@ class Run:
     def _write(self, name: str, text: str) -> None:
         with PartFile(self.folder / name, force=True) as part:
             part.write_text(text, encoding="utf-8")
+
+
+def _shown(value: Any) -> Any:
+    return "none" if value == "" else value
 
 
 def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
