@@ -59,10 +59,10 @@ def test_the_next_run_names_what_a_killed_one_left(
     assert video.stem in there and (table if read else rows.name) in there and not empty.exists()
     assert 40 < len(list(Capture(f"rec/{video.stem}")())) <= 51
     assert caplog.messages == [
-        f"rec: left by a run that did not end, and complete now: {video.stem}",
-        f"rec: left by a run that did not end, and complete now: {table}"
+        f"rec: recovered from an unfinished run: {video.stem}",
+        f"rec: recovered from an unfinished run: {table}"
         if read
-        else f"rec: left by a run that did not end, and cannot be read: {rows.name}",
+        else f"rec: left by an unfinished run, and cannot be read: {rows.name}",
     ]
     if read:
         assert len((Path("rec") / table).read_text().splitlines()) == 1 + 51

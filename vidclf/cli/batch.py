@@ -27,8 +27,9 @@ from vidclf.cli.duration import Duration
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
 from vidclf.cli.options import json_option, pipeline_options, with_optional_value
+from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError, VidclfError
-from vidclf.recipe import Item
+from vidclf.recipe import Item, find_recipe
 from vidclf.threads import cores
 
 FAILED_CLIPS = 3
@@ -69,7 +70,7 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
 )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes, one clip each; default: half the cores.")
 @click.option(
-    "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Retries, for errors that may pass."
+    "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Retries after temporary errors."
 )
 @click.option("--retry-failed", is_flag=True, help="Retry clips that failed in an earlier run.")
 @click.option("--timeout", type=Duration(least=1), default="10m", show_default=True, metavar="TIME",
@@ -105,6 +106,8 @@ def batch(
     must_exist(folder)  # do not create a results folder for a mistyped name
     with OutDir(outdir, folder) as results:
         items = _items(chosen, results, options["video"], options["record"])
+        inputs = [("the pipeline file", find_recipe(chosen.pipeline)), *files_read(items)]
+        check_reports({"--json": json_file}, inputs, folders=[folder, results.root], force=chosen.force)
         again = options["retry_failed"]
         settings = Settings(
             folder, fingerprints(items), options["retry"], chosen.force, again, watch, options["settle"]

@@ -1,4 +1,4 @@
-"""What live runs left that were killed: it gets its name where it can be read; and what a file of a full disk holds."""
+"""Recovers what killed live runs left: readable parts get their final names; also checks what a file holds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 def name_leftovers(path: Path, is_readable: Callable[[Path], bool]) -> None:
-    """Give the parts of a live source's recordings their names, unless they are still being written; log what was done.
+    """Give the parts of a live source's recordings their final names, unless they are still being written; log it.
 
-    path: as they would be called without a time. is_readable: may repair a part; those that it refuses stay as they
-    are. Empty parts are removed.
+    path: their path without the time. is_readable: may repair a part; parts that it rejects stay as they are. Empty
+    parts are removed.
     """
     named, left = [], []
     for part, whole in parts(path):
         lock = NameLock(whole)
         was_locked = lock.file.exists()
         try:
-            # A part without a lock may be that of a run in a folder without locks, or of a version without them.
+            # A part without a lock may belong to a run in a folder without locks, or of a version without them.
             if not lock.acquire() or not (was_locked or time() - part.stat().st_mtime > BUSY) or whole.exists():
                 continue
             if not part.stat().st_size:
@@ -35,14 +35,14 @@ def name_leftovers(path: Path, is_readable: Callable[[Path], bool]) -> None:
                 named.append(whole.name)
             else:
                 left.append(part.name)
-        except OSError as error:  # no reason not to run
-            log.warning("%s was left by a run that did not end: %s", part, error.strerror or error)
+        except OSError as error:  # must not stop this run
+            log.warning("%s was left by an unfinished run: %s", part, error.strerror or error)
         finally:
             lock.release()
     if named:
-        log.info("%s: left by a run that did not end, and complete now: %s", path.parent, ", ".join(named))
+        log.info("%s: recovered from an unfinished run: %s", path.parent, ", ".join(named))
     if left:
-        log.warning("%s: left by a run that did not end, and cannot be read: %s", path.parent, ", ".join(left))
+        log.warning("%s: left by an unfinished run, and cannot be read: %s", path.parent, ", ".join(left))
 
 
 def plays(path: Path) -> bool:
@@ -64,7 +64,7 @@ def plays(path: Path) -> bool:
 
 
 def holds_lines(path: Path) -> bool:
-    """Whether a text file holds a whole line; what follows the last one is cut off."""
+    """Whether a text file holds a complete line; truncates it after the last one."""
     with path.open("rb+") as file:
         end = size = file.seek(0, 2)
         while end:
