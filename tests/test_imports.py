@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "units": "errors",
     "calibration": "",
     "scoring": "calibration errors rows",
-    "batch": "errors files frame models options pipeline recipe resources stages threads video",
+    "batch": "errors files frame models options pipeline recipe resources rows stages threads video",
     "__init__": "channel errors frame pipeline recipe",
     "bench": "channel errors frame models pipeline preprocess recipe stages threads video",
     "__main__": "cli",

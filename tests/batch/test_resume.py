@@ -246,6 +246,19 @@ def test_what_is_not_wanted_is_not_made_whatever_the_pipeline_says_and_may_be_se
     assert "a batch writes one record per clip, but twice.yaml has several" in batch(pipeline="twice.yaml")[2]
 
 
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_table_has_the_time_of_capture_if_the_records_have_it(batch: Run, kind: str) -> None:
+    assert batch("--no-video", "--set", "record.at=true", "--table", kind)[0] == 0
+    if kind == "csv":
+        names = Path("out/table.csv").read_text().splitlines()[0].split(",")
+    else:
+        names = pq.read_table("out/table.parquet").column_names
+    assert names[-1] == "at"
+    assert batch("--no-video", "--table", kind)[0] == 0  # the records are made again
+    assert "at" not in Path(f"out/table.{kind}").read_bytes()[:120].decode(errors="replace").split(",")
+
+
 @pytest.mark.parametrize(("stage", "jobs"), [("serve", 2), ("serve", 1), ("display", 2)])
 def test_a_stage_for_viewers_is_refused_before_anything_begins(batch: Run, stage: str, jobs: int) -> None:
     """The second worker found the port of the first one taken, and the batch ended amid its clips."""

@@ -16,7 +16,7 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Detection, Frame
-from vidclf.rows import COLUMNS
+from vidclf.rows import COLUMNS, read_record
 from vidclf.stages.record import Record
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +96,23 @@ class TestEveryFormat:
         record([frame], tmp_path / f"out{suffix}")
         row = rows(tmp_path / f"out{suffix}")[0]
         assert (row["x0"], row["y1"], row["score"], row["track"], row["label_score"]) == (1, 4, 0.5, 3, 0.25)
+
+    def test_a_column_tells_when_the_frame_was_captured(
+        self, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frames = list(detected(3))
+        for frame in frames:
+            frame.captured = 110 + frame.index / 8
+        monkeypatch.setattr("vidclf.stages.record.time", lambda: 1_800_000_100.0)
+        monkeypatch.setattr("vidclf.stages.record.perf_counter", lambda: 100.0)
+        path = tmp_path / f"out{suffix}"
+        record(frames, path, at=True, frames=True)
+        monkeypatch.setitem(COLUMNS, "at", "string")  # for `rows`
+        table = rows(path)
+        assert [list(row) for row in table] == [list(COLUMNS)] * 6
+        times = [f"2027-01-15T08:01:50.{ms}Z" for ms in ("000", "125", "125", "250", "250", "250")]
+        assert [row["at"] for row in table] == times
+        assert [len(found) for found in read_record(path).values()] == [3]  # as it reads any other
 
     def test_no_detection_is_an_empty_table(self, tmp_path: Path, suffix: str) -> None:
         record(make_frames(3), tmp_path / f"out{suffix}")

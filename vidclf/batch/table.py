@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from vidclf.batch.manifest import Manifest, counts
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.files import PartFile, discard_part
+from vidclf.rows import AT, COLUMNS
 from vidclf.stages.record import TABLES
 
 RECORD_SUFFIX = ".jsonl"
@@ -20,7 +22,7 @@ RECORD_SUFFIX = ".jsonl"
 def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
     """Write the rows of all records, in the order of the clips' paths; False if the file is already up to date.
 
-    The columns are those of a record (see `vidclf.rows`); the suffix of `path` selects the format.
+    The columns are those of the first record (see `vidclf.rows`); the suffix of `path` selects the format.
     Raises VidclfError if a record cannot be read or the table cannot be written.
     """
     records = list(_records(manifest))
@@ -29,8 +31,9 @@ def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
     state = sha256(json.dumps([path.name, records]).encode()).hexdigest()
     if path.is_file() and manifest.fact("table") == state:
         return False
+    columns = _columns(storage, records[0][0]) if records else COLUMNS
     try:
-        with PartFile(path, force=True) as part, TABLES[path.suffix](part) as table:
+        with PartFile(path, force=True) as part, TABLES[path.suffix](part, columns) as table:
             for name, _ in records:
                 for row in _rows(storage, name):
                     table.write(row)
@@ -46,6 +49,14 @@ def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for row in manifest.rows("outputs, status, ended"):
         if row["status"] == "done":
             yield from ((name, row["ended"]) for name in counts(row, "outputs") if name.endswith(RECORD_SUFFIX))
+
+
+def _columns(storage: Storage, name: str) -> dict[str, str]:
+    # Reading its rows will tell what is wrong with a record.
+    with suppress(OSError, ValueError, AttributeError), storage.open(name) as lines:
+        if "at" in json.loads(next(lines, "{}")).get("columns", ()):
+            return COLUMNS | AT
+    return COLUMNS
 
 
 def _rows(storage: Storage, name: str) -> Iterator[dict[str, Any]]:

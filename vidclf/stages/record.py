@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
+from time import perf_counter, time
 from typing import Self, TextIO
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, put_aside
 from vidclf.frame import Frame
-from vidclf.rows import COLUMNS, SCHEMA, Row, to_row
+from vidclf.rows import AT, COLUMNS, SCHEMA, Row, to_row, utc
 from vidclf.stages._leftovers import holds_lines, name_leftovers
 from vidclf.video.naming import unstamped
 
@@ -25,16 +26,17 @@ ROW_GROUP = 10_000  # rows Parquet holds before it writes them
 class Record:
     """Write a row for every detection to `path`: .jsonl, .csv or .parquet, all with the same columns; - is stdout.
 
+    at: add a column `at`, the date and time (UTC) when the frame was captured, as a live source's `time` has no date.
     frames: also write a row for every frame, with no box and empty labels, so that frames without detections appear.
     force: overwrite an existing file. The file is called `path`.part until it is complete.
     A part that a live source's run left unfinished is kept as `path`.part-1, -2, ...
     """
 
-    def __init__(self, path: str = "", frames: bool = False, force: bool = False):
+    def __init__(self, path: str = "", frames: bool = False, force: bool = False, at: bool = False):
         if not str(path):
             raise UsageError("record needs a path")
         self.path = Path(path)
-        self.frames, self.force = frames, force
+        self.frames, self.force, self.at = frames, force, at
         self.made = Made()  # in the last run, or in this one
         if str(path) == STDOUT:
             with stdout():  # report a closed stdout now
@@ -47,19 +49,22 @@ class Record:
         self.made = Made()
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
+        began = time() - perf_counter()  # once: the clock may be set meanwhile
         # If no frame came, the source may be a camera that was never there.
         with self._table(live=all(frame.source.live for frame in first)) as table:
             for frame in chain(first, frames):
+                more = {"at": utc(began + frame.captured)} if self.at else {}
                 if self.frames:
-                    table.write(to_row(frame, None))
+                    table.write(to_row(frame, None) | more)
                 for detection in frame.detections:
-                    table.write(to_row(frame, detection))
+                    table.write(to_row(frame, detection) | more)
                 yield frame
 
     @contextmanager
     def _table(self, live: bool) -> Iterator[JsonLines | Csv | Parquet]:
+        columns = COLUMNS | AT if self.at else COLUMNS
         if str(self.path) == STDOUT:
-            with stdout(), JsonLines(None) as table:
+            with stdout(), JsonLines(None, columns) as table:
                 yield table
             return
         suffix = self.path.suffix.lower()
@@ -71,7 +76,7 @@ class Record:
             with whole as part:
                 if live:
                     put_aside(part)
-                with TABLES[suffix](part) as table:
+                with TABLES[suffix](part, columns) as table:
                     yield table
         finally:
             if whole.is_complete:
@@ -114,10 +119,10 @@ class _Lines:
 class JsonLines(_Lines):
     """JSON, one row per line; the first line is a header."""
 
-    def __init__(self, part: Path | None):
+    def __init__(self, part: Path | None, columns: Mapping[str, str] = COLUMNS):
         super().__init__(part)
         self._ascii = needs_ascii(self.file)
-        self.file.write(json.dumps({"schema": SCHEMA, "columns": list(COLUMNS)}) + "\n")
+        self.file.write(json.dumps({"schema": SCHEMA, "columns": list(columns)}) + "\n")
 
     def write(self, row: Row) -> None:
         self.file.write(json.dumps(row, ensure_ascii=self._ascii) + "\n")
@@ -126,9 +131,9 @@ class JsonLines(_Lines):
 class Csv(_Lines):
     """Comma-separated values with a line of column names; null is an empty field."""
 
-    def __init__(self, part: Path | None):
+    def __init__(self, part: Path | None, columns: Mapping[str, str] = COLUMNS):
         super().__init__(part)
-        self._writer = csv.DictWriter(self.file, list(COLUMNS), lineterminator="\n")
+        self._writer = csv.DictWriter(self.file, list(columns), lineterminator="\n", extrasaction="ignore")
         self._writer.writeheader()
 
     def write(self, row: Row) -> None:
@@ -138,12 +143,12 @@ class Csv(_Lines):
 class Parquet:
     """Apache Parquet, in groups of rows; readable once it is closed."""
 
-    def __init__(self, part: Path):
+    def __init__(self, part: Path, columns: Mapping[str, str] = COLUMNS):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._arrow = pa
-        self._schema = pa.schema(list(COLUMNS.items()), metadata={"vidclf_schema": str(SCHEMA)})
+        self._schema = pa.schema(list(columns.items()), metadata={"vidclf_schema": str(SCHEMA)})
         self._writer = pq.ParquetWriter(part, self._schema)
         self._rows: list[Row] = []
 
