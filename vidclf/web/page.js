@@ -7,7 +7,7 @@ const SHOWN = 24; // latest detections on the page
 const WHY = { // reasons for which frames are dropped
   late: "skipped because a newer frame of the camera was waiting",
   behind: "skipped while reading, to catch up with the camera",
-  stride: "left out, as capture.stride asks",
+  stride: "skipped because of capture.stride",
 };
 const AWAY = ["absent", "reconnecting", "given up", "silent"]; // states of a camera, as in /healthz
 
