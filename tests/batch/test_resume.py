@@ -187,6 +187,10 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
             ["--set", "write.segment=10m"],
             "a batch writes one video per clip, but write.segment makes several; use vidclf run",
         ),
+        (
+            ["--set", "record.segment=1d"],
+            "a batch writes one record per clip, but record.segment makes several; use vidclf run",
+        ),
         (["--set", "write.quality=100"], "quick.yaml, item 4: write: quality must be 0 to "),
         (["--gpus", "1"], "--cpus and --gpus need --ray"),
         (["--ray", "--timeout", "5"], "--timeout cannot be used with --ray"),

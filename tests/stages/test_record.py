@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ def detected(count: int = 6) -> Iterator[Frame]:
         yield frame
 
 
-def record(stream: Iterable[Frame], path: Path, **options: bool) -> list[Frame]:
+def record(stream: Iterable[Frame], path: Path, **options: Any) -> list[Frame]:
     return list(Record(str(path), **options)(stream))
 
 
@@ -197,6 +199,45 @@ class TestEveryFormat:
         assert names(tmp_path) == [f"out{suffix}.part"]
 
 
+def live(count: int) -> Iterator[Frame]:
+    """A frame a second, each with a detection, of a live source."""
+    camera = make_source("camera")
+    camera.live = True
+    for frame in make_frames(count, camera):
+        frame.captured = 100.0 + frame.index
+        frame.detections = [Detection((1, 2, 3, 4))]
+        yield frame
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_live_record_goes_on_in_a_new_file_and_the_oldest_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("vidclf.stages.record.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("vidclf.stages.record.perf_counter", lambda: 100.0)
+    old, others = tmp_path / f"cam-20200101T000000Z{suffix}", tmp_path / f"other-20200101T000000Z{suffix}"
+    for path in (old, others):
+        path.touch()
+        os.utime(path, (1, 1))
+    # As --record FOLDER/ names it.
+    stage = Record(str(tmp_path / f"cam-20260101T000000Z{suffix}"), segment="10s", keep="1d")
+    assert len(list(stage(live(25)))) == 25
+    made = [f"cam-20270115T0800{second}Z{suffix}" for second in ("00", "10", "20")]
+    assert names(tmp_path) == [*made, others.name]
+    assert [[row["frame"] for row in rows(tmp_path / name)] for name in made] == [
+        [*range(10)], [*range(10, 20)], [*range(20, 25)],
+    ]  # fmt: skip
+    assert (stage.made.files, stage.made.latest) == (3, tmp_path / made[-1])
+
+
+def test_a_files_record_is_cut_at_its_own_times(tmp_path: Path) -> None:
+    record(detected(100), tmp_path / "out.jsonl", segment=2)  # 25 frames a second
+    assert names(tmp_path) == ["out-000000.jsonl", "out-000002.jsonl"]
+    assert rows(tmp_path / "out-000002.jsonl")[0]["frame"] == 50
+    with pytest.raises(UsageError, match=r"out-000000\.jsonl exists"):
+        record(detected(100), tmp_path / "out.jsonl", segment=2)
+
+
 def test_the_first_line_of_jsonl_tells_its_schema(tmp_path: Path) -> None:
     record(detected(), tmp_path / "out.jsonl")
     with (tmp_path / "out.jsonl").open(encoding="utf-8") as file:
@@ -228,6 +269,19 @@ for frame in Record(sys.argv[1])(detected(100)):
     )
     assert ended.returncode == -signal.SIGKILL
     assert [row["frame"] for row in rows(tmp_path / "out.jsonl.part")] == [i for i in range(51) for _ in range(i % 3)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "1d"}, "keep deletes old segments; also set segment"),
+        ({"segment": "soon"}, "segment must be a time above 0"),
+        ({"segment": "1d", "path": "-"}, "segment cuts a record into files, and stdout is none"),
+    ],
+)
+def test_impossible_segments_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}"):
+        Record(**({"path": "out.jsonl"} | options))
 
 
 @pytest.mark.parametrize(

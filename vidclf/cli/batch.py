@@ -158,9 +158,10 @@ def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> l
     for kind in WRITERS:
         if sum(item.name == kind for item in items) > 1:
             raise UsageError(f"a batch writes one {kind} per clip, but {options.pipeline} has several")
-    for option in ("segment", "only_when"):
-        if any(item.options.get(option) for item in items if item.name == "write"):
-            raise UsageError(f"a batch writes one video per clip, but write.{option} makes several; use vidclf run")
+    for kind, option in (("write", "segment"), ("write", "only_when"), ("record", "segment")):
+        if any(item.options.get(option) for item in items if item.name == kind):
+            what = "video" if kind == "write" else kind
+            raise UsageError(f"a batch writes one {what} per clip, but {kind}.{option} makes several; use vidclf run")
     for item in items:  # created for each clip; report a mistake here, so that it is not taken for a clip's failure
         if item.name in PER_CLIP:
             replace(item, options=item.options | ({"force": True} if item.name in WRITERS else {})).create()

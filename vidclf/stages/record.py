@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter, time
@@ -16,8 +16,9 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, SCHEMA, Row, to_row, utc
-from vidclf.stages._leftovers import holds_lines, name_leftovers
-from vidclf.video.naming import unstamped
+from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
+from vidclf.units import to_seconds
+from vidclf.video.naming import stamped, sweep, unstamped
 
 STDOUT = "-"
 ROW_GROUP = 10_000  # rows Parquet holds before it writes them
@@ -28,20 +29,37 @@ class Record:
 
     at: add a column `at`, the date and time (UTC) when the frame was captured, as a live source's `time` has no date.
     frames: also write a row for every frame, with no box and empty labels, so that frames without detections appear.
+    segment: begin a new file after this time (1d), with its beginning in the name: of live sources the date, UTC, else
+    the position in the source, hhmmss. keep: delete a live source's files once they are this old (30d).
     force: overwrite an existing file. The file is called `path`.part until it is complete.
     A part that a live source's run left unfinished is kept as `path`.part-1, -2, ...
     """
 
-    def __init__(self, path: str = "", frames: bool = False, force: bool = False, at: bool = False):
+    def __init__(
+        self,
+        path: str = "",
+        frames: bool = False,
+        force: bool = False,
+        at: bool = False,
+        segment: float | str | None = None,
+        keep: float | str | None = None,
+    ):
         if not str(path):
             raise UsageError("record needs a path")
         self.path = Path(path)
+        self.suffix = self.path.suffix.lower()
         self.frames, self.force, self.at = frames, force, at
         self.made = Made()  # in the last run, or in this one
+        self.segment = None if segment is None else to_seconds(segment, "segment")
+        self.keep = None if keep is None else to_seconds(keep, "keep")
+        if keep is not None and segment is None:
+            raise UsageError("keep deletes old segments; also set segment")
         if str(path) == STDOUT:
+            if segment is not None:
+                raise UsageError("segment cuts a record into files, and stdout is none; set path")
             with stdout():  # report a closed stdout now
                 return
-        if self.path.suffix.lower() not in TABLES:
+        if self.suffix not in TABLES:
             raise UsageError(f"cannot record to {self.path.name}: the suffix must be one of {', '.join(TABLES)}")
         PartFile(self.path, force)  # report a bad path now rather than after the first frame
 
@@ -50,9 +68,19 @@ class Record:
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
         began = time() - perf_counter()  # once: the clock may be set meanwhile
-        # If no frame came, the source may be a camera that was never there.
-        with self._table(live=all(frame.source.live for frame in first)) as table:
+        live = all(frame.source.live for frame in first)  # without any, it may be a camera that was never there
+        if live and str(self.path) != STDOUT:
+            name_leftovers(unstamped(self.path), holds_nothing if self.suffix == ".parquet" else holds_lines)
+        taken: set[Path] = set()
+        with ExitStack() as stack:
+            table = None if first else stack.enter_context(self._table(self.path, live))
+            begin = 0.0
             for frame in chain(first, frames):
+                now = frame.captured if live else frame.time
+                if table is None or (self.segment and now >= begin + self.segment):
+                    stack.close()
+                    path, begin = self._path(frame, began, taken), now
+                    table = stack.enter_context(self._table(path, live))
                 more = {"at": utc(began + frame.captured)} if self.at else {}
                 if self.frames:
                     table.write(to_row(frame, None) | more)
@@ -60,27 +88,35 @@ class Record:
                     table.write(to_row(frame, detection) | more)
                 yield frame
 
+    def _path(self, frame: Frame, began: float, taken: set[Path]) -> Path:
+        """The path of the file that begins with a frame; deletes files that are old enough."""
+        if not self.segment:
+            return self.path
+        base, seconds = self.path, frame.time
+        if frame.source.live:
+            base, seconds = unstamped(self.path), began + frame.captured
+            if self.keep:
+                sweep([base], self.keep, None, taken)
+        taken.add(path := stamped(base, frame.source, seconds, taken))
+        return path
+
     @contextmanager
-    def _table(self, live: bool) -> Iterator[JsonLines | Csv | Parquet]:
+    def _table(self, path: Path, live: bool) -> Iterator[JsonLines | Csv | Parquet]:
         columns = COLUMNS | AT if self.at else COLUMNS
-        if str(self.path) == STDOUT:
+        if str(path) == STDOUT:
             with stdout(), JsonLines(None, columns) as table:
                 yield table
             return
-        suffix = self.path.suffix.lower()
-        if live:
-            can_be_read = (lambda _: False) if suffix == ".parquet" else holds_lines
-            name_leftovers(unstamped(self.path), can_be_read)
-        whole = PartFile(self.path, self.force)
+        whole = PartFile(path, self.force)
         try:
             with whole as part:
                 if live:
                     put_aside(part)
-                with TABLES[suffix](part, columns) as table:
+                with TABLES[self.suffix](part, columns) as table:
                     yield table
         finally:
             if whole.is_complete:
-                self.made.add(self.path)
+                self.made.add(path)
 
 
 @contextmanager
