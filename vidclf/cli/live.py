@@ -29,7 +29,7 @@ OPTIONS = [
     click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
     click.option("--keep", metavar="TIME", help="Delete a live source's files once they are this old: 7d."),
     click.option(
-        "--keep-size", metavar="SIZE", help="Delete the oldest files beyond this total size: 50G; keeps the newest."
+        "--keep-size", metavar="SIZE", help="Delete the oldest of them beyond this total size: 50G; keeps the newest."
     ),
     click.option(
         "--only-when",
