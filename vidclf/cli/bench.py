@@ -14,7 +14,10 @@ import click
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import make_console, set_up_logging, write_json
 from vidclf.cli.options import json_option, pipeline_options
+from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError
+from vidclf.models.checkpoint import find
+from vidclf.recipe import find_recipe
 from vidclf.resources import shipped
 
 if TYPE_CHECKING:
@@ -86,7 +89,7 @@ def pipeline(
     from vidclf.bench.compare import PIPELINE, SERIAL, compare
     from vidclf.bench.report import comparison
 
-    with _setting(clip, codec, options) as setting:
+    with _setting(clip, codec, json_file, options) as setting:
         found = compare(setting, repeat, tell, others)
         if memory:
             tell("memory: each in its own process")
@@ -108,6 +111,7 @@ def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None
     """
     from vidclf.bench.engine import engine_cost
 
+    check_reports({"--json": json_file})
     costs = sorted(engine_cost(frames, stages) for _ in range(repeat))
     figures = {
         "frames": frames,
@@ -140,6 +144,7 @@ def classifier(
     from vidclf.bench.parts import classifier as measure
     from vidclf.bench.report import classifier_table
 
+    check_reports({"--json": json_file}, [("the weights", find(weights))])
     found = measure(weights, backend, device, batches or BATCHES, repeat, tell)
     _give("classifier", found, json_file, classifier_table)
 
@@ -156,7 +161,7 @@ def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **o
     from vidclf.bench.parts import starts
     from vidclf.bench.report import start_table
 
-    with _setting(clip, codec, options) as setting:
+    with _setting(clip, codec, json_file, options) as setting:
         found = {"setting": setting.describe(), "seconds": starts(setting, repeat, tell)}
     _give("start", found, json_file, start_table)
 
@@ -188,7 +193,7 @@ def scaling(
     from vidclf.bench import scaling as by
     from vidclf.bench.report import scaling_table
 
-    with _setting(clip, codec, options) as setting:
+    with _setting(clip, codec, json_file, options) as setting:
         curves: dict[str, Callable[[], dict[str, Any]]] = {
             "cores": lambda: by.by_cores(setting, cores, tell),
             "batch": lambda: by.by_batch(setting, batch, repeat, tell),
@@ -206,7 +211,7 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator[Setting]:
+def _setting(clip: Path | None, codec: str, json_file: str | None, options: dict[str, Any]) -> Iterator[Setting]:
     """The setting that the options describe; its output folder is removed at the end."""
     from vidclf.bench.setting import Setting
 
@@ -218,6 +223,8 @@ def _setting(clip: Path | None, codec: str, options: dict[str, Any]) -> Iterator
     with tempfile.TemporaryDirectory(prefix="vidclf-bench-", ignore_cleanup_errors=True) as folder:
         set_up_logging(make_console(spoken["quiet"]), spoken["debug"])
         items = assemble(RunOptions(**options), str(clip), Path(folder) / "vidclf.mp4", None)
+        inputs = [("the clip", clip), ("the pipeline file", find_recipe(options["pipeline"])), *files_read(items)]
+        check_reports({"--json": json_file}, inputs, force=options["force"])
         yield Setting.of(clip, items, Path(folder), Path(options["pipeline"]).stem, codec)
 
 

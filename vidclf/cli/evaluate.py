@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from vidclf.cli.execute import check_target, write_json
+from vidclf.cli.execute import write_json
 from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.reports import check_reports
 from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
@@ -52,8 +53,7 @@ def evaluate(
       vidclf eval mine.safetensors --json - | jq .top1
     """
     check_data(data)
-    if html_path:
-        check_target(str(html_path))
+    check_reports({"--json": json_file, "--html": html_path}, [("the weights", checkpoint.find(weights))])
     header = checkpoint.read_header(weights)
     if data is None and len(header["labels"]) != len(FASHION_MNIST):
         raise UsageError(

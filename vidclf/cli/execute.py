@@ -176,7 +176,6 @@ def traced(target: str | None) -> Iterator[Trace | None]:
     if target is None:
         yield None
         return
-    check_target(target)
     trace = Trace()
     try:
         yield trace
@@ -230,14 +229,6 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
         "peak_rss_mb": max((stats["peak_rss_mb"] for stats in books), default=0.0),
         "sources": {stats["source"]: stats["ledger"] for stats in books},
     }
-
-
-def check_target(target: str) -> None:
-    """Raise now rather than after the run if `target` cannot be written; `-` is stdout."""
-    if target == STDOUT:
-        with stdout():
-            return
-    PartFile(target, force=True)
 
 
 @contextmanager

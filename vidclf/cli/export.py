@@ -11,6 +11,7 @@ import numpy as np
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.reports import check_reports
 from vidclf.cli.train import VERIFY
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
@@ -61,6 +62,8 @@ def export(
     if output.suffix not in SUFFIXES[kind]:
         raise UsageError(f"a file for {kind} must be called NAME{SUFFIXES[kind][0]}, got {output.name}")
     targets = [output, output.with_suffix(".bin")] if kind == "openvino" else [output]
+    folders = [data] if data else []
+    check_reports({"--json": json_file}, [("the weights", path)], targets, folders, force)
     for target in targets:
         PartFile(target, force)  # raise now rather than after the work
     import tempfile

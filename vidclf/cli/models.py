@@ -9,6 +9,7 @@ import click
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.reports import check_reports
 from vidclf.models.checkpoint import read_header
 from vidclf.models.zoo import NETWORKS
 from vidclf.resources import shipped
@@ -34,6 +35,7 @@ def models(json_file: str | None, measure: bool, device: str) -> None:
     """
     from vidclf.models.device import choose_device
 
+    check_reports({"--json": json_file})
     place = choose_device(device)
     rows = [describe(name) for name in [*NETWORKS, *sorted(weights().keys() - NETWORKS.keys())]]
     if measure:

@@ -9,7 +9,6 @@ from typing import Any, get_args
 import click
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE
-from vidclf.cli.execute import check_target
 from vidclf.models.backends import Backend
 from vidclf.threads import set_threads
 
@@ -86,14 +85,8 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
 
 
 def json_option(what: str) -> Callable[..., Any]:
-    """`--json FILE`: a path that cannot be written is rejected now, not after all the work."""
-
-    def checked(_: click.Context, __: click.Parameter, target: str | None) -> str | None:
-        if target:
-            check_target(target)
-        return target
-
-    return click.option("--json", "json_file", metavar="FILE", callback=checked, help=what)
+    """`--json FILE`; the command passes it to `check_reports` before any work."""
+    return click.option("--json", "json_file", metavar="FILE", help=what)
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:

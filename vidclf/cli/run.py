@@ -13,13 +13,13 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import check_target, execute, make_console, outputs, set_up_logging, traced, write_json
+from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, refuse_same_names, side_by_side, split_name, together
 from vidclf.cli.only_when import check_awaited
 from vidclf.cli.options import pipeline_options, with_optional_value
+from vidclf.cli.reports import check_reports, files_read, identity
 from vidclf.errors import UsageError
-from vidclf.files import part_of
-from vidclf.recipe import Item
+from vidclf.recipe import Item, find_recipe
 from vidclf.stages.record import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
@@ -71,8 +71,6 @@ def run(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    if stats_file:
-        check_target(stats_file)
     wanted = {"--record": record, "--stats": stats_file, "--trace": trace}
     if len(sharing := [flag for flag, path in wanted.items() if path == STDOUT]) > 1:
         raise UsageError(f"{' and '.join(sharing)} cannot share stdout; write all but one of them to a file")
@@ -96,8 +94,10 @@ def run(
         if several:
             _must_be_there(sources)
     refuse_same_names(_captures(jobs))
-    books_files = [Path(path) for path in (stats_file, trace) if path and path != STDOUT]
-    _refuse_clashes(sources, [path for items in jobs for path in outputs(items)] + books_files)
+    inputs = [(f"the source {source}", _file_of(source)) for source in sources]
+    inputs += [("the pipeline file", find_recipe(options["pipeline"])), *files_read(jobs[0])]
+    written = [path for items in jobs for path in outputs(items)]
+    check_reports({"--stats": stats_file, "--trace": trace}, inputs, written, force=options["force"])
     for item in (item for items in jobs for item in items if item.name == "write"):
         if item.options.get("segment") or item.options.get("only_when"):
             _refuse_cutting_over(sources, Path(str(item.options["path"])))
@@ -157,36 +157,14 @@ def _given(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-def _refuse_clashes(sources: tuple[str, ...], written: list[Path]) -> None:
-    """Raise UsageError if an output, or its part while it is written, is a source or another output."""
-    taken = {_identity(_file_of(source)): f"the source {source}" for source in sources}
-    for path in written:
-        parts = (part_of(path), part_of(path, keep_suffix=True)) if path.name else ()  # `.` is rejected later
-        for name in (path, *parts):
-            if (what := taken.get(_identity(name))) and name == path:
-                raise UsageError(f"{path} would overwrite {what}")
-            if what:
-                raise UsageError(f"{path} is called {name.name} while it is written; that would overwrite {what}")
-        taken[_identity(path)] = "another output"
-
-
 def _refuse_cutting_over(sources: tuple[str, ...], path: Path) -> None:
     """Raise UsageError if a part of a cut video could get a source's name: `cam-000010.mp4` from `cam.mp4`."""
     for source in sources:
         file = _file_of(source)
         mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
-        if mine and file.exists() and _identity(file.parent) == _identity(path.parent):
+        if mine and file.exists() and identity(file.parent) == identity(path.parent):
             raise UsageError(f"the parts of {path} could overwrite the source {source}; write to another folder")
 
 
 def _file_of(source: str) -> Path:
     return Path(url2pathname(urlsplit(source).path) if source.lower().startswith("file://") else source)
-
-
-def _identity(path: Path) -> object:
-    """Identifies a file, however its path is spelled: on macOS, Clip.MP4 and clip.mp4 are the same file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path.resolve()
-    return status.st_dev, status.st_ino

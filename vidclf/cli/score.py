@@ -9,6 +9,7 @@ import click
 
 from vidclf.cli.execute import write_json
 from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.reports import check_reports
 from vidclf.scoring import Score, score_files
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
       vidclf score wardrobe.jsonl wardrobe.truth.jsonl
       vidclf score wardrobe.jsonl wardrobe.truth.jsonl --json - | jq .object_accuracy
     """
+    check_reports({"--json": json_file}, [("the record", record), ("the truth file", truth)])
     result = score_files(record, truth, iou, source)
     if not result.detection_recall:
         click.echo(f"none of the true boxes was found: do {record.name} and {truth.name} belong together?", err=True)
