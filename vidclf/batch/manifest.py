@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from vidclf.batch.checks import check
 from vidclf.batch.clips import Clip
 from vidclf.batch.job import Outcome
 from vidclf.batch.names import name_outputs
 from vidclf.errors import UsageError, VidclfError
 
 SCHEMA = 1
+# What SQLite says about other files, and about damaged ones.
+FOREIGN = ("not a database", "no such column", "has no column")
+DAMAGED = ("malformed", "decode", "unsupported file format")
 Status = Literal["pending", "running", "done", "failed"]
 TABLES = """
 CREATE TABLE IF NOT EXISTS clips (
@@ -42,7 +46,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 class Manifest:
     """The state of a batch; each change is on disk when the method returns. One process writes, others may read.
 
-    Raises UsageError if the file is not a manifest or has another version, VidclfError if it cannot be written.
+    Raises UsageError if the file is not a manifest, has another version, or names results outside of their folder;
+    VidclfError if it is damaged or cannot be written.
     """
 
     def __init__(self, path: Path):
@@ -75,13 +80,13 @@ class Manifest:
     def enter(self, clips: Iterable[Clip]) -> dict[str, sqlite3.Row]:
         """Add rows for new clips, with a name for their outputs; returns path, name, identity and state, by path."""
         with self._transaction():
-            known = {row["path"]: row["name"] for row in self._db.execute("SELECT path, name FROM clips")}
+            known = {row["path"]: row["name"] for row in self._select("SELECT path, name FROM clips")}
             paths = [clip.path for clip in clips]
             names = name_outputs(paths, known)
             new = [(path, names[path]) for path in paths if path not in known]
             self._db.executemany("INSERT INTO clips (path, name) VALUES (?, ?)", new)
             columns = "path, name, size, mtime_ns, sha256, status, attempts, config, outputs, seconds, error"
-            return {row["path"]: row for row in self._db.execute(f"SELECT {columns} FROM clips")}
+            return {row["path"]: row for row in self._select(f"SELECT {columns} FROM clips")}
 
     def forget(self, paths: Iterable[str]) -> None:
         """Remove clips, for example because they no longer exist."""
@@ -90,7 +95,7 @@ class Manifest:
 
     def interrupted(self) -> list[sqlite3.Row]:
         """Clips that were running when a process ended."""
-        return list(self._db.execute("SELECT path, name, outputs FROM clips WHERE status = 'running'"))
+        return list(self._select("SELECT path, name, outputs FROM clips WHERE status = 'running'"))
 
     def set_pending(self, paths: Iterable[str], error: str | None = None) -> None:
         with self._transaction():
@@ -147,23 +152,35 @@ class Manifest:
 
     def rows(self, columns: str = "*") -> Iterator[sqlite3.Row]:
         """All clips, sorted by path."""
-        with self._explained():
-            yield from self._db.execute(f"SELECT {columns} FROM clips ORDER BY path")
+        return self._select(f"SELECT {columns} FROM clips ORDER BY path")
 
     def state(self) -> str:
         """A text that changes whenever a clip was added, removed, begun or ended."""
         with self._explained():
             sums = "count(*), sum(attempts), max(began), max(ended), group_concat(DISTINCT status)"
-            return json.dumps(tuple(self._db.execute(f"SELECT {sums} FROM clips").fetchone()))
+            return json.dumps(tuple(self._db.execute(f"SELECT {sums} FROM clips").fetchone()), default=str)
 
     def fact(self, name: str) -> str | None:
         """A value noted about the whole batch."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return row["value"] if row else None
+        with self._explained():
+            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row["value"]) if row else None
 
     def note(self, name: str, value: str) -> None:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def _select(self, query: str) -> Iterator[sqlite3.Row]:
+        """The rows of a query, checked."""
+        with self._explained():
+            for row in self._db.execute(query):
+                try:
+                    check(row)
+                except UsageError as error:
+                    raise UsageError(f"{self._path}: {error}") from None
+                except (ValueError, RecursionError) as error:
+                    raise self._damaged(error) from None
+                yield row
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -181,17 +198,20 @@ class Manifest:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # in the text of SQLite's error
+            raise self._damaged(error) from None
         except sqlite3.DatabaseError as error:
-            if "not a database" in str(error) or "no such column" in str(error):
+            if any(words in str(error) for words in FOREIGN):
                 raise UsageError(f"{self._path} is not a manifest of vidclf batch: {error}") from None
+            if any(words in str(error) for words in DAMAGED):
+                raise self._damaged(error) from None
             raise VidclfError(f"cannot write {self._path}: {error}") from None
+
+    def _damaged(self, error: Exception) -> VidclfError:
+        said = " ".join(str(error).split())
+        return VidclfError(f"{self._path} is damaged ({said}); delete it, then --force processes all clips again")
 
 
 def now() -> str:
     """The current time in the format of the manifest."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def counts(row: sqlite3.Row, column: str) -> dict[str, Any]:
-    """A column with a JSON object."""
-    return json.loads(row[column] or "{}")

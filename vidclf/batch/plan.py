@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlite3 import Row
 from time import monotonic, time
 
+from vidclf.batch.checks import counts
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
@@ -175,7 +176,7 @@ class Plan:
             return False
         if row["status"] == "done":
             wanted = self.wanted(clip.path)
-            if not wanted.items() <= json.loads(row["outputs"]).items() or not wanted.keys() <= there:
+            if not wanted.items() <= counts(row, "outputs").items() or not wanted.keys() <= there:
                 return False
         if (row["size"], row["mtime_ns"]) == (clip.size, clip.mtime_ns):
             return True

@@ -9,7 +9,8 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any
 
-from vidclf.batch.manifest import Manifest, counts, now
+from vidclf.batch.checks import counts
+from vidclf.batch.manifest import Manifest, now
 from vidclf.files import PartFile
 
 TEMPLATE = Path(__file__).with_name("summary.html")

@@ -9,7 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from vidclf.batch.manifest import Manifest, counts
+from vidclf.batch.checks import counts
+from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.files import PartFile, discard_part
