@@ -43,7 +43,7 @@ def test_nothing_is_overwritten_unasked(params: Path, tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_is_not_called_as_exported_ones_are(params: Path, tmp_path: Path) -> None:
-    said = r"v1\.pt: \.pt is for exported classifiers \(vidclf export\); say NAME\.safetensors$"
+    said = r"v1\.pt: \.pt is for exported classifiers \(vidclf export\); use NAME\.safetensors$"
     with pytest.raises(UsageError, match=said):
         CliRunner().invoke(import_weights, [str(params), "-o", str(tmp_path / "v1.pt")], catch_exceptions=False)
     assert not list(tmp_path.iterdir())

@@ -187,7 +187,7 @@ def test_a_wrong_folder_of_pictures_is_told_first(command: click.Command, traine
 
 def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: Path) -> None:
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run"), "-o", str(tmp_path / "mine.pt")]
-    said = r"mine\.pt: \.pt is for exported classifiers \(vidclf export\); say NAME\.safetensors$"
+    said = r"mine\.pt: \.pt is for exported classifiers \(vidclf export\); use NAME\.safetensors$"
     with pytest.raises(UsageError, match=said):
         CliRunner().invoke(train, words, catch_exceptions=False)
     assert not list(tmp_path.iterdir())
@@ -313,18 +313,18 @@ def test_options_win_over_what_follows_from_a_checkpoint(tmp_path: Path) -> None
 
 def test_weights_to_begin_with_that_are_none_are_told(trained: tuple[Path, Result], tmp_path: Path) -> None:
     words = ["--run", tmp_path / "run", "--from"]
-    assert refused(*words, "leen").startswith("weights 'leen' not found: no such file, no such shipped weights (")
+    assert refused(*words, "leen").startswith("weights 'leen' not found: no such file or shipped weights (")
     assert refused(*words, "").startswith("weights '' is a folder, not a file of weights (")
     torch.save({"weight": torch.zeros(3)}, tmp_path / "foreign.pth")
     assert refused(*words, tmp_path / "foreign.pth").startswith(f"{tmp_path / 'foreign.pth'}: not a safetensors file")
     torch.save({"weight": torch.zeros(3)}, tmp_path / "foreign.pt")
-    told = f"{tmp_path / 'foreign.pt'}: no vidclf header (write it with vidclf export)"
+    told = f"{tmp_path / 'foreign.pt'}: no vidclf header (export it with vidclf export)"
     assert refused(*words, tmp_path / "foreign.pt") == told
     exported = tmp_path / "mine.torchscript"
     weights = str(trained[0] / "mine.safetensors")
     command = [weights, "--format", "torchscript", "-o", str(exported)]
     assert CliRunner().invoke(export, command, catch_exceptions=False).exit_code == 0
-    told = f"{exported}: exported classifiers can only be run (run --weights); this needs the .safetensors"
+    told = f"{exported}: an exported classifier can only be run (run --weights); use the .safetensors file here"
     assert refused(*words, exported) == told
     assert not (tmp_path / "run").exists()
     told = (

@@ -60,7 +60,7 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     works = networks.OpenVinoNetwork.__call__
     monkeypatch.setattr(networks.OpenVinoNetwork, "__call__", lambda *a: [output + 0.5 for output in works(*a)])
     detector = open_detector(weights, "cpu", "auto", "f32", 160)
-    assert "does not run on openvino, torch takes over: its scores differ from torch's by 0.5" in (
+    assert "does not run on openvino, using torch instead: its scores differ from torch's by 0.5" in (
         warning_of(detector, caplog)
     )
 
@@ -72,7 +72,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(networks, "to_openvino", fails)
     detector = open_detector(weights, "cpu", "auto", precision, 160)
-    assert warning_of(detector, caplog, precision).endswith("torch takes over: no such operation")
+    assert warning_of(detector, caplog, precision).endswith("using torch instead: no such operation")
 
 
 def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
@@ -93,7 +93,9 @@ def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypat
 
 def test_what_cannot_be_is_told(shared: Path) -> None:
     exported = str(shared / "detectors/yolo11n_int8_openvino_model")
-    with pytest.raises(UsageError, match=r"is exported already, and runs as what it is; --backend is for \.pt files"):
+    with pytest.raises(
+        UsageError, match=r"is an exported model with its own runtime; --backend is only for \.pt files"
+    ):
         open_detector(exported, "cpu", "torch", "auto", 640)
     with pytest.raises(UsageError, match="backend tensorrt needs a CUDA device"):
         open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "tensorrt", "auto", 640)

@@ -20,7 +20,7 @@ def test_other_words_are_refused_with_the_choices(word: str) -> None:
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert check_device("cuda:99") == "cuda:99"
-    with pytest.raises(UsageError, match=r"device cuda:99 is not there: \d+ CUDA device"):
+    with pytest.raises(UsageError, match=r"device cuda:99 does not exist: \d+ CUDA device"):
         choose_device("cuda:99")
 
 

@@ -142,7 +142,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.pkl"
     torch.save(make("v1").state_dict(), path)
-    with pytest.raises(UsageError, match=r"does not hold the tensors of v2: it has 8, the first is cnn_1.weight of"):
+    with pytest.raises(UsageError, match=r"does not contain the tensors of v2: it has 8, the first is cnn_1.weight of"):
         import_weights(path, "v2")
     with pytest.raises(UsageError, match=r"the predecessors have no network 'lean' \(they have: simple-cnn, resnet18,"):
         import_weights(path, "lean")
@@ -151,7 +151,11 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         UsageError, match=r"the tensors of any of simple-cnn, resnet18, v1, v2, v3: it has 2, the first"
     ):
         import_weights(path)
-    for content, words in (({}, "no network in it, but a dict"), ([1, 2], "a list"), ({"epoch": 3}, "'epoch' is none")):
+    for content, words in (
+        ({}, "contains a dict, not a network"),
+        ([1, 2], "a list"),
+        ({"epoch": 3}, "'epoch' is not a tensor"),
+    ):
         torch.save(content, path)
         with pytest.raises(UsageError, match=words):
             import_weights(path)
@@ -160,9 +164,9 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
 def test_other_classes_want_their_names(tmp_path: Path) -> None:
     path = tmp_path / "params.pkl"
     torch.save(FashionCNNV2(classes=3).state_dict(), path)
-    with pytest.raises(UsageError, match=r"tells 3 classes apart, Fashion-MNIST has 10: name them with --labels"):
+    with pytest.raises(UsageError, match=r"has 3 classes, but Fashion-MNIST has 10: name its classes with --labels"):
         import_weights(path)
-    with pytest.raises(UsageError, match=r"tells 3 classes apart, 2 were given: name them with --labels"):
+    with pytest.raises(UsageError, match=r"has 3 classes, but 2 were given: name its classes with --labels"):
         import_weights(path, labels=["cat", "dog"])
     assert import_weights(path, labels=["cat", "dog", "cow"])[0].labels == ("cat", "dog", "cow")
     assert json.dumps(import_weights(path, labels=["a", "b", "c"])[1])  # facts go into a header

@@ -53,6 +53,6 @@ def test_the_predecessors_networks_start_as_their_authors_did(name: str, biased:
 def test_create_takes_an_init() -> None:
     norm = next(m for m in create("lean", init="b").modules() if isinstance(m, nn.BatchNorm2d))
     assert not torch.equal(norm.weight, torch.ones_like(norm.weight))
-    with pytest.raises(UsageError, match=r"unknown init 'kaiming' \(there are: own, xavier-uniform, b\)"):
+    with pytest.raises(UsageError, match=r"unknown init 'kaiming' \(available: own, xavier-uniform, b\)"):
         create("lean", init="kaiming")
     assert list(INITS) == ["own", "xavier-uniform", "b"]

@@ -134,8 +134,9 @@ def test_a_runtime_that_disagrees_is_not_used(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.eye(64, 3, dtype=np.float32))
-    assert "pets.safetensors does not run on openvino, torch takes over: its probabilities differ from torch's by" in (
-        falls_back(folder, caplog)
+    assert (
+        "pets.safetensors does not run on openvino, using torch instead: its probabilities differ from torch's by"
+        in (falls_back(folder, caplog))
     )
 
 
@@ -157,7 +158,7 @@ def test_a_runtime_that_fails_amid_the_frames_is_replaced(
         return works(self, crops)
 
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", fails)
-    assert falls_back(folder, caplog).endswith("torch takes over: out of memory")
+    assert falls_back(folder, caplog).endswith("using torch instead: out of memory")
 
 
 def test_a_damaged_cache_costs_one_run_its_speed_and_is_made_anew(
@@ -167,7 +168,7 @@ def test_a_damaged_cache_costs_one_run_its_speed_and_is_made_anew(
     Predictor(weights, "openvino", "cpu")
     (made,) = (empty_cache / "models").iterdir()
     (made / "network.bin").write_bytes(b"short")
-    assert "network.bin beside it is not its own" in falls_back(folder, caplog)
+    assert "the file network.bin does not belong to it" in falls_back(folder, caplog)
     assert not Predictor(weights, "openvino", "cpu").on_torch
 
 
@@ -176,7 +177,7 @@ def test_a_cache_that_cannot_be_written_costs_the_speed_only(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "file"))
-    assert "torch takes over: [Errno " in falls_back(folder, caplog)
+    assert "using torch instead: [Errno " in falls_back(folder, caplog)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt"])
@@ -194,12 +195,12 @@ def test_what_is_no_exported_classifier_is_told_in_one_line(
 
 def test_an_openvino_model_needs_its_own_other_half(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "pets.xml").write_bytes((folder / "pets.xml").read_bytes())
-    with pytest.raises(UsageError, match=r"pets\.bin, the other half of it, is not beside it"):
+    with pytest.raises(UsageError, match=r"pets\.bin, which belongs to it, is missing"):
         checkpoint.read_header(tmp_path / "pets.xml")
     swapped = bytearray((folder / "pets.bin").read_bytes())
     swapped[100] ^= 1
     (tmp_path / "pets.bin").write_bytes(swapped)
-    with pytest.raises(UsageError, match=r"pets\.xml: pets\.bin beside it is not its own"):
+    with pytest.raises(UsageError, match=r"pets\.xml: the file pets\.bin does not belong to it"):
         Predictor(str(tmp_path / "pets.xml"))
 
 
@@ -231,7 +232,7 @@ def test_no_conversion_is_reported_to_anybody_and_a_start_from_the_cache_needs_n
 
 
 def test_only_a_checkpoint_is_a_torch_module(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"pets\.onnx: exported classifiers can only be run"):
+    with pytest.raises(UsageError, match=r"pets\.onnx: an exported classifier can only be run"):
         load(folder / "pets.onnx")
 
 

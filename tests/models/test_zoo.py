@@ -84,14 +84,14 @@ def test_pretrained_weights_that_cannot_be_had(cache: Path) -> None:
         create("resnet18", pretrained=True)
     with pytest.raises(UsageError, match=r"no pretrained weights for lean \(available for: resnet18\)"):
         create("lean", pretrained=True)
-    with pytest.raises(UsageError, match="pretrained weights are not drawn: init must be own, got 'b'"):
+    with pytest.raises(UsageError, match="init has no effect on pretrained weights: it must be own, got 'b'"):
         create("resnet18", pretrained=True, init="b")
 
 
 @pytest.mark.parametrize("name", ["v1", "v2"])
 def test_crops_too_small_for_a_network_are_refused(name: str) -> None:
     assert create(name, preprocess=Preprocess(size=12))(torch.zeros(2, 1, 12, 12)).shape == (2, 10)
-    with pytest.raises(UsageError, match="v1 and v2 want crops of at least 12 pixels a side, got 11"):
+    with pytest.raises(UsageError, match="v1 and v2 need crops of at least 12x12 pixels, got 11"):
         create(name, preprocess=Preprocess(size=11))
 
 

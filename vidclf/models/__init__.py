@@ -1,4 +1,4 @@
-"""Networks that name what is on a crop: create one by name, load one from a file, save one.
+"""Networks that classify crops: create one by name, load one from a file, save one.
 
 Importing this package does not import torch; the first use of one of its names does.
 """

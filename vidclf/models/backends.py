@@ -1,4 +1,4 @@
-"""Which runtimes there are, which one fits a file and a machine, and in which floats it computes."""
+"""The available runtimes, which one suits a file and a machine, and which float precision to use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidclf.errors import UsageError
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 Precision = Literal["auto", "f32", "f16", "bf16"]
 
-# Backend: (the package it needs, what to install, the kinds of classifier files it can run).
+# Backend: (the package it needs, what to install, the suffixes of classifier files it can run).
 BACKENDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "torch": ("torch", "torch", (".safetensors", ".pt", ".torchscript")),
     "openvino": ("openvino", "openvino", (".safetensors", ".xml", ".onnx")),
@@ -21,9 +21,9 @@ BACKENDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def check_backend(backend: str, weights: Path | None = None) -> str:
-    """The word itself, if it is a backend that is installed here and can run that classifier's file.
+    """Return `backend` if it is installed and can run that classifier's file.
 
-    Raises UsageError that names the choices, or what to install; imports nothing.
+    Raises UsageError with the choices, or with what to install; imports nothing.
     """
     if backend not in get_args(Backend):
         raise UsageError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
@@ -41,26 +41,26 @@ def check_backend(backend: str, weights: Path | None = None) -> str:
 
 
 def check_precision(precision: str) -> str:
-    """The word itself, if it is one; UsageError for others."""
+    """Return `precision` if it is valid; raises UsageError otherwise."""
     if precision not in get_args(Precision):
         raise UsageError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
     return precision
 
 
 def is_installed(backend: str) -> bool:
-    """Whether a backend's package is there, without importing it."""
+    """Whether a backend's package is installed, without importing it."""
     return find_spec(BACKENDS[backend][0]) is not None
 
 
 def choose_backend(backend: str, device: str, weights: Path) -> str:
     """`backend` itself, or for auto the fastest one that is installed, for a classifier's file on cpu, cuda or cuda:N.
 
-    Raises UsageError where it cannot run on that device.
+    Raises UsageError if it cannot run on that device.
     """
     if backend == "openvino" and device != "cpu":
         raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
     if backend == "tensorrt" and device == "cpu":
-        raise UsageError("backend tensorrt needs a CUDA device, and the CPU is none")
+        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
     if backend != "auto":
         return backend
     able = _able(weights)
@@ -71,16 +71,16 @@ def choose_backend(backend: str, device: str, weights: Path) -> str:
 
 
 def _able(weights: Path) -> list[str]:
-    """The backends that can run a file; any suffix but those of exported files is taken for a checkpoint's."""
+    """The backends that can run a file; any suffix other than those of exported files counts as a checkpoint."""
     kind = weights.suffix.lower()
     found = [name for name, (_, _, kinds) in BACKENDS.items() if kind in kinds]
     return found or list(BACKENDS)
 
 
 def choose_precision(precision: str, backend: str, device: str, exported: bool) -> str:
-    """f32, f16 or bf16. For auto: 16 bits where the backend gains by them and the file is a checkpoint.
+    """f32, f16 or bf16. For auto: 16 bits if they are faster on the backend and the file is a checkpoint.
 
-    An exported file is run as it was exported, in 32 bits: whoever made one has checked its figures.
+    An exported file runs as it was exported, in 32 bits, because its accuracy was checked that way.
     """
     if precision != "auto":
         return precision

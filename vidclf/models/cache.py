@@ -1,4 +1,4 @@
-"""What was made from a file once and is used again: converted networks, downloaded weights."""
+"""Cached files: converted networks, downloaded weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidclf.files import hash_file
 
 
 def cache_folder() -> Path:
-    """Where such files are kept: VIDCLF_CACHE, or the platform's own place for caches."""
+    """The folder of the cache: VIDCLF_CACHE, or the platform's default place for caches."""
     if chosen := os.environ.get("VIDCLF_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":
@@ -26,24 +26,24 @@ def cache_folder() -> Path:
 
 
 def cached(source: Path, kind: str, make: Callable[[Path], None]) -> Path:
-    """The folder of what `make` makes of a file; made now if it is not there yet.
+    """The folder that `make` makes from a file; made now if it does not exist yet.
 
-    kind: what is made, by what and in which version: "openvino-2026.4.1". The content of `source` is part of the key.
-    make: fills an empty folder. That folder gets its name when it is complete, in one step: of two processes that
-    make the same at once, one is first, and both use its folder. Raises OSError where the cache cannot be written.
+    kind: the tool and its version, such as "openvino-2026.4.1". The content of `source` is part of the key.
+    make: fills an empty folder. The folder gets its name when it is complete, in one step: if two processes make the
+    same one at once, the first wins, and both use its folder. Raises OSError if the cache cannot be written.
     """
     final = cache_folder() / "models" / f"{source.stem}-{hash_file(source)[:16]}-{kind}"
     if final.is_dir():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
     made = final.parent / f".making-{uuid4().hex}"
-    made.mkdir()  # not mkdtemp, whose folders are for one user alone: a cache may be shared
+    made.mkdir()  # not mkdtemp, whose folders are for one user only: a cache may be shared
     try:
         make(made)
         try:
             made.rename(final)
         except OSError:
-            if not final.is_dir():  # else another process was first
+            if not final.is_dir():  # otherwise another process was first
                 raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -51,5 +51,5 @@ def cached(source: Path, kind: str, make: Callable[[Path], None]) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """Remove what turned out to be damaged, so that it is made again."""
+    """Remove a damaged folder, so that it is made again."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One file holds a trained classifier: safetensors, with all that is needed to use it in the header.
+"""Checkpoints: one safetensors file per trained classifier, with everything needed to use it in the header.
 
 Loading never unpickles anything, and reading the header alone needs neither torch nor the tensors.
 """
@@ -37,16 +37,16 @@ def find(name_or_path: str | Path) -> Path:
     if named.is_file():
         return named
     names = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
-    what = "is a folder, not a file of weights" if path.is_dir() else "not found: no such file, no such shipped weights"
+    what = "is a folder, not a file of weights" if path.is_dir() else "not found: no such file or shipped weights"
     hint = "; for a detector use --detector-weights" if PUBLISHED.fullmatch(str(name_or_path)) else ""
     raise UsageError(f"weights {str(name_or_path)!r} {what} (shipped: {names}){hint}")
 
 
 def read_header(name_or_path: str | Path) -> dict[str, Any]:
-    """What a checkpoint, or an exported classifier (.onnx, .xml, .pt), says of itself, without its tensors.
+    """The header of a checkpoint, or of an exported classifier (.onnx, .xml, .pt), without its tensors.
 
-    Keys: architecture, labels, preprocess (a dict), temperature, mean, std; and where they are known metrics, seed,
-    data (hash), versions, created, command. Raises UsageError on anything that vidclf has not written.
+    Keys: architecture, labels, preprocess (a dict), temperature, mean, std; and, if known, metrics, seed, data (hash),
+    versions, created, command. Raises UsageError for files that vidclf has not written.
     """
     path = find(name_or_path)
     if path.suffix.lower() in exported.READERS:
@@ -54,18 +54,18 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
         if text is None:
             if read_names(path):
                 raise UsageError(f"{path}: a YOLO detector, not a classifier; name it with --detector-weights")
-            raise UsageError(f"{path}: no vidclf header (write it with vidclf export)")
+            raise UsageError(f"{path}: no vidclf header (export it with vidclf export)")
     else:
         text = _metadata(path).get("vidclf")
         if text is None:
-            raise UsageError(f"{path}: safetensors, but no vidclf header (save it with vidclf.models.save)")
+            raise UsageError(f"{path}: a safetensors file without a vidclf header (save it with vidclf.models.save)")
     try:
         header = json.loads(text)
         schema = header.get("schema")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: the vidclf header is not a JSON object") from error
     if schema != SCHEMA:
-        raise UsageError(f"{path}: header schema {shown(schema)}, this version reads {SCHEMA}")
+        raise UsageError(f"{path}: header schema {shown(schema)}, but this version reads {SCHEMA}")
     try:
         check_header(header)
     except UsageError as error:
@@ -81,8 +81,8 @@ def read_preprocess(name_or_path: str | Path) -> Preprocess:
 def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     """The classifier in a checkpoint (a path or a shipped name), ready for inference on `device`.
 
-    It takes (N, channels, size, size) uint8 and gives logits; it has .labels, .preprocess, .temperature and .name.
-    Raises UsageError where the file is missing, damaged, of no known architecture or not the architecture it names.
+    It takes (N, channels, size, size) uint8 and returns logits; it has .labels, .preprocess, .temperature and .name.
+    Raises UsageError if the file is missing or damaged, or its architecture is unknown or does not match its tensors.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -92,7 +92,9 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     path = find(name_or_path)
     header = read_header(path)
     if path.suffix.lower() in exported.READERS:
-        raise UsageError(f"{path}: exported classifiers can only be run (run --weights); this needs the .safetensors")
+        raise UsageError(
+            f"{path}: an exported classifier can only be run (run --weights); use the .safetensors file here"
+        )
     try:
         model = create(header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"]))
         tensors = load_file(path)
@@ -104,8 +106,8 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     wrong = sorted(k for k in own.keys() | tensors.keys() if _shape(own, k) != _shape(tensors, k))
     if wrong:
         raise UsageError(
-            f"{path}: its tensors are not those of architecture {header['architecture']!r}: "
-            f"{len(wrong)} of {len(own)} are missing, too many or of another shape, {wrong[0]} for one"
+            f"{path}: its tensors do not match architecture {header['architecture']!r}: "
+            f"{len(wrong)} of {len(own)} are missing, unknown or of another shape, for example {wrong[0]}"
         )
     model.load_state_dict(tensors)
     model.temperature = float(header["temperature"])
@@ -113,15 +115,15 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
 
 
 def check_name(path: Path) -> None:
-    """Raise UsageError where a checkpoint of that name would be taken for an exported classifier."""
+    """Raise UsageError if a checkpoint of that name would be taken for an exported classifier."""
     if path.suffix.lower() in exported.READERS:
-        raise UsageError(f"{path}: {path.suffix} is for exported classifiers (vidclf export); say NAME.safetensors")
+        raise UsageError(f"{path}: {path.suffix} is for exported classifiers (vidclf export); use NAME.safetensors")
 
 
 def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
     """Write a classifier and its header in one step: `path` is either complete or as it was before.
 
-    facts: what else the header shall tell, as plain values: metrics, seed, data, command ...
+    facts: more fields for the header, as plain values: metrics, seed, data, command, ...
     """
     header = {
         "schema": SCHEMA,
@@ -142,37 +144,37 @@ def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
 def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[str, Any]) -> Path:
     """Write tensors and JSON fields as safetensors, in one step.
 
-    Raises UsageError where `path` cannot be written, VidclfError where it could not be finished.
+    Raises UsageError if `path` cannot be written, VidclfError if it could not be finished.
     """
     from safetensors.torch import save as serialise
 
     own = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     metadata = {"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()}
-    content = serialise(own, metadata)  # its save_file makes files that nobody else may read
+    content = serialise(own, metadata)  # its save_file makes files that only their owner can read
     with PartFile(path, force=True) as part:
         try:
             part.write_bytes(content)
         except BaseException:
-            part.unlink(missing_ok=True)  # half of a network is of no use
+            part.unlink(missing_ok=True)  # half of a network is useless
             raise
     return Path(path)
 
 
 def versions() -> dict[str, str]:
-    """What this program and the libraries that shape a result call themselves."""
+    """The versions of this program and of the libraries that affect a result."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
     for package in ("vidclf", "torch", "numpy", "opencv-python"):
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # a checkout that was not installed; another build of OpenCV
+        except PackageNotFoundError:  # a checkout that is not installed, or another build of OpenCV
             continue
     return found
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What the JSON in front of the tensors says beside their places: eight bytes of little-endian length, then it."""
+    """The metadata in the JSON before the tensors, which follows eight bytes of little-endian length."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -186,7 +188,7 @@ def _metadata(path: Path) -> dict[str, str]:
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise UsageError(f"{path}: not a safetensors file") from error
     if is_short:
-        raise UsageError(f"{path}: cut short: {size} bytes of {end}")
+        raise UsageError(f"{path}: cut short: {size} of {end} bytes")
     return metadata
 
 

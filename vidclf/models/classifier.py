@@ -1,4 +1,4 @@
-"""A network together with all that is needed to use it: normalisation, labels, preprocessing, temperature."""
+"""A network with everything needed to use it: normalisation, labels, preprocessing, temperature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidclf.preprocess import Preprocess
 class Classifier(nn.Module):
     """Crops in, logits out; the normalisation is inside, so it cannot be forgotten.
 
-    `network` takes (N, channels, size, size) float32 of mean 0 and variance 1 and gives (N, classes) logits.
+    `network` takes (N, channels, size, size) float32 of mean 0 and variance 1 and returns (N, classes) logits.
     `mean` and `std` are those of the training pixels, scaled to 0..1; they are saved with the weights.
     """
 

@@ -1,7 +1,7 @@
-"""Finds objects on pictures: an ultralytics model whose network runs where it is fastest.
+"""Detects objects in pictures: an ultralytics model whose network runs on the fastest runtime.
 
-Only the middle is ours: ultralytics makes the letterbox before the network and sorts out the boxes after it, so they
-are the same boxes whatever runs the network.
+Only the network runs here: ultralytics makes the letterbox before it and selects the boxes after it, so the boxes are
+the same on every runtime.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
 
 
 def open_detector(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
-    """The detector that fits the file, the machine and what was asked for; UsageError where there is none."""
+    """The detector for this file, machine and options; raises UsageError if there is none."""
     path, devices = find_weights(weights), choose_devices(device)
     if path.suffix != ".pt":
         if backend != "auto":
-            raise UsageError(f"{weights} is exported already, and runs as what it is; --backend is for .pt files")
+            raise UsageError(f"{weights} is an exported model with its own runtime; --backend is only for .pt files")
         return ReadyDetector(weights, devices[0], image_size)
     if backend == "auto":
         backend = "openvino" if devices == ["cpu"] and is_installed("openvino") else "torch"
@@ -46,9 +46,9 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
 
 
 def _exported(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
-    """A .pt model as ultralytics exports it, from the cache; on torch, with a warning, where that fails."""
+    """A .pt model as exported by ultralytics, from the cache; on torch, with a warning, if that fails."""
     if backend == "tensorrt" and device == "cpu":
-        raise UsageError("backend tensorrt needs a CUDA device, and the CPU is none")
+        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
     model = load_detector(weights, device)
     kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
     try:
@@ -61,7 +61,7 @@ def _exported(weights: str, device: str, backend: str, precision: str, image_siz
         try:
             return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
         except Exception:
-            forget(folder)  # damaged, it seems: the next run makes it anew
+            forget(folder)  # probably damaged: the next run makes it again
             raise
     except Exception as error:
         _warn(weights, backend, error)
@@ -69,9 +69,9 @@ def _exported(weights: str, device: str, backend: str, precision: str, image_siz
 
 
 class ReadyDetector:
-    """A model that was exported for some runtime: ultralytics runs it, one picture at a time."""
+    """A model that was exported for a runtime: ultralytics runs it, one picture at a time."""
 
-    most = 1  # its batch is built in, mostly of one
+    most = 1  # its batch size is fixed, usually one
 
     def __init__(self, weights: str, device: str, image_size: int):
         self._model = load_detector(weights, device)
@@ -79,7 +79,7 @@ class ReadyDetector:
         self._device, self._size = device, image_size
 
     def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
-        """As `Detector`'s."""
+        """Like `Detector`'s."""
         return self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
 
 
@@ -88,8 +88,8 @@ class Detector:
 
     weights: a file, or a name that ultralytics publishes. devices: cpu, or one or more of cuda:N, which then share
     each batch. image_size: pixels of the longer side that the network sees.
-    OpenVINO's first answer is compared with torch's; if they differ, or it fails, there is one warning, and torch
-    takes over. Raises UsageError for a model that is none.
+    OpenVINO's first output is compared with torch's. If they differ, or it fails, one warning is logged, and torch is
+    used instead. Raises UsageError if the file is not a model.
     """
 
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
@@ -98,7 +98,7 @@ class Detector:
         self.names: dict[int, str] = first.names
         self._predictor = first.predictor
         self._devices, self._precision = devices, precision
-        # In 32 bits where OpenVINO is held to its answers.
+        # In 32 bits if OpenVINO is compared with it.
         self._torch = self._torch_networks("f32" if backend == "openvino" else precision)
         self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
         self._openvino: OpenVinoNetwork | None = None
@@ -114,18 +114,18 @@ class Detector:
 
         stride = int(self._predictor.model.stride)
         size = check_imgsz(image_size, stride=stride, min_dim=2)
-        # RT-DETR's boxes are those of a picture that was stretched to a square.
+        # RT-DETR's boxes are for a picture that was stretched to a square.
         stretches = getattr(self._predictor, "scale_fill", False)
         self._letterbox = LetterBox(size, auto=not stretches, scale_fill=stretches, stride=stride)
 
     @property
     def most(self) -> int:
-        """Pictures in one forward pass: with more than a few, what passes between layers outgrows a CPU's caches."""
+        """Pictures in one forward pass; with more than a few, the data between layers does not fit a CPU's caches."""
         return MOST_AT_ONCE if self._openvino is None and self._pool else 1024
 
     @property
     def name(self) -> str:
-        """What runs: "openvino bf16"."""
+        """The runtime and precision, such as "openvino bf16"."""
         return (self._openvino or self._torch[0]).name
 
     def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
@@ -146,7 +146,7 @@ class Detector:
             networks = self._torch * pictures_at_once() if self._pool else self._torch
             shares = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
             run = self._pool.map if self._pool and len(shares) > 1 else map
-            # All are at work before the first is waited for: a GPU goes on by itself, a CPU has a thread a share.
+            # Start all before waiting for the first: a GPU runs by itself, a CPU has a thread per share.
             started = list(run(lambda network, share: network(batch[share]), networks, shares))
             return [
                 result
@@ -167,12 +167,12 @@ class Detector:
         outputs = self._openvino(batch)
         if not self._is_checked:
             self._is_checked = True
-            answer = self._torch[0](batch[:1])[0]  # of a model that segments: with the masks' prototypes, as a tuple
+            answer = self._torch[0](batch[:1])[0]  # for a segmentation model a tuple with the mask prototypes
             wanted = (answer[0] if isinstance(answer, tuple) else answer).numpy()
             found = outputs[0][:1].numpy()
             scores = slice(4, 4 + len(self.names))
             difference = np.abs(wanted[:, scores] - found[:, scores]).max() if wanted.shape == found.shape else np.inf
-            if not difference <= TOLERANCE[self._openvino.precision]:  # not: NaN is no agreement
+            if not difference <= TOLERANCE[self._openvino.precision]:  # `not`, so that NaN counts as different
                 raise UsageError(f"its scores differ from torch's by {difference:.2g}")
             log.debug("%s runs on %s, within %.1g of torch", self._weights, self.name, difference)
         return outputs
@@ -182,10 +182,10 @@ class Detector:
         for name, value in options.items():
             setattr(predictor.args, name, value)
         predictor.batch = ([""] * len(images), images, [""] * len(images))
-        like = np.broadcast_to(np.uint8(0), (len(batch), 3, *batch.shape[1:3]))  # only its shape is asked for
+        like = np.broadcast_to(np.uint8(0), (len(batch), 3, *batch.shape[1:3]))  # only its shape is used
         return predictor.postprocess(outputs[0] if len(outputs) == 1 else outputs, like, images)
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
-    log.warning("%s does not run on %s, torch takes over: %s", weights, backend, reason)
+    log.warning("%s does not run on %s, using torch instead: %s", weights, backend, reason)

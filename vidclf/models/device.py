@@ -1,4 +1,4 @@
-"""Where a network runs: the word a user gives, made a torch device that exists; and on how many of the CPU's cores."""
+"""Where a network runs: turns the user's choice into an existing torch device, and sets its number of CPU threads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vidclf.threads import Part, cores, threads
 
 
 def check_device(device: str, several: bool = False) -> str:
-    """The word itself, if it is auto, cpu, cuda or cuda:N, with `several` also cuda:0,1; does not import torch.
+    """Return `device` if it is auto, cpu, cuda or cuda:N, with `several` also cuda:0,1; does not import torch.
 
-    Raises UsageError on others.
+    Raises UsageError otherwise.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+" + (r"(,\d+)*" if several else "") + ")?", device):
         raise UsageError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
@@ -24,12 +24,12 @@ def check_device(device: str, several: bool = False) -> str:
 
 
 def choose_device(device: str = "auto") -> str:
-    """The torch device of that word, auto being the first GPU or else the CPU; raises UsageError if it is not there."""
+    """The torch device, where auto is the first GPU or else the CPU; raises UsageError if it does not exist."""
     return choose_devices(check_device(device))[0]
 
 
 def choose_devices(device: str) -> list[str]:
-    """The torch devices of a word, one each: cuda:0,1 are two; raises UsageError if one is not there."""
+    """The torch devices, one each: cuda:0,1 are two; raises UsageError if one does not exist."""
     if check_device(device, several=True) == "cpu" or (device == "auto" and not _has_driver()):
         return ["cpu"]
     import torch
@@ -39,20 +39,20 @@ def choose_devices(device: str) -> list[str]:
         return ["cuda" if count else "cpu"]
     numbers = device.partition(":")[2]
     if any(int(number) >= count for number in (numbers or "0").split(",")):
-        raise UsageError(f"device {device} is not there: {count} CUDA device(s) found")
+        raise UsageError(f"device {device} does not exist: {count} CUDA device(s) found")
     return [f"cuda:{number}" for number in numbers.split(",")] if numbers else ["cuda"]
 
 
 @contextmanager
 def torch_threads(part: Part, share: float = 1.0) -> Iterator[None]:
-    """Inside, this thread's torch work uses that share of the threads which that part of a run may use.
+    """In this block, torch work of this thread uses this share of the threads for this part of a run.
 
-    Every thread that runs a network has to say how many: torch gives a thread that has not the number that another
-    one happened to set last.
+    Every thread that runs a network has to set a number: otherwise torch uses the number that another thread happened
+    to set last.
     """
     import torch
 
-    torch.get_num_threads()  # a thread's first call takes the number set last, over its own if it has one already
+    torch.get_num_threads()  # a thread's first call uses the number set last, even if it has its own
     torch.set_num_threads(max(1, int(threads(part) * share)))
     try:
         yield
@@ -61,8 +61,8 @@ def torch_threads(part: Part, share: float = 1.0) -> Iterator[None]:
 
 
 def _has_driver() -> bool:
-    """Whether this machine may have a GPU for torch: asked of the system, as importing torch takes a second."""
-    if "torch" in sys.modules or Path("/dev/kfd").exists():  # the latter: AMD, which torch calls cuda too
+    """Whether this machine may have a GPU for torch; asks the system, because importing torch takes a second."""
+    if "torch" in sys.modules or Path("/dev/kfd").exists():  # the latter is AMD, which torch also calls cuda
         return True
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")

@@ -1,7 +1,7 @@
-"""Reads what an exported classifier says of itself, from the file alone: no torch, no onnx, no OpenVINO is imported.
+"""Reads the header of an exported classifier directly from the file: imports no torch, onnx or OpenVINO.
 
-The header is the checkpoint's own, as JSON: ONNX keeps it under metadata_props, OpenVINO under rt_info, TorchScript as
-an extra file in its archive; each time by the name "vidclf".
+The header is the same JSON as in a checkpoint. ONNX has it in metadata_props, OpenVINO in rt_info, TorchScript as an
+extra file in its archive; always with the name "vidclf".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEY = "vidclf"
 
 
 def header_text(path: Path) -> str | None:
-    """The header's JSON, None where the file has none; UsageError for a file that is not what its suffix says."""
+    """The header's JSON, None if the file has none; raises UsageError if the file does not match its suffix."""
     name, read = READERS[path.suffix.lower()]
     try:
         return read(path)
@@ -34,7 +34,7 @@ def weights_of(path: Path) -> Path:
 
 
 def _from_onnx(path: Path) -> str | None:
-    """Walks the outermost fields of the protobuf message ModelProto; the large ones are jumped over."""
+    """Walk the top-level fields of the protobuf message ModelProto, skipping the large ones."""
     with path.open("rb") as file:
         data = file.read()
     header = None
@@ -58,7 +58,7 @@ def _fields(data: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
         value = shift = 0
         while True:
             if at >= len(view) or shift > 63:
-                raise ValueError(f"ends at byte {at}" if at >= len(view) else f"no protobuf at byte {at}")
+                raise ValueError(f"ends at byte {at}" if at >= len(view) else f"not protobuf at byte {at}")
             byte = view[at]
             at += 1
             value |= (byte & 127) << shift
@@ -75,10 +75,10 @@ def _fields(data: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
             yield number, varint()
             continue
         if kind not in (1, 2, 5) or not number:
-            raise ValueError(f"no protobuf at byte {at}")
+            raise ValueError(f"not protobuf at byte {at}")
         length = varint() if kind == 2 else {1: 8, 5: 4}[kind]
         if at + length > len(view):
-            raise ValueError(f"{len(view)} bytes of {at + length}")
+            raise ValueError(f"{len(view)} of {at + length} bytes")
         yield number, view[at : at + length]
         at += length
 
@@ -86,10 +86,10 @@ def _fields(data: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
 def _from_openvino(path: Path) -> str | None:
     root = ElementTree.parse(path).getroot()
     if root.tag != "net":
-        raise ValueError(f"its outermost element is {root.tag}, not net")
+        raise ValueError(f"its root element is {root.tag}, not net")
     entry = root.find(f"rt_info/{KEY}")
     if not weights_of(path).is_file():
-        raise ValueError(f"{weights_of(path).name}, the other half of it, is not beside it")
+        raise ValueError(f"{weights_of(path).name}, which belongs to it, is missing")
     return None if entry is None else entry.get("value")
 
 

@@ -1,7 +1,7 @@
-"""Writes a classifier for other runtimes: ONNX, OpenVINO, TorchScript; each file as complete as a checkpoint.
+"""Writes a classifier for other runtimes: ONNX, OpenVINO, TorchScript; each file with the same header as a checkpoint.
 
-The exported network takes (N, channels, size, size) uint8, any N, and gives (N, classes) float32 logits; the
-normalisation is inside. Labels, preprocessing and temperature are in its header (see `exported`): the calibrated
+The exported network takes (N, channels, size, size) uint8, any N, and returns (N, classes) float32 logits; it contains
+the normalisation. Labels, preprocessing and temperature are in its header (see `exported`): the calibrated
 probabilities are softmax(logits / temperature).
 """
 
@@ -30,10 +30,10 @@ INPUT, OUTPUT = "crops", "logits"
 
 
 def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> None:
-    """Write `model` as `kind`, a name in `FORMATS`, with its checkpoint's header, into a folder that is there.
+    """Write `model` as `kind`, a name in `FORMATS`, with its checkpoint's header, into an existing folder.
 
-    The caller gives the files their final place, once they are complete (OpenVINO's are two).
-    Raises UsageError where a package is missing, VidclfError where the network cannot be converted or written.
+    The caller moves the files to their final place when they are complete (OpenVINO has two).
+    Raises UsageError if a package is missing, VidclfError if the network cannot be converted or written.
     """
     packages, write = FORMATS[kind]
     if missing := [name for name in packages if find_spec(name) is None]:
@@ -42,21 +42,21 @@ def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> 
         write(model.cpu().eval(), header, path)
     except (UsageError, OSError):
         raise
-    except Exception as error:  # whatever the converters raise at an operation they do not know
+    except Exception as error:  # converters raise many kinds of errors for unknown operations
         reason = " ".join(str(error).split())[:200]
         raise VidclfError(f"cannot export to {kind}: {type(error).__name__}: {reason}") from error
 
 
 def example(model: Classifier) -> Tensor:
-    """Two crops of the size that the model wants; a batch of one would be taken for a constant."""
+    """Two crops of the model's size; a batch of one would be treated as a constant."""
     size, channels = model.preprocess.format
     return torch.zeros(2, channels, size, size, dtype=torch.uint8)
 
 
 def trace(module: nn.Module, inputs: Tensor) -> torch.jit.ScriptModule:
-    """TorchScript of a module, without the warnings that go with it."""
+    """TorchScript of a module, without its warnings."""
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated; nothing else runs without Python and its source
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, but nothing else runs without Python and its source
         traced: torch.jit.ScriptModule = torch.jit.trace(module, inputs, strict=False, check_trace=False)
     return traced
 
@@ -81,7 +81,7 @@ def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
     ov = import_openvino()
     network = convert(model, example(model), [-1, *example(model).shape[1:]])
     ov.save_model(network, path, compress_to_fp16=False)
-    # The two halves must not be mixed up, and nothing in OpenVINO's format would tell.
+    # The two files must not be mixed up, and OpenVINO's format does not check this.
     network.set_rt_info(json.dumps(header | {"bin": f"sha256:{hash_file(weights_of(path))}"}), [KEY])
     ov.save_model(network, path, compress_to_fp16=False)
 
@@ -105,7 +105,7 @@ def _to_torchscript(model: Classifier, header: dict[str, Any], path: Path) -> No
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """The converters talk about themselves, on stdout, in warnings and in logs of their own."""
+    """Silence the converters, which print to stdout, warn, and write their own logs."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     before = [logger.level for logger in loggers]
     try:
@@ -119,7 +119,7 @@ def _silent() -> Iterator[None]:
             logger.setLevel(level)
 
 
-# Format: (packages it needs, what writes it).
+# Format: (packages it needs, function that writes it).
 FORMATS: dict[str, tuple[tuple[str, ...], Callable[[Classifier, dict[str, Any], Path], None]]] = {
     "onnx": (("onnx", "onnxscript"), _to_onnx),
     "openvino": (("openvino",), _to_openvino),

@@ -1,4 +1,4 @@
-"""What the header of a checkpoint has to be, field by field."""
+"""Checks the header of a checkpoint, field by field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _is_text(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    except OverflowError:  # JSON knows whole numbers that no float can hold
+    except OverflowError:  # JSON can have whole numbers that are too large for a float
         return False
 
 
@@ -29,7 +29,7 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-Kind = tuple[Callable[[Any], bool], str]  # whether a value is of the kind, and the kind in words
+Kind = tuple[Callable[[Any], bool], str]  # checks whether a value is of the kind; the name of the kind
 KINDS: dict[type, Kind] = {
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
@@ -37,7 +37,7 @@ KINDS: dict[type, Kind] = {
     str: (_is_text, "text"),
     dict: (_is_object, "an object"),
 }
-# The fields that the program reads; any other is for people alone.
+# The fields that the program reads; all others are only for people.
 FIELDS: dict[str, Kind] = {
     "architecture": KINDS[str],
     "labels": (lambda value: isinstance(value, list) and value != [] and all(map(_is_text, value)), "a list of names"),
@@ -57,7 +57,7 @@ FIELDS: dict[str, Kind] = {
 
 
 def check_header(header: Mapping[str, Any]) -> None:
-    """Raise UsageError, which names the field, where a header is not as `checkpoint.save` writes it."""
+    """Raise UsageError with the name of the field if a header is not as `checkpoint.save` writes it."""
     if missing := [name for name in REQUIRED if name not in header]:
         raise UsageError(f"the header lacks {', '.join(missing)}")
     _check_fields(header, FIELDS, "the header's ")

@@ -1,4 +1,4 @@
-"""Reads what the two predecessors' trainers saved: PyTorch files, whose pickles must not run code unasked.
+"""Reads weights saved by the two predecessors' trainers: PyTorch files, whose pickles must not run code.
 
 A is LucasVandroux/Fashion-MNIST-PyTorch: `checkpoint.pth.tar` and `model_best.pth.tar`. B is xuehaouwa/Fashion-MNIST:
 `<m>_params.pkl`, a dict of tensors, and `<m>.pkl`, a whole pickled network.
@@ -24,7 +24,7 @@ from vidclf.preprocess import Preprocess
 
 
 class Origin(NamedTuple):
-    """How a predecessor made its crops, and what it took from and divided its pixels by (on a scale of 0..1)."""
+    """How a predecessor made its crops, and the mean and standard deviation of its normalisation (pixels 0..1)."""
 
     policy: Preprocess
     mean: float
@@ -40,13 +40,13 @@ ORIGINS = {"simple-cnn": A, "resnet18": A, "v1": B, "v2": B, "v3": B}
 def import_weights(
     path: Path, name: str | None = None, labels: Sequence[str] | None = None, trust_pickle: bool = False
 ) -> tuple[Classifier, dict[str, Any]]:
-    """A predecessor's network and what else its file tells (imported_from, epoch, validation_top1), to be saved.
+    """A predecessor's network and other facts from its file (imported_from, epoch, validation_top1), for saving.
 
-    name: the architecture that it has to be; by default the one that has such tensors.
+    name: the architecture it must be; by default the one that matches its tensors.
     labels: the classes, in the order that the network was trained with; by default Fashion-MNIST's ten.
-    trust_pickle: also take a whole pickled network. Classes that are not torch's are left out of it, but torch's own
-    can do harm, too: for files whose makers you trust.
-    Raises UsageError on a file that is missing, damaged, asks for trust, or holds another network.
+    trust_pickle: also accept a whole pickled network. Classes other than torch's are not loaded, but torch's own can do
+    harm, too. Use it only for files that you trust.
+    Raises UsageError if the file is missing or damaged, needs trust, or contains another network.
     """
     content = _read(path, trust_pickle)
     facts: dict[str, Any] = {"imported_from": path.name}
@@ -63,31 +63,31 @@ def import_weights(
         labels = FASHION_MNIST
     if labels is None or classes not in (0, len(labels)):
         given = "Fashion-MNIST has 10" if labels is None else f"{len(labels)} were given"
-        raise UsageError(f"{path} tells {classes} classes apart, {given}: name them with --labels")
+        raise UsageError(f"{path} has {classes} classes, but {given}: name its classes with --labels")
     for candidate in [name] if name else ORIGINS:
         if candidate not in ORIGINS:
             raise UsageError(f"the predecessors have no network {candidate!r} (they have: {', '.join(ORIGINS)})")
         policy, mean, std = ORIGINS[candidate]
-        with torch.device("meta"):  # shapes alone: a network of 30 million numbers is not drawn in vain
+        with torch.device("meta"):  # only shapes, to avoid initialising 30 million numbers
             shape = create(candidate, labels, policy, mean, std)
         if (matched := match(tensors, shape.network.state_dict())) is not None:
             model = create(candidate, labels, policy, mean, std)
-            model.network.load_state_dict(matched, strict=False)  # an old file lacks the batches counted
+            model.network.load_state_dict(matched, strict=False)  # an old file has no count of batches
             return model.eval(), facts
     wanted = name or f"any of {', '.join(ORIGINS)}"
     first = next(iter(tensors))
     raise UsageError(
-        f"{path} does not hold the tensors of {wanted}: it has {len(tensors)}, "
+        f"{path} does not contain the tensors of {wanted}: it has {len(tensors)}, "
         f"the first is {first} of shape {tuple(tensors[first].shape)}"
     )
 
 
 def match(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Their tensors by our names, or None where they are not the same ones.
+    """Their tensors by our names, or None if they do not match.
 
-    Layers are the same if they hold tensors of the same names and shapes; of several such, in order. So it matters
-    neither what the layers were called nor in which order others were made. The count of batches that a normalisation
-    has seen may be missing: torch 0.4.0 did not have it, and nothing here needs it.
+    Layers match if their tensors have the same names and shapes; several such layers are matched in order. So the
+    names of the layers, and the order of other layers, do not matter. A normalisation's count of batches may be
+    missing: torch 0.4.0 did not have it, and it is not needed here.
     """
     given, wanted = _layers(theirs), _layers(ours)
     if {key: len(names) for key, names in given.items()} != {key: len(names) for key, names in wanted.items()}:
@@ -101,7 +101,7 @@ def match(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str,
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> dict[tuple[tuple[str, tuple[int, ...]], ...], list[str]]:
-    """The names of the layers by what they hold: pairs of a tensor's own name and shape."""
+    """The names of the layers by their content: pairs of a tensor's own name and shape."""
     layers: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for name, tensor in tensors.items():
         layer, _, leaf = name.rpartition(".")
@@ -117,10 +117,10 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
     if isinstance(content, nn.Module):
         content = content.state_dict()
     if not isinstance(content, Mapping) or not content:
-        raise UsageError(f"{path}: no network in it, but a {type(content).__name__}")
+        raise UsageError(f"{path}: contains a {type(content).__name__}, not a network")
     strange = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if strange:
-        raise UsageError(f"{path}: not the tensors of a network: {strange[0]!r} is none")
+        raise UsageError(f"{path}: not the tensors of a network: {strange[0]!r} is not a tensor")
     return dict(content)
 
 
@@ -128,17 +128,17 @@ def _read(path: Path, trust_pickle: bool) -> Any:
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old formats, which is what these are
+        warnings.simplefilter("ignore")  # about old formats, which these files have
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever its parts do
+        except Exception as error:  # torch raises many kinds of errors
             more = isinstance(error, pickle.UnpicklingError) and path.read_bytes()[:1] in (b"P", b"\x80")
-            if not more:  # neither a zip archive nor a pickle, or half of one
+            if not more:  # not a zip archive or a pickle, or cut short
                 raise UsageError(f"{path}: damaged, or not a PyTorch file") from error
             if not trust_pickle:
                 raise UsageError(
-                    f"{path}: a pickle of more than tensors, which can run code as it is loaded; --trust-pickle loads "
-                    "it all the same, if you trust whoever made it"
+                    f"{path}: a pickle of more than tensors, which can run code while loading; if you trust its "
+                    "source, load it with --trust-pickle"
                 ) from error
         try:
             return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_CAREFUL)
@@ -147,7 +147,7 @@ def _read(path: Path, trust_pickle: bool) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Takes torch's classes as they are, and any other for a network without code, which is enough for its tensors."""
+    """Loads torch's classes, and replaces all others by a network without code, which is enough for its tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "torch" or (module, name) in _PLAIN:
@@ -156,7 +156,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 _PLAIN = {("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set")}
-# What torch.load asks of a pickle module.
+# The interface that torch.load needs from a pickle module.
 _CAREFUL = SimpleNamespace(
     __name__="careful", Unpickler=_Unpickler, load=lambda file, **options: _Unpickler(file, **options).load()
 )

@@ -1,4 +1,4 @@
-"""How the weights of a fresh network are drawn, where it is not as the network's own file says."""
+"""Alternative ways to initialise the weights of a new network."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from vidclf.errors import UsageError
 
 
 def initialise(network: nn.Module, how: str) -> nn.Module:
-    """Draw a network's first weights anew, from torch's global random stream; returns the network.
+    """Initialise a network's weights again, from torch's global random stream; returns the network.
 
     how: a name in `INITS`. Raises UsageError on any other.
     """
     if how not in INITS:
-        raise UsageError(f"unknown init {how!r} (there are: {', '.join(INITS)})")
+        raise UsageError(f"unknown init {how!r} (available: {', '.join(INITS)})")
     for module in network.modules():
         INITS[how](module)
     return network
 
 
 def _own(module: nn.Module) -> None:
-    """Leave it as the network's file made it, which for the predecessors' is as their authors did."""
+    """Keep the initialisation of the network's own file; for the predecessors' networks that is their authors'."""
 
 
 def _xavier_uniform(module: nn.Module) -> None:
-    """What LucasVandroux/Fashion-MNIST-PyTorch did with SimpleCNN: the weights of convolutions, nothing else."""
+    """As LucasVandroux/Fashion-MNIST-PyTorch did with SimpleCNN: only the weights of convolutions."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
 
 
 def _b(module: nn.Module) -> None:
-    """What xuehaouwa/Fashion-MNIST did: Xavier normal and N(0, 1) biases for convolutions, N(1, 0.02) and 0 for norms.
+    """As xuehaouwa/Fashion-MNIST did: Xavier normal and N(0, 1) biases for convolutions, N(1, 0.02) and 0 for norms.
 
-    0.02 is the standard deviation. Fully connected layers stay as torch made them.
+    0.02 is the standard deviation. Fully connected layers keep torch's initialisation.
     """
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_normal_(module.weight)

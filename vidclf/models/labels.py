@@ -1,4 +1,4 @@
-"""What classes are called: in a file that lists them, and in a file system, in a folder of crops each."""
+"""Names of classes: in a file that lists them, and as the folder of their crops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  
 def folder_name(label: str) -> str:
     """A label as the name of a folder on any system: "T-shirt/top" -> "T-shirt_top"; "" -> "unsorted".
 
-    What some system refuses becomes "_". Accents are composed (Unicode NFC), as macOS may decompose them.
+    Characters that a system does not allow become "_". Accents are composed (Unicode NFC), because macOS may decompose
+    them.
     """
     name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", unicodedata.normalize("NFC", label))
     name = name.strip().rstrip(". ")[:100]
@@ -28,14 +29,14 @@ def folder_name(label: str) -> str:
 
 
 def named(labels: Sequence[str]) -> str:
-    """Classes in words, as many as fit: "3 classes: bike, car, van"."""
+    """Classes as text, as many as fit: "3 classes: bike, car, van"."""
     return f"{len(labels)} classes: {shorten(', '.join(labels), 100, placeholder=' ...')}"
 
 
 def read_labels(path: Path) -> list[str]:
-    """Class names from a text file, one a line, or from JSON: a list, or an object of numbers and names.
+    """Class names from a text file, one per line, or from JSON: a list, or an object of numbers and names.
 
-    Raises UsageError on anything else, on names that are empty or come twice, and on fewer than two.
+    Raises UsageError on anything else, on empty or duplicate names, and on fewer than two.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -48,9 +49,9 @@ def read_labels(path: Path) -> list[str]:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:
-        raise UsageError(f"{path}: no list of class names: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{path}: not a list of class names: {type(error).__name__}: {error}") from error
     if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
-        raise UsageError(f"{path}: no list of class names")
+        raise UsageError(f"{path}: not a list of class names")
     if len(found) < 2 or len(set(found)) < len(found):
-        raise UsageError(f"{path}: two class names at least, and each once; got {', '.join(found)}")
+        raise UsageError(f"{path}: at least two different class names are needed, each once; got {', '.join(found)}")
     return found

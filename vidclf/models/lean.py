@@ -7,12 +7,12 @@ from torch.nn import functional as F
 
 
 def lean(classes: int, channels: int, size: int) -> Lean:
-    """The default: at most 0.3 M parameters, the best of them for their time."""
+    """The default: at most 0.3 M parameters, the best accuracy for its time."""
     return Lean(classes, channels, widths=(16, 32, 64), blocks=(1, 2, 3))
 
 
 def lean_small(classes: int, channels: int, size: int) -> Lean:
-    """At most 0.13 M parameters: where every microsecond counts."""
+    """At most 0.13 M parameters, for when every microsecond counts."""
     return Lean(classes, channels, widths=(16, 32, 48), blocks=(1, 2, 2))
 
 
@@ -24,9 +24,9 @@ def lean_large(classes: int, channels: int, size: int) -> Lean:
 class Lean(nn.Module):
     """Three stages of residual blocks, each at half the resolution of the one before and wider.
 
-    widths: channels of each stage; blocks: how many residual blocks it has. ResNet-20 (He et al. 2015) has three
-    blocks a stage; here the costly ones at full resolution are fewer, which leaves `lean` two thirds of its
-    multiplications (20 instead of 31 million a 28x28 crop) and nine tenths of its parameters.
+    widths: channels of each stage; blocks: residual blocks of each stage. ResNet-20 (He et al. 2015) has three blocks
+    per stage. Here there are fewer of the costly ones at full resolution, so `lean` has two thirds of its
+    multiplications (20 instead of 31 million per 28x28 crop) and nine tenths of its parameters.
     """
 
     def __init__(self, classes: int, channels: int, widths: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
@@ -47,7 +47,7 @@ class Lean(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a short cut around them (He et al. 2015)."""
+    """Two 3x3 convolutions and a shortcut around them (He et al. 2015)."""
 
     def __init__(self, channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Block(nn.Module):
 
 
 def convolution(channels: int, width: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    """A convolution without bias, and the batch normalisation that gives it one."""
+    """A convolution without bias, followed by batch normalisation, which has one."""
     return nn.Sequential(
         nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(width)
     )

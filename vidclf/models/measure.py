@@ -1,4 +1,4 @@
-"""What a network costs: multiplications counted, and microseconds a crop measured on this machine."""
+"""The cost of a network: counts multiplications, and measures microseconds per crop on this machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vidclf.models.zoo import create
 
 
 def sizes(name: str) -> tuple[int, int]:
-    """(parameters, multiply-accumulates a 28x28 grey crop) of a network for ten classes; nothing is computed.
+    """(parameters, multiply-accumulates per 28x28 grey crop) of a network for ten classes; nothing is computed.
 
-    Counted are convolutions and fully connected layers, as is usual; torch counts two operations a multiplication.
+    Counts convolutions and fully connected layers, as usual; torch counts two operations per multiplication.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,14 +26,14 @@ def sizes(name: str) -> tuple[int, int]:
 
 @torch.inference_mode()
 def microseconds(model: Classifier, batch: int, device: str = "cpu", seconds: float = 0.2) -> float:
-    """Time a crop in a batch of that size: the median of at least five runs, for about so many seconds.
+    """Time per crop in a batch of this size: the median of at least five runs within about `seconds`.
 
-    float32 in torch, with the threads torch has; the way from host to device and back is in it.
+    float32 in torch, with torch's threads; includes copying to the device and back.
     """
     policy = model.preprocess
     crops = torch.randint(0, 256, (batch, policy.channels, policy.size, policy.size), dtype=torch.uint8)
     times: list[float] = []
-    model(crops.to(device)).cpu()  # the first run prepares what the others use
+    model(crops.to(device)).cpu()  # warm up
     end = time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:
         begin = time.perf_counter()

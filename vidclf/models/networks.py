@@ -1,6 +1,6 @@
-"""A detector's network in torch and in OpenVINO, both with one face: pictures in, the network's outputs out.
+"""A detector's network in torch and in OpenVINO, with the same interface: pictures in, the network's outputs out.
 
-Each takes (N, height, width, 3) uint8 BGR, letterboxed, and gives a list with a tensor for each output, from which
+Each takes (N, height, width, 3) uint8 BGR, letterboxed, and returns a list with a tensor for each output, from which
 ultralytics makes boxes.
 """
 
@@ -21,15 +21,15 @@ from vidclf.models.ultralytics_model import keep_boxes_exact, to_openvino
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 2  # of what is kept of detectors in the cache; another number makes it anew
+LAYOUT = 2  # version of the detectors in the cache; another number makes them again
 
 
 class TorchNetwork:
     """The network in torch, as ultralytics has set it up (its `AutoBackend`, the module in its `model`).
 
-    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that computes with it. Boxes stay in 32 bits.
-    On a GPU: on a stream of its own, so that it does not wait for the classifier's work; pictures travel from pinned
-    memory, as bytes, while the CPU goes on.
+    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that supports it. Boxes stay in 32 bits.
+    On a GPU it has its own stream, so that it does not wait for the classifier's work. Pictures are copied from pinned
+    memory, as bytes, while the CPU continues.
     """
 
     def __init__(self, network: Any, device: str, precision: str):
@@ -42,7 +42,7 @@ class TorchNetwork:
             precision = ("bf16" if cpu_has_bf16() else "f32") if self.is_on_cpu else "f16"
         if precision != "f32" and not keep_boxes_exact(network.model):
             if asked != "auto":
-                log.warning("this kind of detector runs in f32: its boxes would be too coarse in %s", asked)
+                log.warning("this detector runs in f32, because its boxes would be too inaccurate in %s", asked)
             precision = "f32"
         self._autocast: dict[str, Any] = {
             "device_type": "cpu" if self.is_on_cpu else "cuda",
@@ -72,9 +72,9 @@ class TorchNetwork:
 class OpenVinoNetwork:
     """The network in OpenVINO's CPU plugin, converted once into the cache; it takes the bytes as they are.
 
-    The first batch tells how it will be used. Where pictures come one by one, as from a camera, each gets all threads,
-    so that it is soon done. Where several wait, each gets its share of them: no thread then waits, at every layer, for
-    the slowest, and more pictures get done.
+    The first batch decides how the threads are used. If pictures come one by one, as from a camera, each gets all
+    threads, which has the lowest latency. If several come at once, each gets a share of the threads: then no thread
+    waits for the slowest one at every layer, which has the highest throughput.
     """
 
     def __init__(self, model: Any, precision: str):
@@ -88,7 +88,7 @@ class OpenVinoNetwork:
         try:
             self._network = openvino_core().read_model(str(folder / "network.xml"))
         except RuntimeError:
-            forget(folder)  # damaged, it seems: the next run makes it anew
+            forget(folder)  # probably damaged: the next run makes it again
             raise
         self._compiled: Any = None
         self._requests: list[Any] = []  # one for each picture of the largest batch so far

@@ -10,14 +10,14 @@ MOST_AT_ONCE = 4  # each takes memory
 
 
 def pictures_at_once() -> int:
-    """How many pictures the detector works on at the same time, at most."""
+    """The maximum number of pictures that the detector processes at the same time."""
     return min(threads("detector"), MOST_AT_ONCE)
 
 
 def pool_for_torch() -> ThreadPoolExecutor:
-    """Threads to run torch in, on pictures of their own.
+    """Threads to run torch in, each on its own pictures.
 
-    None then waits, at every layer, for the slowest of those that work on the same picture.
+    So no thread waits, at every layer, for the slowest one that works on the same picture.
     """
     import torch
 

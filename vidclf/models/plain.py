@@ -71,14 +71,14 @@ def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
 
 
 def _side(size: int) -> int:
-    """What the convolutions and poolings of v1 and v2 leave of a crop."""
+    """The size of a crop after the convolutions and poolings of v1 and v2."""
     side = ((size - 4) // 2 - 2) // 2
     if side < 1:
-        raise UsageError(f"v1 and v2 want crops of at least 12 pixels a side, got {size}")
+        raise UsageError(f"v1 and v2 need crops of at least 12x12 pixels, got {size}")
     return side
 
 
 def _layer(channels: int, width: int, kernel: int, padding: int = 0, normalise: bool = True) -> list[nn.Module]:
-    """Convolution, ReLU and then the batch normalisation, in the originals' order."""
+    """Convolution, ReLU and then batch normalisation, in the order of the originals."""
     layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, padding=padding), nn.ReLU()]
     return [*layers, nn.BatchNorm2d(width)] if normalise else layers

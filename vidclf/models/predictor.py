@@ -1,4 +1,4 @@
-"""Names crops: a classifier in the runtime that suits the machine, held to what torch says; torch is the way back."""
+"""Classifies crops in the runtime that suits the machine, compared with torch, which is the fallback."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ from vidclf.preprocess import Preprocess
 
 log = logging.getLogger(__name__)
 
-NETWORK = {"openvino": "network.xml", "onnx": "network.onnx"}  # what a folder of the cache holds
-LAYOUT = 1  # of what is kept in the cache; another number makes it anew
-# Most that a probability may differ from torch's in 32 bits. Measured with the shipped weights on Fashion-MNIST's test
-# set: 3e-6 in f32; in bf16 0.06 at most and 3e-5 in the median, with 99.98 % of the names the same.
+NETWORK = {"openvino": "network.xml", "onnx": "network.onnx"}  # the network in a folder of the cache
+LAYOUT = 1  # version of the files in the cache; another number makes them again
+# Maximum difference of a probability from torch's in 32 bits. Measured with the shipped weights on Fashion-MNIST's test
+# set: 3e-6 in f32; in bf16 at most 0.06, with a median of 3e-5, and 99.98 % of the labels the same.
 TOLERANCE = {"f32": 1e-3, "f16": 0.1, "bf16": 0.1}
 
 
 class Predictor:
-    """(N, classes) calibrated probabilities for crops, by the best backend there is.
+    """(N, classes) calibrated probabilities for crops, by the best available backend.
 
-    A checkpoint that another runtime than torch shall run is converted once, into the cache. There, torch's answers to
-    some patterns lie beside it, and before the first crop is named the runtime has to agree with them: every start
-    finds out whether it still does, on this machine, without torch. If anything is wrong with it, there is one warning,
-    and torch takes over.
+    For a runtime other than torch, a checkpoint is converted once, into the cache, together with torch's outputs for
+    some test patterns. Each start compares the runtime's outputs with those, before the first crop, without torch. If
+    anything goes wrong, one warning is logged, and torch is used instead.
     Raises UsageError for a file that cannot be run at all.
     """
 
@@ -54,12 +53,12 @@ class Predictor:
 
     @property
     def name(self) -> str:
-        """What runs: "openvino bf16"."""
+        """The runtime and precision, such as "openvino bf16"."""
         return self._runner.name
 
     @property
     def on_torch(self) -> bool:
-        """Whether it is torch that runs."""
+        """Whether it runs on torch."""
         return self._backend == "torch"
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -80,14 +79,14 @@ class Predictor:
         if not self._can_fall_back or self._backend == "torch":
             raise error
         reason = " ".join(str(error).split()) or type(error).__name__
-        log.warning("%s does not run on %s, torch takes over: %s", self.path.name, self._backend, reason)
+        log.warning("%s does not run on %s, using torch instead: %s", self.path.name, self._backend, reason)
         self._backend = "torch"
         return TorchRunner(self.path, self._device, choose_precision("auto", "torch", self._device, exported=False))
 
     def _open(self) -> Runner:
         if self._backend == "torch":
             return TorchRunner(self.path, self._device, self._precision)
-        if not self._can_fall_back:  # exported: there is nothing to convert and nothing to compare with
+        if not self._can_fall_back:  # exported: nothing to convert, and nothing to compare with
             return self._start(self.path)
         kind = "openvino" if self._backend == "openvino" else "onnx"
         folder = cached(self.path, f"{kind}-{version(kind)}-{LAYOUT}", lambda folder: convert(self.path, kind, folder))
@@ -95,10 +94,10 @@ class Predictor:
             runner = self._start(folder / NETWORK[kind])
             answers = np.load(folder / "answers.npy", allow_pickle=False)
         except Exception:
-            forget(folder)  # damaged, it seems: the next run makes it anew
+            forget(folder)  # probably damaged: the next run makes it again
             raise
         difference = np.abs(softmax(runner(patterns(self.preprocess)) / self.temperature) - answers).max()
-        if not difference <= TOLERANCE[self._precision]:  # not: NaN is no agreement
+        if not difference <= TOLERANCE[self._precision]:  # `not`, so that NaN counts as different
             raise UsageError(f"its probabilities differ from torch's by {difference:.2g}")
         log.debug("%s runs on %s, within %.1g of torch", self.path.name, runner.name, difference)
         return runner
@@ -123,10 +122,10 @@ def convert(weights: Path, kind: str, folder: Path) -> None:
 
 
 def patterns(policy: Preprocess, count: int = 64) -> np.ndarray:
-    """(count, channels, size, size) uint8: random pictures of soft and hard patches, the same for ever."""
+    """(count, channels, size, size) uint8: random pictures of soft and hard patches, always the same."""
     dice = np.random.default_rng(0)
     cells = dice.integers(0, 256, (count, policy.channels, 7, 7), np.uint8)
-    cells[::2] = np.where(cells[::2] < 128, 0, cells[::2])  # every second one has black about it, as crops do
+    cells[::2] = np.where(cells[::2] < 128, 0, cells[::2])  # every second one has a black border, as crops do
     places = np.arange(policy.size) * 7 // policy.size
     return np.ascontiguousarray(cells[:, :, places[:, None], places])
 

@@ -8,10 +8,10 @@ from vidclf.errors import VidclfError
 
 
 class ResNet18(nn.Module):
-    """torchvision's network as it is, 7x7 stem of stride 2 included; grey is repeated to its three channels.
+    """torchvision's network unchanged, including its 7x7 stem of stride 2; grey is repeated to its three channels.
 
-    pretrained: begin with torchvision's ImageNet weights (all but the last layer), downloaded into torch's cache where
-    they are not there yet; raises VidclfError where they can be had from neither.
+    pretrained: start with torchvision's ImageNet weights (except the last layer), which are downloaded into torch's
+    cache if they are not there yet; raises VidclfError if that fails.
     """
 
     def __init__(self, classes: int = 10, channels: int = 1, size: int = 28, pretrained: bool = False) -> None:
@@ -25,7 +25,7 @@ class ResNet18(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == 3:
-            x = x.flip(1)  # crops are BGR, ImageNet's weights know RGB
+            x = x.flip(1)  # crops are BGR, ImageNet's weights are for RGB
         return self.network(x.expand(-1, 3, -1, -1))
 
 
@@ -37,7 +37,7 @@ def imagenet_weights() -> dict[str, Tensor]:
     weights = ResNet18_Weights.IMAGENET1K_V1
     try:
         tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network (URLError is an OSError); a file of another checksum
+    except (OSError, RuntimeError) as error:  # no network (URLError is an OSError), or a wrong checksum
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise VidclfError(
             f"the ImageNet weights of resnet18 cannot be downloaded ({error}): put {weights.url} into {folder}"

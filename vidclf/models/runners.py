@@ -1,4 +1,4 @@
-"""A classifier's network in each runtime, all with one face: crops in, logits out."""
+"""A classifier's network in each runtime, with the same interface: crops in, logits out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vidclf.threads import Part, threads
 
 
 class Runner(Protocol):
-    """Takes (N, channels, size, size) uint8, C-contiguous, and gives (N, classes) float32 logits."""
+    """Takes (N, channels, size, size) uint8, C-contiguous, and returns (N, classes) float32 logits."""
 
-    name: str  # what it is, for people: "openvino bf16"
+    name: str  # for messages, such as "openvino bf16"
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         """One forward pass."""
@@ -30,8 +30,8 @@ class Runner(Protocol):
 class TorchRunner:
     """A checkpoint, or a TorchScript file, in torch.
 
-    On a GPU: 16-bit floats and channels_last, as its convolutions want them; a stream of its own, so that it does not
-    wait for the detector's work; and crops that travel from pinned memory while the CPU goes on.
+    On a GPU: 16-bit floats and channels_last, which suit its convolutions; its own stream, so that it does not wait for
+    the detector's work; and crops are copied from pinned memory while the CPU continues.
     """
 
     def __init__(self, weights: Path, device: str, precision: str):
@@ -48,7 +48,7 @@ class TorchRunner:
             precision = "f32"
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # torch.jit is deprecated, and still what this file needs
+                    warnings.simplefilter("ignore")  # torch.jit is deprecated, but this file needs it
                     self._network = torch.jit.load(str(weights), map_location=device).eval()
             except (RuntimeError, ValueError) as error:
                 raise UsageError(f"{weights}: damaged ({' '.join(str(error).split())[:200]})") from None
@@ -69,7 +69,7 @@ class TorchRunner:
 class OpenVinoRunner:
     """An OpenVINO or ONNX file in OpenVINO's CPU plugin.
 
-    Compiled for any batch; and again, when it is first met, for a batch of one, which is then twice as fast.
+    Compiled for any batch size; and again, when first needed, for a batch of one, which is then twice as fast.
     """
 
     def __init__(self, weights: Path, precision: str):
@@ -78,7 +78,7 @@ class OpenVinoRunner:
         if weights.suffix == ".xml":
             wanted = checkpoint.read_header(weights).get("bin")
             if wanted and wanted != f"sha256:{hash_file(weights_of(weights))}":
-                raise UsageError(f"{weights}: {weights_of(weights).name} beside it is not its own")
+                raise UsageError(f"{weights}: the file {weights_of(weights).name} does not belong to it")
         try:
             self._network = openvino_core().read_model(str(weights))
             self._of_any = self._compile()
@@ -93,7 +93,7 @@ class OpenVinoRunner:
                 self._network.reshape(list(crops.shape))
                 self._of_one = self._compile()
             request = self._of_one
-        # The result is a copy already, as share_outputs is False by default: the next pass does not overwrite it.
+        # The result is already a copy, because share_outputs is False by default: the next pass does not overwrite it.
         return request.infer([crops], share_inputs=True)[0]
 
     def _compile(self) -> Any:
@@ -102,14 +102,14 @@ class OpenVinoRunner:
 
 
 class OnnxRunner:
-    """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which then compiles it for the GPU."""
+    """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which compiles it for the GPU."""
 
     def __init__(self, weights: Path, device: str, tensorrt: bool = False):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads("classifier")
-        options.log_severity_level = 3  # errors: what it warns of, nobody can change
+        options.log_severity_level = 3  # errors only: its warnings cannot be acted on
         providers: list[Any] = ["CPUExecutionProvider"]
         if device.startswith("cuda"):
             place = {"device_id": int(device.partition(":")[2] or 0)}
@@ -119,10 +119,10 @@ class OnnxRunner:
         available = onnxruntime.get_available_providers()
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in available:
-            raise UsageError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu); it has {available}")
+            raise UsageError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu), only {available}")
         try:
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
-        except Exception as error:  # its exceptions have no common name
+        except Exception as error:  # its exceptions have no common base class
             raise UsageError(f"{weights}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:200]})") from None
         self._input = self._session.get_inputs()[0].name
         self.name = f"{'tensorrt' if tensorrt else 'onnx'} on {device}"
@@ -132,9 +132,9 @@ class OnnxRunner:
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, and no telemetry: as it comes, each conversion is reported to a server of its makers.
+    """The module `openvino` without telemetry: by default it reports each conversion to a server of its makers.
 
-    Where the package that reports cannot be imported, OpenVINO has a substitute that does nothing.
+    If the telemetry package cannot be imported, OpenVINO uses a substitute that does nothing.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: its import fails
@@ -150,9 +150,9 @@ def openvino_core() -> Any:
 
 
 def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
-    """How the CPU plugin shall run a network: in which floats, on how many threads, and none of them tied to a core.
+    """Settings of the CPU plugin: the float precision, the number of threads, and no threads pinned to cores.
 
-    Two networks and the rest of the pipeline share the cores: threads pinned to the same ones would wait in turn.
+    Two networks and the rest of the pipeline share the cores. Threads pinned to the same core would wait in turn.
     """
     return {
         "INFERENCE_PRECISION_HINT": precision,
@@ -163,9 +163,9 @@ def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
 
 
 def openvino_precision() -> str:
-    """The floats in which OpenVINO is fastest on this CPU: bf16 where it computes with them natively, else f32.
+    """The fastest float precision of OpenVINO on this CPU: bf16 if the CPU supports it natively, else f32.
 
-    f32 on Windows: OpenVINO's kernels of fewer bits have crashed there (so ultralytics 8.4 avoids them too).
+    f32 on Windows, where OpenVINO's kernels with fewer bits have crashed (ultralytics 8.4 avoids them, too).
     """
     native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if native and sys.platform != "win32" else "f32"

@@ -1,4 +1,4 @@
-"""Finds and loads an ultralytics detector: quietly, without its habit of installing and downloading unasked."""
+"""Finds and loads an ultralytics detector: quietly, and without its unrequested installs and downloads."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
 
 PAGE = "https://docs.ultralytics.com/models/"
-# Read by ultralytics once, as it is imported.
+# Read by ultralytics once, on import.
 QUIET = {
     "YOLO_VERBOSE": "false",
-    "YOLO_AUTOINSTALL": "false",  # a missing package is ours to report, not its to install
-    "YOLO_OFFLINE": "true",  # no usage reports, and no look-up of names that may take long where there is no internet
-    "ULTRALYTICS_SAFE_LOAD": "true",  # a .pt file is a pickle: build known classes only, run no code from it
+    "YOLO_AUTOINSTALL": "false",  # report a missing package instead of installing it
+    "YOLO_OFFLINE": "true",  # no usage reports, and no name look-ups, which may be slow without internet
+    "ULTRALYTICS_SAFE_LOAD": "true",  # a .pt file is a pickle: load only known classes, run no code from it
 }
 
 
@@ -34,9 +34,9 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     """An `ultralytics.YOLO` from a file, an exported model's folder, or a published name, ready for that device.
 
     A published name is looked for in the working folder and in the cache, then downloaded into the cache.
-    A .pt file is a pickle, which may run code as it is loaded; ultralytics (from 8.4) is asked to refuse that, so a
-    checkpoint with classes of its own is refused too, unless ULTRALYTICS_SAFE_LOAD=false says that it is trusted.
-    Raises UsageError when there is no such model, it cannot be downloaded, or it is none.
+    A .pt file is a pickle, which may run code while loading. ultralytics (from 8.4) is told to refuse that, so a
+    checkpoint with its own classes is refused, too, unless ULTRALYTICS_SAFE_LOAD=false marks it as trusted.
+    Raises UsageError if there is no such model, it cannot be downloaded, or the file is not a model.
     """
     path = find_weights(weights)
     ultralytics = _import_quietly()
@@ -46,19 +46,22 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
         with _undisturbed():
             model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
             names = model.names
-            if model.task in ("detect", "segment"):  # the first prediction builds the network: now, not amid frames
+            if model.task in (
+                "detect",
+                "segment",
+            ):  # the first prediction builds the network: do it now, not during the run
                 model.predict(np.zeros((32, 32, 3), np.uint8), device=device, verbose=False)
-    except Exception as error:  # whatever torch, OpenVINO or ONNX Runtime raise on a file that is no model
+    except Exception as error:  # errors of torch, OpenVINO or ONNX Runtime for a file that is not a model
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
     if model.task not in ("detect", "segment") or not names:
-        raise UsageError(f"{weights} is a {model.task} model; detection needs one for detect or segment")
+        raise UsageError(f"{weights} is a {model.task} model; a detect or segment model is needed")
     return model
 
 
 def to_openvino(model: Any, path: Path) -> None:
     """Convert an `ultralytics.YOLO` for pictures of all sizes: (N, height, width, 3) uint8 BGR, sides by its stride.
 
-    Raises whatever torch or OpenVINO raise on an operation they cannot convert.
+    Raises any error of torch or OpenVINO for operations that they cannot convert.
     """
     from copy import deepcopy
 
@@ -72,7 +75,7 @@ def to_openvino(model: Any, path: Path) -> None:
     with _undisturbed():
         network = deepcopy(model.model).cpu().float().eval().fuse(verbose=False)
         for module in network.modules():
-            if isinstance(module, Detect):  # and those derived from it: what ultralytics' own exporter sets
+            if isinstance(module, Detect):  # and derived classes: as ultralytics' own exporter does
                 module.export, module.dynamic, module.format = True, True, "openvino"
                 if isinstance(module.dfl, DFL):
                     module.dfl.forward = partial(expected_distance, module.dfl)
@@ -89,20 +92,20 @@ def to_openvino(model: Any, path: Path) -> None:
 
 
 def expected_distance(dfl: Any, x: Any) -> Any:
-    """What ultralytics' DFL makes of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
+    """Computes ultralytics' DFL of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
 
-    It takes the mean by a convolution, which OpenVINO does in 16 bits when the network is, and the softmax before it,
-    too; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.06 instead of 0.08 pixels off.
+    The original computes the mean by a convolution. In a 16-bit network OpenVINO runs that, and the softmax before it,
+    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.06 instead of 0.08 pixels off.
     """
     count, _, anchors = x.shape
     return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
 
 
 def keep_boxes_exact(network: Any) -> bool:
-    """Have the head that measures boxes compute in 32 bits, whatever `torch.autocast` asks of the rest.
+    """Make the head that computes the boxes use 32 bits, even inside `torch.autocast`.
 
-    In bfloat16 alone, boxes of YOLO11n on PETS09 are 0.83 pixels off on average; so, 0.05.
-    False, and nothing done, where there is no such head.
+    In bfloat16 alone, boxes of YOLO11n on PETS09 are 0.83 pixels off on average; with this, 0.05.
+    Returns False, and does nothing, if there is no such head.
     """
     import torch
     from ultralytics.nn.modules import Detect
@@ -118,7 +121,7 @@ def keep_boxes_exact(network: Any) -> bool:
 
 
 def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
-    """Have ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND."""
+    """Let ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND."""
     import shutil
 
     source = folder / "model.pt"
@@ -127,11 +130,11 @@ def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
         type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False)
     source.unlink()
     if not (folder / f"model.{kind}").is_file():
-        raise RuntimeError(f"ultralytics exported no model.{kind}")
+        raise RuntimeError(f"ultralytics did not export a model.{kind}")
 
 
 def find_weights(weights: str) -> Path:
-    """Where the weights lie, or where a published name's would be downloaded to; UsageError for anything else."""
+    """The path of the weights, or the download path of a published name; raises UsageError for anything else."""
     path = Path(weights)
     if path.exists():
         return path
@@ -139,12 +142,14 @@ def find_weights(weights: str) -> Path:
         name = f"{weights.removesuffix('.pt')}.pt"
         return Path(name) if Path(name).is_file() else cache_folder() / name
     examples = "such as yolo11n or yolo11s-seg"
-    raise UsageError(f"no detector weights {weights!r}: no such file, and no name ultralytics publishes, {examples}")
+    raise UsageError(
+        f"no detector weights {weights!r}: no such file, and not a name that ultralytics publishes, {examples}"
+    )
 
 
 def _import_quietly() -> Any:
     if "ultralytics" not in sys.modules:
-        import torch  # noqa: F401 - before ultralytics, which would have it start with one thread
+        import torch  # noqa: F401 - before ultralytics, which would start it with one thread
 
         with _undisturbed():
             os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
@@ -160,10 +165,10 @@ def _import_quietly() -> Any:
 
 
 def _wait_for_boxes() -> None:
-    """Have ultralytics sort out the boxes of a whole batch, however long it takes.
+    """Make ultralytics select the boxes of a whole batch, however long it takes.
 
-    It gives up after about two seconds and leaves the rest of the batch without boxes, with no more than a warning:
-    on a busy machine frames lost all their people.
+    By default it stops after about two seconds and leaves the rest of the batch without boxes, with only a warning: on
+    a busy machine, frames lost all their people.
     """
     from ultralytics.utils import nms
 
@@ -173,7 +178,7 @@ def _wait_for_boxes() -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Put back what ultralytics changes for the whole process: threads, the environment, how numbers are printed."""
+    """Restore what ultralytics changes for the whole process: threads, environment variables, number formatting."""
     import torch
 
     environment, printing = dict(os.environ), np.get_printoptions()
@@ -190,7 +195,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _download(path: Path, ultralytics: Any) -> None:
-    """Into a folder beside it first: `path` is complete or not there, and of several processes one downloads."""
+    """Download into a temporary folder first: `path` is complete or missing, and only one process downloads it."""
     from filelock import FileLock
 
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
@@ -206,14 +211,14 @@ def _download(path: Path, ultralytics: Any) -> None:
                 part = Path(folder) / path.name
                 ultralytics.utils.downloads.attempt_download_asset(part)
                 if not part.is_file():
-                    raise FileNotFoundError("it is not among ultralytics' published files")
+                    raise FileNotFoundError("ultralytics does not publish this file")
                 part.replace(path)
     except Exception as error:
         raise UsageError(f"{path.name} could not be downloaded ({_reason(error)}): {advice}") from None
 
 
 def _task(path: Path) -> str | None:
-    """What an exported model is for, by its own metadata; ultralytics would guess, and say so."""
+    """The task of an exported model, from its metadata; ultralytics would guess, and warn about it."""
     metadata = path / "metadata.yaml"
     if not metadata.is_file():
         return "segment" if "seg" in path.stem else "detect"
@@ -223,6 +228,6 @@ def _task(path: Path) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """The error in one line of bearable length, without the prefix ultralytics shouts."""
+    """The error in one line of limited length, without ultralytics' prefix."""
     text = re.sub(r"^ERROR\W+", "", " ".join(str(error).split())) or "no reason given"
     return f"{type(error).__name__}: {text[:200]}"

@@ -1,4 +1,4 @@
-"""The table of networks: a name, where its constructor lies, and how good the network is known to be."""
+"""The table of networks: name, constructor, and known accuracy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """Where a network is made, and how good it is known to be on Fashion-MNIST's 10,000 test pictures."""
+    """A network's constructor, and its known accuracy on Fashion-MNIST's 10,000 test pictures."""
 
-    constructor: str  # "module:name" of a call that takes (classes, channels, size); pictures as floats -> logits
-    published: float | None = None  # top-1 in percent, the best that its authors reported
-    measured: float | None = None  # top-1 in percent, by `vidclf train`; of shipped weights their header tells it
-    pretrained: bool = False  # does the constructor also take pretrained=True?
+    constructor: str  # "module:name" of a callable that takes (classes, channels, size); maps float pictures to logits
+    published: float | None = None  # top-1 in percent, the best reported by its authors
+    measured: float | None = None  # top-1 in percent, by `vidclf train`; shipped weights have it in their header
+    pretrained: bool = False  # whether the constructor also takes pretrained=True
 
 
 NETWORKS = {
@@ -61,17 +61,17 @@ def create(
 ) -> Classifier:
     """A fresh, untrained classifier by its name in `NETWORKS`.
 
-    pretrained: begin with ImageNet's weights, which are downloaded where they are not in torch's cache (resnet18).
-    init: how the weights are drawn, see `initial.INITS`; "own" is what the network's authors did.
+    pretrained: start with ImageNet weights, which are downloaded if they are not in torch's cache (resnet18).
+    init: how the weights are initialised, see `initial.INITS`; "own" is as the network's authors did.
     Raises UsageError on an unknown name or an option that the network does not have, VidclfError without the weights.
     """
     if name not in NETWORKS:
-        raise UsageError(f"unknown model {name!r} (there are: {', '.join(NETWORKS)})")
+        raise UsageError(f"unknown model {name!r} (available: {', '.join(NETWORKS)})")
     if pretrained and not NETWORKS[name].pretrained:
         able = ", ".join(other for other, network in NETWORKS.items() if network.pretrained)
         raise UsageError(f"there are no pretrained weights for {name} (available for: {able})")
     if pretrained and init != "own":
-        raise UsageError(f"pretrained weights are not drawn: init must be own, got {init!r}")
+        raise UsageError(f"init has no effect on pretrained weights: it must be own, got {init!r}")
     from vidclf.models.classifier import Classifier
     from vidclf.models.initial import initialise
 
