@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.idx import bars, write_bars
 from vidclf.cli.evaluate import evaluate
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, save
 from vidclf.preprocess import Preprocess
 from vidclf.threads import cores
@@ -105,3 +105,28 @@ def test_it_uses_the_cores_that_it_may(pets: Path, monkeypatch: pytest.MonkeyPat
 def test_the_data_set_in_idx_files(tmp_path: Path) -> None:
     found = figures("lean", "--data", str(write_bars(tmp_path)), "--no-verify")
     assert (found["weights"], found["total"]) == ("lean", 50)
+
+
+def test_a_network_that_gives_no_numbers_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
+    model = create("v1")
+    for parameter in model.parameters():
+        parameter.data.fill_(torch.nan)
+    weights = str(save(tmp_path / "nan.safetensors", model))
+    words = [weights, "--data", str(write_bars(tmp_path / "idx")), "--no-verify", "--json", str(tmp_path / "nan.json")]
+    with pytest.raises(VidclfError) as raised:
+        CliRunner().invoke(evaluate, words, catch_exceptions=False)
+    assert str(raised.value) == f"{weights}: its outputs are not finite; damaged weights?"
+    assert not (tmp_path / "nan.json").exists()
+
+
+def test_there_is_no_json_without_the_page(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [str(pets / "pets.safetensors"), "--data", str(pets / "pictures"), "--device", "cpu"]
+    words += ["--json", str(tmp_path / "pets.json"), "--html", str(tmp_path / "pets.html")]
+
+    def fail(*_: object) -> None:
+        raise VidclfError("no space left")
+
+    monkeypatch.setattr("vidclf.training.page.write_report", fail)
+    with pytest.raises(VidclfError, match="no space left"):
+        CliRunner().invoke(evaluate, words, catch_exceptions=False)
+    assert not list(tmp_path.iterdir())

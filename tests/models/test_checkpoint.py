@@ -161,7 +161,7 @@ def test_a_header_that_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"labels": 3}, "the header's labels must be a list of names, got 3"),
+        ({"labels": 3}, "the header's labels must be a list of different names, got 3"),
         ({"preprocess": "abc"}, "the header's preprocess must be an object, got 'abc'"),
         ({"preprocess": {"size": "28"}}, "the header's preprocess: size must be a whole number, got '28'"),
     ],

@@ -34,9 +34,13 @@ def test_what_is_missing_is_named() -> None:
     ("field", "values", "wanted"),
     [
         ("architecture", NOT_TEXT, "text"),
-        ("labels", (None, 3, "cat", {}, [], ["cat", 3], ["cat", None], [["cat"]]), "a list of names"),
+        (
+            "labels",
+            (None, 3, "cat", {}, [], ["cat", 3], ["cat", None], [["cat"]], ["cat", "cat"]),
+            "a list of different names",
+        ),
         ("preprocess", NOT_AN_OBJECT, "an object"),
-        ("temperature", (*NOT_A_NUMBER, 0, -1.5), "a number above 0"),
+        ("temperature", (*NOT_A_NUMBER, 0, -1.5, 1e-30, 1e4), "0.001 to 1000"),
         ("mean", NOT_A_NUMBER, "a number"),
         ("std", NOT_A_NUMBER, "a number"),
         ("parameters", (None, 1.5, True, "many"), "a whole number"),

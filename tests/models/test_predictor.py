@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, create, load, predictor, save
 from vidclf.models.exporting import export
 from vidclf.models.predictor import Predictor, patterns
@@ -241,3 +241,24 @@ def test_the_shipped_weights_keep_their_names_in_fewer_bits() -> None:
     exact, fast = Predictor("lean", "torch", "cpu", "f32").run(crops), Predictor("lean", device="cpu").run(crops)
     assert (exact.argmax(1) == fast.argmax(1)).mean() >= 0.97
     assert np.abs(exact - fast).max() < 0.1
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_probabilities_that_are_no_numbers_are_an_error_without_warnings_of_numpy(
+    tmp_path: Path, backend: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """They were written to records, which then were no JSON."""
+    model = create("v1")
+    for parameter in model.parameters():
+        parameter.data.fill_(torch.nan)
+    path = save(tmp_path / "nan.safetensors", model)
+    runner = Predictor(str(path), backend, "cpu", "f32")
+    with pytest.raises(VidclfError) as raised:
+        runner.run(patterns(Preprocess(), 2))
+    assert str(raised.value) == f"{path}: its probabilities on torch f32 on cpu are not finite; damaged weights?"
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
+
+
+def test_logits_too_large_for_a_float_give_no_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    assert np.isnan(predictor.softmax(np.array([[3e38, 0]], np.float32), 1e-3)).any()
+    assert not recwarn.list

@@ -11,7 +11,7 @@ from vidclf.cli.execute import write_json
 from vidclf.cli.options import DEBUG, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.labels import named
 from vidclf.models.zoo import FASHION_MNIST
@@ -72,6 +72,8 @@ def evaluate(
     model = checkpoint.load(weights, place)
     test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
     logits = evaluation.predict(model, test.images, batch)
+    if not logits.isfinite().all():
+        raise VidclfError(f"{weights}: its outputs are not finite; damaged weights?")
     metrics = {
         "weights": weights,
         "parameters": model.parameter_count,
@@ -81,7 +83,7 @@ def evaluate(
         # Class names may contain letters that this stdout cannot encode: print ? for those rather than fail.
         encoding = sys.stdout.encoding or "utf-8"
         click.echo(evaluation.table(metrics).encode(encoding, "replace").decode(encoding))
-    if json_file:
-        write_json(metrics, json_file)
     if html_path:
         page.write_report(html_path, header, logits, test.targets, test.images)
+    if json_file:  # last, so that there is no JSON without the page
+        write_json(metrics, json_file)

@@ -25,6 +25,10 @@ def _is_number(value: Any) -> bool:
         return False
 
 
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(map(_is_text, value)) and len(set(value)) == len(value)
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -40,9 +44,9 @@ KINDS: dict[type, Kind] = {
 # The fields that the program reads; all others are only for people.
 FIELDS: dict[str, Kind] = {
     "architecture": KINDS[str],
-    "labels": (lambda value: isinstance(value, list) and value != [] and all(map(_is_text, value)), "a list of names"),
+    "labels": (_are_names, "a list of different names"),
     "preprocess": KINDS[dict],
-    "temperature": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "temperature": (lambda value: _is_number(value) and 1e-3 <= value <= 1e3, "0.001 to 1000"),
     "mean": KINDS[float],
     "std": KINDS[float],
     "parameters": KINDS[int],

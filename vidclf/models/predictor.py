@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, exported
 from vidclf.models.backends import choose_backend, choose_precision
 from vidclf.models.cache import cached, forget
@@ -73,7 +73,10 @@ class Predictor:
         except Exception as error:
             self._runner = self._fall_back(error)
             logits = self._runner(batch)
-        return softmax(logits / self.temperature)
+        probabilities = softmax(logits, self.temperature)
+        if not np.isfinite(probabilities).all():
+            raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
+        return probabilities
 
     def _fall_back(self, error: Exception) -> Runner:
         if not self._can_fall_back or self._backend == "torch":
@@ -96,7 +99,7 @@ class Predictor:
         except Exception:
             forget(folder)  # probably damaged: the next run makes it again
             raise
-        difference = np.abs(softmax(runner(patterns(self.preprocess)) / self.temperature) - answers).max()
+        difference = np.abs(softmax(runner(patterns(self.preprocess)), self.temperature) - answers).max()
         if not difference <= TOLERANCE[self._precision]:  # `not`, so that NaN counts as different
             raise UsageError(f"its probabilities differ from torch's by {difference:.2g}")
         log.debug("%s runs on %s, within %.1g of torch", self.path.name, runner.name, difference)
@@ -130,7 +133,9 @@ def patterns(policy: Preprocess, count: int = 64) -> np.ndarray:
     return np.ascontiguousarray(cells[:, :, places[:, None], places])
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, classes) float32 probabilities."""
-    powers = np.exp(logits.astype(np.float32) - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """(N, classes) float32 probabilities; NaN where logits are not finite."""
+    with np.errstate(all="ignore"):  # whoever calls it checks the result
+        scaled = logits.astype(np.float32) / temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
