@@ -135,7 +135,8 @@ def discard_part(path: Path) -> None:
     lock = NameLock(path)
     if any(file.exists() for file in (*left, lock.file)) and lock.acquire():
         for part in left:
-            part.unlink(missing_ok=True)
+            if not part.is_dir():  # somebody's folder
+                part.unlink(missing_ok=True)
         lock.release()
 
 

@@ -103,7 +103,21 @@ def test_force_does_everything_again_and_deleted_results_come_back(batch: Run) -
     assert files() == OUTPUTS | {"table.parquet", "summary.html"}
 
 
-@pytest.mark.parametrize("content", ["", "junk\n", '{"frame": 0}\n', '{"schema": 1}\n{"frame":'])
+def damaged(**values: object) -> str:
+    """A record with these values in a row."""
+    row = {"source": "clips/a.mp4", "frame": 0, "time": 0.0, "kind": "", "label": ""} | values
+    return '{"schema": 1}\n' + json.dumps(row) + "\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "junk\n", '{"frame": 0}\n', '{"schema": 1}\n{"frame":', '{"schema": 1}\n5\n', "[" * 100_000,
+        '{"schema": 1}\n' + "[" * 100_000 + "\n", '{"schema": 1, "columns": 5}\n{}\n', damaged(source=5),
+        damaged(frame=10**30), damaged(x0=2**31), damaged(frame=True), damaged(frame=0.5), damaged(score="high"),
+        damaged(score=10**400), damaged(label="\ud800"), damaged(label={"a": 1}), damaged(at=5),
+    ],
+)  # fmt: skip
 def test_a_record_that_is_none_any_more_is_told_and_comes_back(batch: Run, clip: Path, content: str) -> None:
     batch("--include", "a.mp4")
     Path("out/a.jsonl").write_text(content)
@@ -140,6 +154,32 @@ def test_what_an_interrupted_run_left_is_cleared_away(batch: Run) -> None:
     assert "1 clip to do, 2 already finished" in batch()[2]
     assert files() == OUTPUTS | {"table.parquet", "summary.html"}
     assert attempts() == {"a.mp4": 2, "b.mp4": 1, "sub/c.mp4": 1}
+
+
+def test_folders_in_place_of_results_stay(batch: Run) -> None:
+    for name in ("a.mp4.part", "b.jsonl", "table.parquet.part"):
+        Path("out", name).mkdir(parents=True)
+    code, _, err = batch("--table", "none")
+    assert code == 3
+    assert err.splitlines()[-2:] == [
+        f"failed: a.mp4: quick.yaml, item 4: write: cannot write {Path('out/a.mp4')}: Is a directory",
+        f"failed: b.mp4: {Path('out/b.jsonl')} is a folder, but a result needs this name",
+    ]
+    code, _, err = batch("--include", "sub/*")
+    assert (code, err.splitlines()[-1]) == (2, f"Error: cannot write {Path('out/table.parquet')}: Is a directory")
+    assert all(Path("out", name).is_dir() for name in ("a.mp4.part", "b.jsonl", "table.parquet.part"))
+
+
+def test_a_folder_in_place_of_an_old_result_stays(batch: Run) -> None:
+    batch("--include", "a.mp4")
+    Path("out/a.mp4").unlink()
+    Path("out/a.mp4").mkdir()
+    write_clip(Path("clips/a.mp4"), 7)
+    code, _, err = batch("--include", "a.mp4")
+    error = f"failed: a.mp4: {Path('out/a.mp4')} is a folder, but a result needs this name"
+    assert (code, err.splitlines()[-1]) == (3, error)
+    assert files() == {"table.parquet", "summary.html"}
+    assert Path("out/a.mp4").is_dir()
 
 
 def test_clips_that_differ_in_their_suffix_do_not_share_results(batch: Run, clip: Path) -> None:

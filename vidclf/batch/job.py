@@ -98,6 +98,8 @@ class Runner:
         if not outcome.size:
             raise VidclfError(f"{job.source} is empty (0 bytes)")
         with self._storage.writing(job.outputs, watch.tell) as paths:
+            if folder := next((path for path in paths.values() if path.is_dir()), None):  # `write` would write into it
+                raise VidclfError(f"{folder} is a folder, but a result needs this name")
             pipeline = Pipeline([self._stage(number, job, paths) for number in range(len(self._items))])
             try:
                 outcome.stats = pipeline.run(watch)

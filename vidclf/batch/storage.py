@@ -47,7 +47,7 @@ class Folder:
         return {name for name in names if os.path.isfile(f"{self.root}/{name}")}  # noqa: PTH113 - 5 times as fast
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in names:
+        for name in self.have(names):  # a folder of that name is not a result
             (self.root / name).unlink(missing_ok=True)
 
     def open(self, name: str) -> IO[str]:

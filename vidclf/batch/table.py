@@ -18,6 +18,8 @@ from vidclf.rows import AT, COLUMNS
 from vidclf.stages.record import TABLES
 
 RECORD_SUFFIX = ".jsonl"
+KINDS = tuple((COLUMNS | AT).items())
+LARGEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": 2**24, "float64": 2**53}  # whole numbers they hold
 
 
 def write_table(path: Path, manifest: Manifest, storage: Storage) -> bool:
@@ -54,7 +56,7 @@ def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 def _columns(storage: Storage, name: str) -> dict[str, str]:
     # Reading its rows will tell what is wrong with a record.
-    with suppress(OSError, ValueError, AttributeError), storage.open(name) as lines:
+    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError), storage.open(name) as lines:
         if "at" in json.loads(next(lines, "{}")).get("columns", ()):
             return COLUMNS | AT
     return COLUMNS
@@ -65,7 +67,31 @@ def _rows(storage: Storage, name: str) -> Iterator[dict[str, Any]]:
         with storage.open(name) as lines:
             if "schema" not in json.loads(next(lines, "{}")):
                 raise ValueError
-            yield from map(json.loads, lines)
-    except (OSError, ValueError, TypeError):
+            for line in lines:
+                row = json.loads(line)
+                if not _is_row(row):  # pyarrow would refuse many rows later, without a word about the record
+                    raise ValueError
+                yield row
+    except (OSError, ValueError, TypeError, RecursionError):
         advice = "delete it and the clip will be processed again"
         raise VidclfError(f"{name} is no longer a valid record; {advice}") from None
+
+
+def _is_row(row: Any) -> bool:
+    """Whether each of the columns has a value of its type, or none; raises ValueError for text that is not valid."""
+    if not isinstance(row, dict) or row.get("source") is None or row.get("frame") is None:
+        return False
+    for column, kind in KINDS:
+        value = row.get(column)
+        if value is None:
+            continue
+        if kind == "string":
+            if not isinstance(value, str):
+                return False
+            value.encode()
+        elif type(value) is int:  # not a bool, which is an int, too
+            if abs(value) > LARGEST[kind]:
+                return False
+        elif type(value) is not float or kind.startswith("int"):
+            return False
+    return True
