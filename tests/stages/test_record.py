@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,32 @@ def test_a_live_record_goes_on_in_a_new_file_and_the_oldest_are_deleted(
         [*range(10)], [*range(10, 20)], [*range(20, 25)],
     ]  # fmt: skip
     assert (stage.made.files, stage.made.latest) == (3, tmp_path / made[-1])
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_a_full_disk_does_not_end_a_live_run(
+    tmp_path: Path, suffix: str, small_disk: AbstractContextManager[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "vidclf")
+
+    def seen() -> Iterator[Frame]:
+        stream = ((frame, setattr(frame, "captured", 100 + frame.index / 40))[0] for frame in live(4500))
+        with small_disk:
+            yield from islice(stream, 3000)
+        yield from stream
+
+    frames = record(seen(), tmp_path / f"out{suffix}")
+    assert [frame.index for frame in frames] == list(range(4500))
+    paths = sorted(tmp_path.iterdir(), key=os.path.getmtime)
+    assert len(paths) > 2 and paths[0].name == f"out{suffix}" and all(path.suffix == suffix for path in paths)
+    found = [[row["frame"] for row in rows(path)] for path in paths]
+    for numbers in found:
+        assert len(numbers) > 100 and numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert (found[0][0], found[-1][-1]) == (0, 4499)
+    assert [message.partition(":")[2] or message for message in caplog.messages] == [
+        " no space left; recording of detections pauses until there is",
+        "recording of detections goes on",
+    ]
 
 
 def test_a_files_record_is_cut_at_its_own_times(tmp_path: Path) -> None:

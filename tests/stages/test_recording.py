@@ -115,7 +115,7 @@ def test_a_full_disk_does_not_end_a_live_run(
     assert len(counts) == 3 and 0 < min(counts[:2]) and max(counts[:2]) < 40 and 150 < counts[2] < 250
     assert caplog.messages == [
         f"{tmp_path}: no space left; recording of rtsp://host/cam pauses until there is",
-        "rtsp://host/cam is recorded again",
+        "recording of rtsp://host/cam goes on",
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -18,9 +17,8 @@ import numpy as np
 
 from vidclf.files import NoSpaceError, no_space
 from vidclf.frame import Frame, Source
+from vidclf.stages._pause import Pause
 from vidclf.video.naming import stamped
-
-log = logging.getLogger(__name__)
 
 PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; beyond that, the oldest are dropped
 JPEG_QUALITY = 95
@@ -29,7 +27,6 @@ LONGEST_GAP = 5  # seconds that a constant rate fills with repeated pictures, fo
 # Seconds without a picture in one file of a live source. A gap of 6.6 h has too many ticks for mp4 and mov, which then
 # put each later picture one tick after the one before; AVI stores each missing picture, at most 60,000 in a row.
 LONGEST_HOLE = 600
-RETRY = 10  # seconds that a live source is not recorded after its disk was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +81,7 @@ class Recording:
         self._shape: tuple[int, ...] = ()
         self._start = self._latest = Fraction(0)
         self._until = Fraction(-1)  # the end of the event
-        self._pause_until = Fraction(-1)  # there was no space left
-        self._has_warned = False  # of that
+        self._pause = Pause(source.name)
         self._before: deque[_Shot] = deque()
         self._before_bytes = 0
 
@@ -117,7 +113,7 @@ class Recording:
         shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
         if plan.wants(frame):
             self._until = shot.at + plan.post_roll
-        if shot.at < self._pause_until:
+        if self._pause.holds(shot.at):
             return False
         try:
             if plan.only_when and shot.at > self._until:
@@ -127,24 +123,19 @@ class Recording:
             else:
                 self._write_in_turn(shot)
         except Exception as error:
-            if not self._gave_up(error):
+            if not self._gave_up(error, shot.at):
                 raise
-            self._pause_until = shot.at + RETRY
             return True  # deleting old files may make room
         return before is not None and self._file is not before
 
-    def _gave_up(self, error: BaseException) -> bool:
+    def _gave_up(self, error: BaseException, at: Fraction = Fraction(0)) -> bool:
         """Whether an error says that there is no space for a live source; if so, end its file, and warn once."""
         if not self._source.live or not no_space(error):
             return False
         self._file = None
         with suppress(NoSpaceError):  # that of this file, again
             self._stack.__exit__(type(error), error, error.__traceback__)
-        if not self._has_warned:
-            log.warning(
-                "%s: no space left; recording of %s pauses until there is", self._path.parent, self._source.name
-            )
-        self._has_warned = True
+        self._pause.begin(self._path.parent, at)
         return True
 
     def _write_in_turn(self, shot: _Shot) -> None:
@@ -186,9 +177,7 @@ class Recording:
             self._file = self._stack.enter_context(self._opener(path, shot.image, source))
         self._file.show(shot.image, shot.at - self._start)
         self._latest = shot.at
-        if self._has_warned and shot.at > self._start + RETRY:  # not sooner: writers hold pictures back
-            log.info("%s is recorded again", self._source.name)
-            self._has_warned = False
+        self._pause.wrote(self._start, shot.at)
 
     def _must_cut(self, shot: _Shot) -> bool:
         plan = self._plan

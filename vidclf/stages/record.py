@@ -6,17 +6,19 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter, time
+from types import TracebackType
 from typing import Self, TextIO
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import Made, PartFile, put_aside
+from vidclf.files import Made, NoSpaceError, PartFile, no_space, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, SCHEMA, Row, to_row, utc
 from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
+from vidclf.stages._pause import Pause
 from vidclf.units import to_seconds
 from vidclf.video.naming import stamped, sweep, unstamped
 
@@ -67,56 +69,128 @@ class Record:
         self.made = Made()
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
-        began = time() - perf_counter()  # once: the clock may be set meanwhile
         live = all(frame.source.live for frame in first)  # without any, it may be a camera that was never there
         if live and str(self.path) != STDOUT:
             name_leftovers(unstamped(self.path), holds_nothing if self.suffix == ".parquet" else holds_lines)
-        taken: set[Path] = set()
-        with ExitStack() as stack:
-            table = None if first else stack.enter_context(self._table(self.path, live))
-            begin = 0.0
+        with _Files(self, live) as files:
+            if not first:
+                files.open(self.path)
             for frame in chain(first, frames):
-                now = frame.captured if live else frame.time
-                if table is None or (self.segment and now >= begin + self.segment):
-                    stack.close()
-                    path, begin = self._path(frame, began, taken), now
-                    table = stack.enter_context(self._table(path, live))
-                more = {"at": utc(began + frame.captured)} if self.at else {}
-                if self.frames:
-                    table.write(to_row(frame, None) | more)
-                for detection in frame.detections:
-                    table.write(to_row(frame, detection) | more)
+                files.write(frame)
                 yield frame
 
-    def _path(self, frame: Frame, began: float, taken: set[Path]) -> Path:
+
+class _Files:
+    """`with _Files(...) as files: files.write(frame)`: the file of one run, or one after another.
+
+    If there is no space left for live sources, their file ends, and the next begins when there is some again; not
+    Parquet, which cannot be read up to there.
+    """
+
+    def __init__(self, record: Record, live: bool):
+        self._record, self._live = record, live
+        self._since_1970 = time() - perf_counter()  # once: the clock may be set meanwhile
+        self._columns = COLUMNS | AT if record.at else COLUMNS
+        self._stack = ExitStack()
+        self._table: JsonLines | Csv | Parquet | None = None
+        self._begin = 0.0
+        self._taken: set[Path] = set()
+        self._pause = Pause("detections")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._stack.__exit__(kind, error, trace)
+        except NoSpaceError as failure:
+            if not self._gave_up(failure, 0):
+                raise
+
+    def write(self, frame: Frame) -> None:
+        """Write the rows of a frame, unless there is no space."""
+        now = frame.captured if self._live else frame.time
+        if self._pause.holds(now):
+            return
+        try:
+            segment = self._record.segment
+            if not self._table or (segment and now >= self._begin + segment):
+                self._table, self._begin = None, now
+                self._stack.close()
+                self.open(self._path(frame))
+            self._write(frame)
+        except (OSError, NoSpaceError) as error:
+            if not self._gave_up(error, now):
+                raise
+        else:
+            self._pause.wrote(self._begin, now)
+
+    def open(self, path: Path) -> None:
+        self._table = self._stack.enter_context(self._file(path))
+
+    def _write(self, frame: Frame) -> None:
+        assert self._table
+        more = {"at": utc(self._since_1970 + frame.captured)} if self._record.at else {}
+        if self._record.frames:
+            self._table.write(to_row(frame, None) | more)
+        for detection in frame.detections:
+            self._table.write(to_row(frame, detection) | more)
+
+    def _path(self, frame: Frame) -> Path:
         """The path of the file that begins with a frame; deletes files that are old enough."""
-        if not self.segment:
-            return self.path
-        base, seconds = self.path, frame.time
-        if frame.source.live:
-            base, seconds = unstamped(self.path), began + frame.captured
-            if self.keep:
-                sweep([base], self.keep, None, taken)
-        taken.add(path := stamped(base, frame.source, seconds, taken))
+        record = self._record
+        if not record.segment and not self._taken:
+            self._taken.add(record.path)
+            return record.path
+        base, seconds = record.path, frame.time
+        if self._live:
+            base, seconds = unstamped(record.path), self._since_1970 + frame.captured
+            if record.keep:
+                sweep([base], record.keep, None, self._taken)
+        self._taken.add(path := stamped(base, frame.source, seconds, self._taken))
         return path
 
+    def _gave_up(self, error: BaseException, now: float) -> bool:
+        """Whether an error says that there is no space for live sources; if so, end their file, and warn once."""
+        if not self._can_wait(error):
+            return False
+        self._table = None
+        with suppress(NoSpaceError):  # that of this file, again
+            self._stack.__exit__(type(error), error, error.__traceback__)
+        self._pause.begin(self._record.path.parent, now)
+        return True
+
+    def _can_wait(self, error: BaseException) -> bool:
+        return self._live and no_space(error) and self._record.suffix in (".jsonl", ".csv")
+
     @contextmanager
-    def _table(self, path: Path, live: bool) -> Iterator[JsonLines | Csv | Parquet]:
-        columns = COLUMNS | AT if self.at else COLUMNS
+    def _file(self, path: Path) -> Iterator[JsonLines | Csv | Parquet]:
         if str(path) == STDOUT:
-            with stdout(), JsonLines(None, columns) as table:
+            with stdout(), JsonLines(None, self._columns) as table:
                 yield table
             return
-        whole = PartFile(path, self.force)
+        full: OSError | None = None
+        whole = PartFile(path, self._record.force)
         try:
             with whole as part:
-                if live:
+                if self._live:
                     put_aside(part)
-                with TABLES[self.suffix](part, columns) as table:
-                    yield table
+                try:
+                    with TABLES[self._record.suffix](part, self._columns) as table:
+                        yield table
+                except OSError as error:
+                    if not self._can_wait(error):
+                        raise
+                    full = error
+                    if not holds_lines(part):
+                        part.unlink(missing_ok=True)
         finally:
             if whole.is_complete:
-                self.made.add(path)
+                self._record.made.add(path)
+        if full:  # the file has its name nevertheless: it can be read up to here
+            raise NoSpaceError(f"cannot write {path}: {full.strerror}")
 
 
 @contextmanager
