@@ -3,6 +3,7 @@ import itertools
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,14 +14,14 @@ from safetensors.torch import load_file
 from tests.idx import write_bars
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, load, save
-from vidclf.models.checkpoint import read_header
+from vidclf.models.checkpoint import read_header, write_tensors
 from vidclf.preprocess import Preprocess
 from vidclf.training import data
 from vidclf.training.config import Config
 from vidclf.training.loop import train
 from vidclf.training.places import check_output
 from vidclf.training.progress import Progress, duration
-from vidclf.training.run import git_commit
+from vidclf.training.run import Run, git_commit
 
 SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
 
@@ -149,6 +150,44 @@ def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, 
     last.write_bytes(last.read_bytes()[:5000])
     with pytest.raises(UsageError, match=r"last\.safetensors: damaged"):
         run(tmp_path / "run", pictures, resume=True)
+
+
+def test_a_damaged_state_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    kept = Run(tmp_path, {}, {"data": "x"})
+    kept.start()
+    ours = {"a": torch.zeros(2), "b": torch.zeros(1)}
+    history = [{"epoch": 1, "loss": 0.5, "valid_top1": 50.0}]
+    state = {"epoch": 1, "seconds": 2.5, "best": 50.0, "history": history}
+
+    def restore(tensors: dict[str, torch.Tensor], **fields: object) -> str:
+        write_tensors(kept.last, tensors, fields)
+        with pytest.raises(UsageError) as raised:
+            kept.restore(ours)
+        assert not ours["a"].any()
+        return str(raised.value).removeprefix(f"{kept.last}: damaged (").removesuffix(")")
+
+    theirs = {"a": torch.ones(2), "b": torch.ones(1)}
+    assert restore(theirs).startswith("Expecting value")
+    for wrong in ([], None, 5, state | {"more": 1}):
+        assert restore(theirs, state=wrong) == "not the state of a run"
+    for key, value in itertools.product(("epoch", "seconds", "best"), (None, "1", float("nan"), 10**400, [])):
+        told = restore(theirs, state=state | {key: value})
+        assert told in ("epoch, seconds or best is not the number of a run", "its history is not that of its epochs")
+    for epoch in (-1, 0, 2, 2**63 - 1):
+        assert restore(theirs, state=state | {"epoch": epoch}) == "its history is not that of its epochs"
+    for rows in (None, 1, [1]):
+        assert restore(theirs, state=state | {"history": rows}) == "its history is not a list of rows"
+    assert restore(theirs, state=state | {"history": [{"epoch": 1, "loss": "x"}]}) == "its history is not of numbers"
+    for tensors in (
+        {"a": torch.ones(2)},
+        theirs | {"b": torch.ones(2)},
+        theirs | {"b": torch.ones(1, dtype=torch.int)},
+    ):
+        assert restore(tensors, state=state) == "its tensors are not those of the run, b for one"
+    assert restore(theirs | {"c": torch.ones(1)}, state=state) == "its tensors are not those of the run, c for one"
+    write_tensors(kept.last, theirs, {"state": state})
+    assert asdict(kept.restore(ours)) == state
+    assert ours["a"].all()
 
 
 def test_resuming_wants_the_same_teachers(tmp_path: Path, pictures: Path) -> None:

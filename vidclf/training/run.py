@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.models import checkpoint
+from vidclf.models.header import KINDS
 from vidclf.training.places import read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
@@ -68,7 +69,8 @@ class Run:
     def restore(self, tensors: Mapping[str, Tensor]) -> State:
         """Restore these tensors to the end of the last finished epoch; to the start, if none was finished.
 
-        Raises UsageError if there is no run, or one with other settings or other pictures.
+        Raises UsageError if there is no run, one with other settings or other pictures, or a damaged one; the tensors
+        are then unchanged.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -77,11 +79,16 @@ class Run:
             return State()
         try:
             with safe_open(self.last, "pt") as file:
-                for name, tensor in tensors.items():
-                    tensor.copy_(file.get_tensor(name))
-                return State(**json.loads(file.metadata()["state"]))
-        except SafetensorError as error:
+                state = _read_state((file.metadata() or {}).get("state", ""))
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
+        except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{self.last}: damaged ({error})") from error
+        kinds = [{name: (each.shape, each.dtype) for name, each in group.items()} for group in (saved, tensors)]
+        if wrong := sorted(name for name, _ in kinds[0].items() ^ kinds[1].items()):
+            raise UsageError(f"{self.last}: damaged (its tensors are not those of the run, {wrong[0]} for one)")
+        for name, tensor in tensors.items():
+            tensor.copy_(saved[name])
+        return state
 
     def _check(self) -> None:
         asked = read_config(self.folder)
@@ -107,6 +114,25 @@ class Run:
 
 def _shown(value: Any) -> Any:
     return "none" if value == "" else value
+
+
+def _read_state(text: str) -> State:
+    """Read the state from JSON; ValueError if it is not as `save` writes it."""
+    content = json.loads(text)
+    if not isinstance(content, dict) or not content.keys() <= {field.name for field in fields(State)}:
+        raise ValueError("not the state of a run")
+    state = State(**content)
+    is_whole, is_number = KINDS[int][0], KINDS[float][0]
+    if not (is_whole(state.epoch) and is_number(state.seconds) and state.seconds >= 0 and is_number(state.best)):
+        raise ValueError("epoch, seconds or best is not the number of a run")
+    if not (isinstance(state.history, list) and all(isinstance(row, dict) for row in state.history)):
+        raise ValueError("its history is not a list of rows")
+    epochs = [row.get("epoch") for row in state.history]
+    if len(epochs) != state.epoch or epochs != list(range(1, len(epochs) + 1)):
+        raise ValueError("its history is not that of its epochs")
+    if not all(value is None or is_number(value) for row in state.history for value in row.values()):
+        raise ValueError("its history is not of numbers")
+    return state
 
 
 def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
