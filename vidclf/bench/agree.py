@@ -1,4 +1,4 @@
-"""Whether two programs saw the same: their boxes and names, object by object."""
+"""Whether two programs found the same: compares their boxes and labels, object by object."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from vidclf.frame import Box
 
-Seen = list[tuple[Box, str]]  # of one frame: each object's box and name
-SAME = 0.9  # intersection over union from which two boxes are the same
+Seen = list[tuple[Box, str]]  # of one frame: each object's box and label
+SAME = 0.9  # minimum intersection over union for two boxes to be the same
 
 
 def agreement(ours: Sequence[Seen], theirs: Sequence[Seen]) -> dict[str, float | int]:
-    """Of all objects that either saw, which share has the same box in both, and which also the same name.
+    """The share of all objects that have the same box in both, and the share with the same label, too.
 
-    A frame that only one of them has counts with all its objects against it.
+    In a frame that only one of them has, all objects count as different.
     """
     objects = boxes = names = 0
     for n in range(max(len(ours), len(theirs))):
@@ -27,7 +27,7 @@ def agreement(ours: Sequence[Seen], theirs: Sequence[Seen]) -> dict[str, float |
 
 
 def _pairs(one: Seen, other: Seen) -> list[tuple[str, str]]:
-    """The names of those objects that both saw; of several candidates the ones that overlap most."""
+    """The labels of the objects that both found; of several candidates, those that overlap most."""
     overlaps = [(iou(a, b), i, j) for i, (a, _) in enumerate(one) for j, (b, _) in enumerate(other)]
     left, right, pairs = set(range(len(one))), set(range(len(other))), []
     for overlap, i, j in sorted(overlaps, reverse=True):

@@ -1,6 +1,6 @@
-"""One contender in a process of its own, as only that shows how much memory it needs, and what fewer cores do to it.
+"""Runs one contender in a separate process, to measure its memory, and its speed on fewer cores.
 
-`python -m vidclf.bench.alone JSON` is how `measure_alone` starts it; it answers with JSON on stdout.
+`measure_alone` starts `python -m vidclf.bench.alone JSON`, which prints JSON to stdout.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PATIENCE = 1800  # seconds
 def measure_alone(setting: Setting, contender: str, cores: int | None = None) -> dict[str, float]:
     """Run a contender ("vidclf" or "serial loop") twice in a fresh process, the first time to warm up.
 
-    cores: how many of the machine's it may use (Linux; elsewhere so many threads).
-    Returns fps, cpu_ms a frame and peak_rss_mb. Raises VidclfError with what it said last if it fails.
+    cores: number of cores it may use (on Linux; on other systems, number of threads).
+    Returns fps, cpu_ms per frame and peak_rss_mb. Raises VidclfError with its last line of output if it fails.
     """
     task = {"setting": asdict(setting), "contender": contender, "cores": cores}
     environment = os.environ | ({VARIABLE: str(cores), "OMP_NUM_THREADS": str(cores)} if cores else {})
@@ -35,7 +35,7 @@ def measure_alone(setting: Setting, contender: str, cores: int | None = None) ->
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise VidclfError(f"{contender} failed on its own: {last}")
+        raise VidclfError(f"{contender} failed in its own process: {last}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

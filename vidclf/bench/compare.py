@@ -1,4 +1,4 @@
-"""The comparison: stages alone, the pipeline, and the loops it replaces, by turns in one process."""
+"""The comparison: stages alone, the pipeline, and the loops it replaces, interleaved in one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIPELINE, SERIAL, CODECS = "vidclf", "serial loop", "decode and encode"
 
 
 def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> dict[str, Any]:
-    """Measure everything `repeat` times, without `others` no library's loop; plain values, ready for JSON.
+    """Measure everything `repeat` times; returns plain values, ready for JSON. others: also loops of other libraries.
 
     Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, and, with
     a detector that both sides share, agreement.
@@ -39,7 +39,7 @@ def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> d
 
     works: dict[str, Callable[[], int]] = {PIPELINE: run_ours, CODECS: ours.run_codecs}
     works |= {name: partial(run_loop, name, loop) for name, loop in loops.items()}
-    tell("warming up: every contender once, which loads its models")
+    tell("warming up: running each contender once to load its models")
     for work in works.values():
         work()
     costs = by_turns(works, repeat, tell)
@@ -70,7 +70,7 @@ def _person_loops(setting: Setting, tell: Tell, others: bool) -> dict[str, Calla
         return {SERIAL: person.run}
     for name, package in OTHERS.items():
         if find_spec(package) is None:
-            tell(f"{name} is left out: {package} is not installed")
+            tell(f"{name} is skipped: {package} is not installed")
     return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **other_loops(setting, person)}
 
 
@@ -81,7 +81,7 @@ def _motion_loops(setting: Setting) -> dict[str, Callable[[], list[Seen]]]:
 
 
 def efficiency(pipeline: list[Cost], stages: dict[str, list[Cost]]) -> dict[str, Any]:
-    """The pipeline's wall time over the least it could be: the slowest stage alone, or all CPU work over all cores."""
+    """The pipeline's wall time over its lower bound: the slowest stage alone, or all CPU work over all cores."""
     slowest, alone = max(
         ((name, spread([cost.wall / cost.count for cost in costs])["median"]) for name, costs in stages.items()),
         key=lambda pair: pair[1],

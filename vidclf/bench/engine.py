@@ -1,4 +1,4 @@
-"""The engine's own cost: a frame's way through stages that do nothing."""
+"""The engine's own cost: passing a frame through stages that do nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidclf.pipeline import Pipeline
 
 
 def engine_cost(frames: int, stages: int) -> float:
-    """Microseconds a frame that a pipeline of one source and `stages` empty stages takes."""
+    """Microseconds per frame of a pipeline with one source and `stages` empty stages."""
     source, image = Source("bench", (8, 8), time_base=Fraction(1, 25)), np.zeros((8, 8, 3), np.uint8)
 
     def produce(_: object) -> Iterator[Frame]:

@@ -1,6 +1,6 @@
 """The loops that a user would otherwise write: one frame at a time, one crop at a time, all in one thread.
 
-Each is made once, with its models loaded, and can be run again and again; `run` gives what was seen on every frame.
+Each is created once, with its models loaded, and can be run repeatedly; `run` returns the objects of every frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GREEN = (0, 255, 0)
 
 
 class Namer:
-    """A classifier in eager torch, one crop a call: eval mode, no gradients, all cores."""
+    """A classifier in eager torch, one crop per call: eval mode, no gradients, all cores."""
 
     def __init__(self, setting: Setting):
         self._device = torch_device(setting, "classify")
@@ -30,7 +30,7 @@ class Namer:
         self._policy = setting.option("crop", "policy")
 
     def __call__(self, image: np.ndarray, box: Box, mask: np.ndarray | None = None) -> str:
-        """The name of what is in the box, drawn onto the picture with it."""
+        """Classify the object in the box; returns its caption."""
         import torch
 
         crop = crop_picture(image, self._policy, box, mask)
@@ -42,12 +42,12 @@ class Namer:
 
 
 def torch_device(setting: Setting, stage: str) -> str:
-    """Where torch runs what a stage of vidclf's runs."""
+    """The torch device for the network of a vidclf stage."""
     return choose_device(str(setting.option(stage, "device")))
 
 
 def draw(image: np.ndarray, box: Box, caption: str) -> None:
-    """A box and its caption, as examples draw them."""
+    """Draw a box and its caption, as examples usually do."""
     cv2.rectangle(image, box[:2], box[2:], GREEN, 2)
     cv2.putText(image, caption, (box[0], box[1] - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.5, GREEN, 1, cv2.LINE_AA)
 
@@ -80,7 +80,7 @@ class Clip:
 
 
 class Person:
-    """cv2 reads, `YOLO.predict` finds, the classifier names crop by crop, cv2 draws, PyAV writes."""
+    """cv2 reads, `YOLO.predict` detects, the classifier runs crop by crop, cv2 draws, PyAV writes."""
 
     def __init__(self, setting: Setting):
         self._setting = setting
@@ -97,7 +97,7 @@ class Person:
         }
 
     def run(self) -> list[Seen]:
-        """The whole clip once."""
+        """Process the whole clip once."""
         seen = []
         with Clip(self._setting, "serial.mp4") as clip:
             while (image := clip.read()) is not None:
@@ -122,7 +122,7 @@ class Person:
         return self._detector.predict(image, **self._arguments)[0]
 
     def annotate(self, image: np.ndarray, result: Any) -> Seen:
-        """Name and draw all that was found on one picture, one after the other."""
+        """Classify and draw all objects of one picture, one after the other."""
         height, width = image.shape[:2]
         found = []
         for x0, y0, x1, y1 in result.boxes.xyxy.cpu().numpy().round().astype(int).tolist():
@@ -134,7 +134,7 @@ class Person:
 
 
 class ReferencePicture:
-    """The webcam demo of LucasVandroux/Fashion-MNIST-PyTorch on a file: the largest thing that differs from frame 0."""
+    """The webcam demo of LucasVandroux/Fashion-MNIST-PyTorch on a file: the largest difference from frame 0."""
 
     THRESHOLD, LEAST = 50, 2500  # grey levels; pixels
 
@@ -143,7 +143,7 @@ class ReferencePicture:
         self._namer = Namer(setting)
 
     def run(self) -> list[Seen]:
-        """The whole clip once."""
+        """Process the whole clip once."""
         seen: list[Seen] = []
         reference: np.ndarray | None = None
         with Clip(self._setting, "serial.mp4") as clip:

@@ -1,4 +1,4 @@
-"""The machine that figures were measured on, described so that a reader can tell it from his own."""
+"""Describes the machine of a measurement, so that readers can compare it with their own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe() -> dict[str, Any]:
 
 
 def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Its name; in a virtual machine that may say little, so on Linux also its generation and its 16-bit floats."""
+    """The CPU's name; in a virtual machine it may say little, so on Linux also its generation and 16-bit floats."""
     try:
         first = cpuinfo.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
     except OSError:
@@ -48,7 +48,7 @@ def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _gpu() -> str:
-    """Its name as the driver tells it; empty without one."""
+    """The GPU's name from the driver; empty without one."""
     try:
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()

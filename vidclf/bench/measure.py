@@ -1,4 +1,4 @@
-"""What a piece of work costs, and how to compare several fairly: by turns, in one process, with the spread told."""
+"""Measures the cost of work, and compares several fairly: interleaved, in one process, with the spread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run took: seconds on the wall, seconds of all cores together, and for how many frames (or crops)."""
+    """The cost of one run: wall seconds, CPU seconds of all cores together, and the number of frames (or crops)."""
 
     wall: float
     cpu: float
@@ -20,20 +20,20 @@ class Cost:
 
     @property
     def speed(self) -> float:
-        """Frames (or crops) a second."""
+        """Frames (or crops) per second."""
         return self.count / self.wall if self.wall else 0.0
 
 
 def cost_of(work: Callable[[], int]) -> Cost:
-    """Run `work`, which says how many frames it did, once."""
-    gc.collect()  # another's rubbish is not this one's cost
+    """Run `work`, which returns its number of frames, once."""
+    gc.collect()  # the garbage of others must not count
     wall, cpu = perf_counter(), process_time()
     count = work()
     return Cost(perf_counter() - wall, process_time() - cpu, count)
 
 
 def by_turns(works: Mapping[str, Callable[[], int]], repeat: int, tell: Callable[[str], None]) -> dict[str, list[Cost]]:
-    """Run each work `repeat` times, in rounds: a machine that slows down meanwhile slows all of them."""
+    """Run each work `repeat` times, in rounds, so that a slowdown of the machine affects all of them."""
     costs: dict[str, list[Cost]] = {name: [] for name in works}
     for n in range(repeat):
         for name, work in works.items():
@@ -43,20 +43,20 @@ def by_turns(works: Mapping[str, Callable[[], int]], repeat: int, tell: Callable
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and most."""
+    """Median, minimum and maximum."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def summary(costs: Sequence[Cost]) -> dict[str, Any]:
-    """Speed and CPU time as JSON holds them."""
+    """Speed and CPU time in the format of the JSON."""
     return {
         "count": costs[0].count,
         "wall_s": spread([cost.wall for cost in costs]),
         "fps": spread([cost.speed for cost in costs]),
-        "cpu_ms": spread([1000 * cost.cpu / max(1, cost.count) for cost in costs]),  # a frame, of all cores together
+        "cpu_ms": spread([1000 * cost.cpu / max(1, cost.count) for cost in costs]),  # per frame, of all cores together
     }
 
 
 def ratio(ours: Sequence[Cost], theirs: Sequence[Cost]) -> dict[str, float]:
-    """How many times as fast `ours` is: of the runs that followed each other, round by round."""
+    """How many times as fast `ours` is, from the ratio within each round."""
     return spread([a.speed / b.speed for a, b in zip(ours, theirs, strict=True)])

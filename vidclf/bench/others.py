@@ -1,4 +1,4 @@
-"""The same work in other libraries' own video loops, where they are installed."""
+"""The same work in other libraries' own video loops, if they are installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHERS = {"supervision.process_video": "supervision", "InferencePipeline": "infe
 
 
 def other_loops(setting: Setting, person: Person) -> dict[str, Callable[[], list[Seen]]]:
-    """Those whose package is here; detector, classifier and drawing are the serial loop's own."""
+    """The loops whose package is installed, with the detector, classifier and drawing of the serial loop."""
     known = {
         "supervision.process_video": lambda: run_supervision(setting, person),
         "InferencePipeline": lambda: run_inference(setting, person),
@@ -28,7 +28,7 @@ def other_loops(setting: Setting, person: Person) -> dict[str, Callable[[], list
 
 
 def run_supervision(setting: Setting, person: Person) -> list[Seen]:
-    """`supervision.process_video` with a callback; it reads and writes in threads of its own, in codec mp4v."""
+    """`supervision.process_video` with a callback; it reads and writes in its own threads, with codec mp4v."""
     import supervision as sv
 
     seen: list[Seen] = []
@@ -42,7 +42,7 @@ def run_supervision(setting: Setting, person: Person) -> list[Seen]:
 
 
 def run_inference(setting: Setting, person: Person) -> list[Seen]:
-    """Roboflow's `InferencePipeline` with custom logic: it decodes, infers and hands on in three threads."""
+    """Roboflow's `InferencePipeline` with custom logic: it decodes, infers and dispatches in three threads."""
     seen: list[Seen] = []
     writer: list[PlainWriter] = []
 

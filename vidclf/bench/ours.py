@@ -20,7 +20,7 @@ from vidclf.threads import limit_opencv
 
 
 class Ours:
-    """One setting's pipeline, made once: its models are loaded in the first run, the warm-up."""
+    """One setting's pipeline, created once: the first run, the warm-up, loads its models."""
 
     def __init__(self, setting: Setting):
         self._setting = setting
@@ -28,14 +28,14 @@ class Ours:
         self.names = [item.name for item in setting.items]
 
     def run(self) -> tuple[list[Seen], dict[str, Any]]:
-        """The whole clip once: what was seen on every frame, and the pipeline's books."""
+        """Process the whole clip once; returns the objects of every frame, and the pipeline's statistics."""
         seen: list[Seen] = []
         with opencv_limited():
             stats = Pipeline(self.stages).run(lambda frame: seen.append([(d.box, d.label) for d in frame.detections]))
         return seen, stats
 
     def run_codecs(self) -> int:
-        """Decode and encode alone, as a pipeline: nothing that does more can be faster. Returns the frames."""
+        """Decode and encode alone, as a pipeline: the upper bound of the speed. Returns the number of frames."""
         ends = [stage for name, stage in zip(self.names, self.stages, strict=True) if name in ("capture", "write")]
         return int(Pipeline(ends).run()["ledger"]["finished"])
 
@@ -57,7 +57,7 @@ class Ours:
 
 @contextmanager
 def opencv_limited() -> Iterator[None]:
-    """OpenCV's threads as `vidclf run` sets them; afterwards as they were, which is what a script has."""
+    """Set OpenCV's threads as `vidclf run` does; afterwards restore the default, which a script has."""
     before = cv2.getNumThreads()
     limit_opencv()
     try:
@@ -74,5 +74,5 @@ def _decode(capture: Any, frames: list[Frame], limit: int) -> int:
 
 
 def _work(stage: Any, frames: list[Frame]) -> int:
-    """Give a stage all the frames; how many came out."""
+    """Give a stage all the frames; returns how many came out."""
     return sum(1 for _ in stage(Channel.of(frames)))

@@ -1,4 +1,4 @@
-"""Parts by themselves: the classifier by batch size, and how long a program takes to show its first frame."""
+"""Measures parts: the classifier by batch size, and the time to the first frame."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vidclf.errors import VidclfError
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 REFERENCE = "simple-cnn in eager torch, batch 1"
-SECONDS = 0.5  # that each batch size is measured for, in every round
+SECONDS = 0.5  # for each batch size in every round
 
 
 def classifier(
     weights: str, backend: str, device: str, batches: tuple[int, ...], repeat: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Crops a second by batch size, and how many times as fast as the predecessor's network, crop by crop."""
+    """Crops per second by batch size, and the ratio to the predecessor's network, crop by crop."""
     from vidclf.models.predictor import Predictor
 
     model = Predictor(weights, backend, device)
@@ -47,7 +47,7 @@ def classifier(
 
 
 def _for_a_while(work: Callable[[], object], count: int) -> int:
-    """Repeat a work that does `count` crops; how many it did."""
+    """Repeat a work of `count` crops; returns the total number of crops."""
     done, until = 0, perf_counter() + SECONDS
     while perf_counter() < until:
         work()
@@ -81,7 +81,7 @@ def _pipeline_file(setting: Setting) -> Path:
 
 
 def starts(setting: Setting, repeat: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Seconds from the command to its end: of --help, and of a run of one frame, its annotated picture on disk."""
+    """Seconds until the command has ended: for --help, and for a run of one frame that writes its picture to disk."""
     program = [sys.executable, "-m", "vidclf"]
     run = [*program, "run", str(setting.clip), "--max-frames", "1", "--quiet", "--force"]
     run += ["-o", str(setting.folder / "first.mp4"), "-p", str(_pipeline_file(setting))]
@@ -92,7 +92,7 @@ def starts(setting: Setting, repeat: int, tell: Callable[[str], None]) -> dict[s
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise VidclfError(f"{name} failed: {done.stderr.strip()}")
-            if n:  # the first fills the caches: of files, of compiled modules, of converted networks
+            if n:  # the first run fills the caches: files, compiled modules, converted networks
                 times[name].append(perf_counter() - began)
                 tell(f"{name}: {times[name][-1]:.2f} s")
     return {name: spread(each) for name, each in times.items()}

@@ -14,7 +14,7 @@ STYLE = f'font-family="sans-serif" font-size="12" fill="{INK}"'
 
 
 class Point(NamedTuple):
-    """A value at a place on the axis, and between which values its rounds lay."""
+    """A value at a place on the axis, with the minimum and maximum of its rounds."""
 
     at: str
     value: float
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def line(title: str, axis: str, unit: str, points: Sequence[Point]) -> str:
-    """The points in the order given, evenly apart, joined by a line; the spread is a band."""
+    """The points in the given order, evenly spaced and joined by a line; the spread is a band."""
     top = _round_up(max(point.high for point in points))
     xs = [LEFT + (WIDTH - LEFT - RIGHT) * (i + 0.5) / len(points) for i in range(len(points))]
 
@@ -45,7 +45,7 @@ def line(title: str, axis: str, unit: str, points: Sequence[Point]) -> str:
 
 
 def bars(title: str, unit: str, points: Sequence[Point]) -> str:
-    """A horizontal bar a point, the longest first, the spread as a line across its end."""
+    """A horizontal bar per point, the longest first, with the spread as a line across its end."""
     ordered = sorted(points, key=lambda point: point.value, reverse=True)
     longest, left, step = max(point.high for point in points), 210, 28
     height = TOP + step * len(ordered) + 12

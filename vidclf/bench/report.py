@@ -1,7 +1,7 @@
 """Figures as tables in Markdown and plots in SVG.
 
 `python -m vidclf.bench.report docs/benchmarks.md` fills in the page: between `<!-- bench NAME -->` and `<!-- end -->`
-comes what `docs/benchmarks/NAME.json`, written by `vidclf bench ... --json`, says. So no figure is typed by hand.
+it puts the figures of `docs/benchmarks/NAME.json`, written by `vidclf bench ... --json`. So no figure is typed by hand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REGION = re.compile(r"(<!-- bench ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first column is words, the others are numbers."""
+    """A Markdown table; the first column is text, the others are numbers."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in (head, rule, *rows))
 
@@ -58,7 +58,7 @@ def comparison(found: dict[str, Any]) -> str:
 
 
 def _stages(stages: list[dict[str, dict[str, Any]]]) -> str:
-    """The stages, with those options that decide the speed; the codec is the writer's."""
+    """The stages, with the options that affect the speed; the codec is the writer's."""
     said = ("weights", "device", "backend", "batch", "every", "codec")
     words = []
     for stage in stages:
@@ -162,7 +162,7 @@ WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def fill_in(page: Path) -> dict[Path, str]:
-    """The page and its plots as they should be: {path: content}; figures lie in the folder of the page's name."""
+    """The updated page and its plots: {path: content}; the figures are in the folder with the page's name."""
     folder = page.with_suffix("")
     files: dict[Path, str] = {}
 

@@ -1,4 +1,4 @@
-"""How speed follows cores, batch, cameras, picture size and objects a frame: where the curves bend."""
+"""How the speed scales with cores, batch size, cameras, picture size and objects per frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = {"240p": (426, 240), "360p": (640, 360), "720p": (1280, 720), "1080p": (
 
 
 class Boxes:
-    """A detector that finds so many objects on every frame, at no cost: what the stages after it cost is left."""
+    """A detector that finds `count` objects on every frame at no cost, so that only the later stages count."""
 
     def __init__(self, count: int, seed: int = 0):
         random = np.random.default_rng(seed)
@@ -38,12 +38,12 @@ class Boxes:
 
 
 def by_cores(setting: Setting, counts: Iterable[int], tell: Tell) -> dict[str, Any]:
-    """Frames a second with so many cores, a process each."""
+    """Frames per second by number of cores, each in a separate process."""
     return _each(counts, lambda n: measure_alone(setting, "vidclf", n)["fps"], "cores", tell)
 
 
 def by_batch(setting: Setting, batches: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
-    """Frames a second by the most frames in one forward pass of the detector (without one: crops of the classifier)."""
+    """Frames per second by the batch size of the detector (without one: of the classifier)."""
     stage = "yolo" if setting.has("yolo") else "classify"
 
     def speed(batch: int) -> dict[str, float]:
@@ -53,11 +53,13 @@ def by_batch(setting: Setting, batches: Iterable[int], repeat: int, tell: Tell) 
 
 
 def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
-    """Frames a second of all sources together, when so many share one detector and classifier; nothing is written."""
+    """Frames per second of all sources together, which share one detector and classifier; nothing is written."""
 
     def speed(count: int) -> dict[str, float]:
         middle = [item.create() for item in setting.items if item.name not in ("capture", "write")]
-        each = max(4, setting.frames // count) if setting.frames else None  # as much work, however many share it
+        each = (
+            max(4, setting.frames // count) if setting.frames else None
+        )  # the same amount of work for any number of sources
         sources = [Capture(str(setting.clip), max_frames=each) for _ in range(count)]
         return _median(lambda: int(Pipeline([sources, *middle]).run()["ledger"]["finished"]), repeat)
 
@@ -65,7 +67,7 @@ def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
 
 
 def by_size(setting: Setting, names: Iterable[str], repeat: int, tell: Tell) -> dict[str, Any]:
-    """Frames a second, and the most memory, for the clip scaled to each size."""
+    """Frames per second, and peak memory, for the clip scaled to each size."""
 
     def speed(name: str) -> dict[str, float]:
         scaled = setting.on(scale(setting, name))
@@ -75,7 +77,7 @@ def by_size(setting: Setting, names: Iterable[str], repeat: int, tell: Tell) -> 
 
 
 def by_objects(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
-    """Frames a second with so many objects on every frame, found at no cost."""
+    """Frames per second by number of objects on every frame, found at no cost."""
 
     def speed(count: int) -> dict[str, float]:
         stages = [

@@ -1,4 +1,4 @@
-"""What every contender of a benchmark is told alike: the clip, the weights, sizes, thresholds and the codec."""
+"""The settings that all contenders of a benchmark share: clip, weights, sizes, thresholds and codec."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.video.opening import is_url, redact
 
-FRAME_BYTES = 400 << 20  # pictures that a stage which is measured alone may be given at once
+FRAME_BYTES = 400 << 20  # pictures that are held in memory for a stage that is measured alone
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One comparison.
 
-    items: vidclf's own pipeline, as `run` would make it; the others are told what is in it. name: what to call it.
-    codec: the name of an FFmpeg encoder, given the options that `write` gives it. frames: only so many of the clip.
+    items: vidclf's pipeline, as `run` would make it; the others use its options. name: of the pipeline.
+    codec: the name of an FFmpeg encoder, used with the options of `write`. frames: only this many of the clip.
     """
 
     clip: Path
     items: Sequence[Item]
-    folder: Path  # for what is written on the way
+    folder: Path  # for output files
     name: str = ""
     codec: str = "libx264"
     frames: int | None = None
 
     @classmethod
     def of(cls, clip: Path, items: Sequence[Item], folder: Path, name: str = "", codec: str = "libx264") -> Setting:
-        """The setting of a pipeline's items: its `write` writes with that codec, into the folder."""
+        """The setting for a pipeline's items, whose `write` uses this codec and writes into the folder."""
         where = {"path": str(folder / "vidclf.mp4"), "codec": codec, "force": True}
         own = [replace(item, options=item.options | (where if item.name == "write" else {})) for item in items]
         if not any(item.name == "write" for item in own):
-            raise UsageError(f"the pipeline {name} does not write a video, and the loops it is compared with do")
+            raise UsageError(f"the pipeline {name} does not write a video, but the loops it is compared with do")
         return cls(clip, own, folder, name, codec, own[0].options.get("max_frames"))
 
     def on(self, clip: Path) -> Setting:
@@ -54,11 +54,11 @@ class Setting:
         return any(item.name == stage for item in self.items)
 
     def option(self, stage: str, name: str) -> Any:
-        """What one of vidclf's own stages is told, or would take by default: the others are told the same."""
+        """An option of one of vidclf's stages, or its default, for use by the others."""
         for item in self.items:
             if item.name == stage:
                 return getattr(item.create(), name)
-        raise UsageError(f"the pipeline {self.name} has no stage {stage!r}, and the loops it is compared with need one")
+        raise UsageError(f"the pipeline {self.name} has no stage {stage!r}, but the loops it is compared with need one")
 
     def size(self) -> tuple[int, int]:
         """(width, height) of the clip's pictures."""
@@ -70,7 +70,7 @@ class Setting:
             return stream.width, stream.height
 
     def describe(self) -> dict[str, Any]:
-        """What a reader needs to repeat it; files by their names alone."""
+        """Everything that is needed to repeat the measurement; files by name only."""
         width, height = self.size()
         stages = [
             {item.name: {name: _short(value) for name, value in item.options.items() if name != "force"}}
@@ -89,7 +89,7 @@ def _short(value: Any) -> Any:
 
 
 class PlainWriter:
-    """A video written as a script would write it with PyAV: same encoder and options as `write`, nothing else."""
+    """Writes a video as a script would do with PyAV: the same encoder and options as `write`, nothing else."""
 
     def __init__(self, path: Path, codec: str, rate: float, size: tuple[int, int]):
         import av

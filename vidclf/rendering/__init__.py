@@ -1,1 +1,1 @@
-"""Made-up clips whose truth is known: pictures of objects moved over backgrounds."""
+"""Synthetic clips with known ground truth: pictures of objects that move over backgrounds."""

@@ -1,4 +1,4 @@
-"""One rendered clip: who crosses it when, its frames, and the truth about them."""
+"""One rendered clip: its objects, its frames, and their ground truth."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from vidclf.rendering.levels import Level
 from vidclf.rendering.wardrobe import Wardrobe
 
 RATE = Fraction(25)
-EMPTY = 1.0  # seconds of the empty scene, for detectors that learn it
-SPEED = 0.75  # heights of the picture a second
-MARGIN = 0.4  # heights beyond each side where objects start and end: none is wider than twice this
-VISIBLE = 1 / 3  # an object has a truth row while at least this share of it is seen
-DARK = 0.28  # what is left of the light on a dark object
+EMPTY = 1.0  # seconds of the empty scene, for detectors that learn the background
+SPEED = 0.75  # picture heights per second
+MARGIN = 0.4  # picture heights outside each side where objects start and end: none is wider than twice this
+VISIBLE = 1 / 3  # an object has a truth row while at least this share of it is visible
+DARK = 0.28  # brightness factor of dark objects
 
 Row = dict[str, int | float | str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Actor:
-    """One object's way through the clip."""
+    """One object's path through the clip."""
 
     number: int  # in the truth
     label: str
     sprite: np.ndarray  # (h, w, 4) uint8, at its size in the picture
     enters: float  # seconds
-    y: float  # pixels, of its middle
+    y: float  # pixels, of its centre
     leftwards: bool
-    phase: float  # of its swaying and growing
+    phase: float  # of its rotation and scaling
 
 
 class Clip:
     """A clip that is drawn frame by frame; the same arguments draw the same pixels.
 
-    size: (width, height). number: which clip of the series; it decides which objects are dealt to it.
+    size: (width, height). number: which clip of the series; it decides which objects it gets.
     """
 
     def __init__(self, wardrobe: Wardrobe, level: Level, size: tuple[int, int], seconds: float, seed: int, number: int):
@@ -57,12 +57,12 @@ class Clip:
         return (self.draw(number) for number in range(self.frames))
 
     def draw(self, number: int) -> tuple[np.ndarray, list[Row]]:
-        """One frame and its truth rows: boxes of what is seen of an object, inside the picture and not behind."""
+        """One frame and its truth rows: boxes of the visible part of each object."""
         time = float(number / RATE)
         camera = scene.camera(self.level, self.size, time, self._phases)
         picture = cv2.warpAffine(self._ground, camera, self.size, borderMode=cv2.BORDER_REFLECT)
         here = [actor for actor in self.actors if actor.enters <= time <= actor.enters + self._crossing]
-        covers: list[np.ndarray] = []  # of each actor, then of the pillars; what is later is in front
+        covers: list[np.ndarray] = []  # of each actor, then of the pillars; later ones are in front
         for actor in here:
             way = self._place(actor, time)
             if self.level.shadow:
@@ -78,7 +78,7 @@ class Clip:
         return np.clip(picture + 0.5, 0, 255).astype(np.uint8), rows
 
     def _cast(self, wardrobe: Wardrobe, seed: int, number: int, random: np.random.Generator) -> list[Actor]:
-        """Who crosses, lane by lane: as many as have at least half of their way."""
+        """The objects of each lane: as many as cover at least half of their path."""
         level, height = self.level, self.size[1]
         gap = level.spacing / SPEED
         per_lane = max(1, int((self.seconds - EMPTY - self._crossing / 2) / gap) + 1)
@@ -96,7 +96,7 @@ class Clip:
         return actors
 
     def _place(self, actor: Actor, time: float) -> np.ndarray:
-        """(2, 3) from the sprite to the scene."""
+        """(2, 3) matrix from the sprite to the scene."""
         width, height = self.size
         done = (time - actor.enters) / self._crossing
         x = (done * (width / height + 2 * MARGIN) - MARGIN) * height
@@ -133,7 +133,7 @@ class Clip:
 
 
 def _chain(camera: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """First `way`, then `camera`."""
+    """The matrix of `way` followed by `camera`."""
     return camera[:, :2] @ way + np.pad(camera[:, 2:], ((0, 0), (2, 0)))
 
 

@@ -1,4 +1,4 @@
-"""How hard a rendered clip is to see through: what each level switches on, and by how much."""
+"""The difficulty levels of rendered clips: which effects each level has, and how strong."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 class Level:
     """A level; lengths are shares of the picture's height, brightnesses 0..255."""
 
-    lanes: tuple[float, ...]  # where the middles of the objects go along, from the top
-    length: tuple[float, float]  # the longer side of an object, least and most
-    spacing: float  # from one object of a lane to the next; beyond the picture's width, one is seen at a time
+    lanes: tuple[float, ...]  # height of the objects' centres, from the top
+    length: tuple[float, float]  # the longer side of an object, minimum and maximum
+    spacing: float  # between objects of a lane; if larger than the picture's width, one is visible at a time
     ground: float  # the background's mean brightness
-    texture: float = 0.0  # and its standard deviation
+    texture: float = 0.0  # standard deviation of the background
     noise: float = 0.0  # of the camera, standard deviation
-    shadow: float = 0.0  # how much of the ground's light an object takes away
-    zoom: float = 0.0  # how much larger and smaller an object gets on its way
-    sway: float = 3.0  # degrees
-    light: float = 0.0  # how much the light changes, slowly and once suddenly
+    shadow: float = 0.0  # share of the light that an object takes from the background
+    zoom: float = 0.0  # how much larger and smaller an object gets on its path
+    sway: float = 3.0  # rotation in degrees
+    light: float = 0.0  # change of the light, slowly and once suddenly
     shake: float = 0.0  # how far the camera moves
     pillars: int = 0  # in front of the objects
-    dark: float = 0.0  # share of the objects that are darker than the ground
+    dark: float = 0.0  # share of the objects that are darker than the background
 
 
 LEVELS = {

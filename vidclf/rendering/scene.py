@@ -1,4 +1,4 @@
-"""What stands still in a rendered clip, and what the light and the camera do to it."""
+"""The static parts of a rendered clip, and the effects of light and camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vidclf.rendering.levels import Level
 
 
 def ground(size: tuple[int, int], level: Level, random: np.random.Generator) -> np.ndarray:
-    """The background: a house wall of bricks above a pavement, or, without texture, one tone; (h, w, 3) float32."""
+    """The background: a brick wall above a pavement, or, without texture, a plain colour; (h, w, 3) float32."""
     width, height = size
     tone = level.ground * (1 + random.uniform(-0.06, 0.06, 3))
     picture = np.full((height, width, 3), tone, np.float32)
@@ -32,7 +32,7 @@ def ground(size: tuple[int, int], level: Level, random: np.random.Generator) -> 
 
 
 def pillars(size: tuple[int, int], level: Level, random: np.random.Generator) -> np.ndarray:
-    """What stands in front of the objects: (h, w, 4) float32, colour multiplied by coverage, and coverage 0..1."""
+    """The pillars in front of the objects: (h, w, 4) float32, colour multiplied by coverage, and coverage 0..1."""
     width, height = size
     layer = np.zeros((height, width, 4), np.float32)
     for number in range(level.pillars):
@@ -46,13 +46,13 @@ def pillars(size: tuple[int, int], level: Level, random: np.random.Generator) ->
 
 
 def light(level: Level, time: float, seconds: float) -> float:
-    """What the light does to every value: a slow swing, and after two thirds of the clip a lamp goes out."""
+    """The factor for all values: a slow oscillation, and after two thirds of the clip a lamp goes out."""
     lamp = 1 - 0.8 * level.light * (1 / (1 + np.exp(-20 * (time - seconds * 2 / 3))))
     return float((1 + 0.5 * level.light * np.sin(2 * np.pi * time / 6)) * lamp)
 
 
 def camera(level: Level, size: tuple[int, int], time: float, phases: np.ndarray) -> np.ndarray:
-    """(2, 3) float64 from the scene to the picture: a hand that shakes, by three swings; `phases`: three of them."""
+    """(2, 3) float64 from the scene to the picture: a shaking hand, by three oscillations with these three `phases`."""
     width, height = size
     reach = level.shake * height
     swing = [np.sin(2 * np.pi * rate * time + phase) for rate, phase in zip((1.1, 2.3, 0.7), phases, strict=True)]

@@ -1,4 +1,4 @@
-"""The objects of a rendered clip: cut out of held-out pictures, or drawn; each picture once before any comes again."""
+"""The objects of a rendered clip: cut out of held-out pictures, or drawn; no picture repeats before all were used."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 
 from vidclf.resources import shipped
 
-BLACK = 12  # up to this value a pixel that is joined to the border is background: data sets show objects on black
-SMALLEST = 160  # pixels; smaller pictures are enlarged by cubic interpolation, which shows no squares
+BLACK = 12  # pixels up to this value that are connected to the border are background: data sets show objects on black
+SMALLEST = 160  # pixels; smaller pictures are enlarged by cubic interpolation, to avoid visible squares
 
 
 class Wardrobe:
-    """Labelled sprites, dealt like cards: every class once, then every class once more in another order.
+    """Labelled sprites, dealt like cards: every class once, then every class again in another order.
 
-    labels: the classes. counts: pictures of each. read: (class, number of the picture in it) -> sprite, that is
-    (height, width, 4) uint8: blue, green, red multiplied by the coverage, and the coverage.
+    labels: the classes. counts: pictures of each. read: (class, number of the picture in it) -> sprite, which is
+    (height, width, 4) uint8: blue, green and red multiplied by the coverage, and the coverage.
     """
 
     def __init__(self, labels: Sequence[str], counts: Sequence[int], read: Callable[[int, int], np.ndarray]):
         self.labels, self._counts, self._read = tuple(labels), tuple(counts), read
 
     def deal(self, number: int, seed: int) -> tuple[str, np.ndarray]:
-        """The label and the sprite of the object with this number, whatever was dealt before."""
+        """The label and the sprite of the object with this number, independent of earlier calls."""
         turn, place = divmod(number, len(self.labels))
         index = int(np.random.default_rng([seed, turn]).permutation(len(self.labels))[place])
         order = np.random.default_rng([seed, 1, index]).permutation(self._counts[index])
@@ -51,7 +51,7 @@ def from_pictures(folder: Path, verify: bool = True) -> Wardrobe:
 def drawn() -> Wardrobe:
     """The ten garments of the sample clip, one drawing each."""
     folder = str(shipped("samples"))
-    sys.path.insert(0, folder)  # they are plain scripts, which import each other by their names
+    sys.path.insert(0, folder)  # they are plain scripts that import each other by name
     try:
         garments = import_module("garments")
     finally:
@@ -61,9 +61,9 @@ def drawn() -> Wardrobe:
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """A picture as a sprite, trimmed. Without a mask, black that is joined to the border is not the object.
+    """A picture as a trimmed sprite. Without a mask, black that is connected to the border is background.
 
-    image: (height, width) or (height, width, 3) uint8. A picture without black around it is a sprite as a whole.
+    image: (height, width) or (height, width, 3) uint8. A picture without a black border is used as a whole.
     """
     if image.ndim == 2:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
@@ -82,7 +82,9 @@ def cut_out(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
 
 
 def _not_black(image: np.ndarray) -> np.ndarray:
-    """(height, width) bool: false for the dark pixels that are joined to the picture's border."""
-    dark = np.pad((image.max(axis=2) <= BLACK).astype(np.uint8), 1, constant_values=1)  # the border joins all of it
+    """(height, width) bool: false for dark pixels that are connected to the picture's border."""
+    dark = np.pad(
+        (image.max(axis=2) <= BLACK).astype(np.uint8), 1, constant_values=1
+    )  # the border connects all of them
     cv2.floodFill(dark, None, (0, 0), 2)
     return dark[1:-1, 1:-1] != 2
