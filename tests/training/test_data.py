@@ -1,4 +1,5 @@
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,21 @@ def test_reading_tells_how_far_it_is(tmp_path: Path) -> None:
     data.load(write_bars(tmp_path), "test", Preprocess(), verify=False, tell=told.append)
     assert len(told) == 50
     assert told[24] == "reading the test pictures, 25 of 50"
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((200, 0, 28), "its pictures have no pixels: the header says (200, 0, 28)"),
+        ((2**31, 2**31, 4), "0 bytes of data, but the header says (2147483648, 2147483648, 4)"),  # 2**64 bytes
+    ],
+)
+def test_a_header_of_no_pixels_or_too_many_is_refused(tmp_path: Path, shape: tuple[int, ...], words: str) -> None:
+    path = write_bars(tmp_path) / PICTURES
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape)))
+    with pytest.raises(UsageError) as raised:
+        data.load(tmp_path, "train", Preprocess(), verify=False)
+    assert str(raised.value) == f"{path}: {words}"
 
 
 @pytest.mark.parametrize("below", ["", "raw", "FashionMNIST/raw"])

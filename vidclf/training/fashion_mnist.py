@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,9 @@ def read_idx(path: Path, dimensions: int, md5: str | None = None) -> np.ndarray:
     if raw[:4] != bytes((0, 0, 8, dimensions)) or len(raw) < start:
         raise UsageError(f"{path}: not an IDX file of bytes in {dimensions} dimension(s)")
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", dimensions, offset=4))
-    if len(raw) - start != int(np.prod(shape)):
+    if 0 in shape[1:]:
+        raise UsageError(f"{path}: its pictures have no pixels: the header says {shape}")
+    if len(raw) - start != math.prod(shape):  # of Python's integers, which do not overflow
         raise UsageError(f"{path}: {len(raw) - start} bytes of data, but the header says {shape}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
