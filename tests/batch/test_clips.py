@@ -95,6 +95,7 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     assert found.clips == []
     assert found.problems == {r"\xff.mp4": "its name is not valid UTF-8; rename it"}
     assert printable("plain") == "plain"
+    assert printable("\ud800.mp4") == r"\ud800.mp4"
 
 
 @posix

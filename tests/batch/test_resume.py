@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,8 @@ import pytest
 from tests.batch.conftest import Inline, Run
 from tests.clips import look, write_clip
 from tests.folders import add, files, rows
+from vidclf.cli.main import main
+from vidclf.errors import VidclfError
 
 pytestmark = pytest.mark.usefixtures("folder", "inline")
 OUTPUTS = {f"{name}.{suffix}" for name in ("a", "b", "sub/c") for suffix in ("mp4", "jsonl")}
@@ -212,6 +215,22 @@ def test_a_folder_and_results_with_leading_dashes(folder: Path, capsys: pytest.C
     assert files("-out") >= {"a.mp4", "a.jsonl"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_whose_name_is_no_text(batch: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = Path(os.fsdecode(b"clips\xff"))
+    Path("clips").rename(odd)
+    (odd / "text.mp4").write_text("not a video")
+    code, out, _ = batch("--json", "-", folder=str(odd))
+    reason = r"cannot read clips\xff/text.mp4 as video: Invalid data found when processing input"
+    assert (code, json.loads(out)["failed"]) == (3, [{"clip": "text.mp4", "reason": reason}])
+    assert files() == OUTPUTS | {"table.parquet", "summary.html"}
+    assert batch(folder=str(odd))[0] == 3
+    with pytest.raises(SystemExit) as left:
+        main(["batch", str(odd), "-o", os.fsdecode(b"out\xff"), "-p", "quick.yaml"])
+    error = "Error: the name out\\xff is not valid UTF-8; use another folder for the results\n"
+    assert (left.value.code, capsys.readouterr().err) == (2, error)
+
+
 def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Path) -> None:
     for _ in range(2):
         assert batch(folder=".")[0] == 0
@@ -268,6 +287,15 @@ def test_times_are_given_as_people_write_them(batch: Run, monkeypatch: pytest.Mo
     for words in ([], ["--timeout", "1h30m"], ["--timeout", "90", "--settle", "0"]):
         assert batch("--include", "a.mp4", *words)[0] == 0
     assert given == [600, 5400, 90]
+
+
+def test_a_start_that_fails_leaves_no_folder_of_results(batch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise VidclfError("the disk is full")
+
+    monkeypatch.setattr("vidclf.batch.outdir.Manifest.note", fail)
+    assert batch()[::2] == (1, "Error: the disk is full\n")
+    assert not Path("out").exists()
 
 
 def test_a_mistake_leaves_results_that_there_are(batch: Run) -> None:

@@ -82,8 +82,11 @@ def must_exist(folder: Path) -> None:
 
 
 def printable(path: str) -> str:
-    """A path as text that can be shown and stored: bytes that are not UTF-8 become \\xNN."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A path, or text with one, as it can be shown and stored: bytes that are not UTF-8 become \\xNN."""
+    try:
+        return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, as names on Windows may have
+        return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:

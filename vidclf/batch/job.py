@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import cv2
 
+from vidclf.batch.clips import printable
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
 from vidclf.files import hash_file
@@ -84,7 +85,7 @@ class Runner:
             try:
                 self._run(job, outcome, tell)
             except Exception as error:
-                outcome.fault, outcome.error = fault_of(error), describe(error)
+                outcome.fault, outcome.error = fault_of(error), printable(describe(error))
         return outcome
 
     def _run(self, job: Job, outcome: Outcome, tell: Callable[[Progress], object]) -> None:
@@ -199,7 +200,7 @@ def _warnings(messages: list[str]) -> Iterator[None]:
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
+            messages.append(printable(record.getMessage()))
 
     logger, handler = logging.getLogger("vidclf"), Collect(logging.WARNING)
     before, logger.handlers = logger.handlers, [handler]

@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Self
 from uuid import uuid4
 
+from vidclf.batch.clips import printable
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.files import part_of
 from vidclf.models.cache import cache_folder
 
@@ -37,6 +38,8 @@ class OutDir:
     """
 
     def __init__(self, place: str, folder: Path):
+        if place != printable(place):  # the table's library cannot write there
+            raise UsageError(f"the name {printable(place)} is not valid UTF-8; use another folder for the results")
         self.place, self.folder = place, folder
         local = local_path(place)
         self.storage: Storage = Remote(place) if local is None else Folder(local)
@@ -66,15 +69,26 @@ class OutDir:
             if isinstance(self.storage, Remote):
                 self._take_over(self.storage, path)
             self.manifest = Manifest(path)
-            self._note_folder()
+            try:
+                self._note_folder()
+            except BaseException:
+                self.manifest.close()
+                raise
         except BaseException:
-            self._lock.release()
+            self._release(unused=self._is_new)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        unused = self._is_new and kind is not None and not any(self.manifest.rows("path"))
-        self.manifest.close()
+        unused = False
+        try:
+            with suppress(VidclfError):  # report the first error, not this one
+                unused = self._is_new and kind is not None and not any(self.manifest.rows("path"))
+            self.manifest.close()
+        finally:
+            self._release(unused)
+
+    def _release(self, unused: bool) -> None:
         self._lock.release()
         if unused:  # a wrong option must not leave a folder of results
             with suppress(OSError):
@@ -102,7 +116,7 @@ class OutDir:
 
     def _note_folder(self) -> None:
         """Note the folder of the clips, and warn if the results were of another one, unless that was moved."""
-        before, now = self.manifest.fact("folder"), str(self.folder.resolve())
+        before, now = self.manifest.fact("folder"), printable(str(self.folder.resolve()))
         if before != now:
             if before and Path(before).is_dir() and not self.folder.samefile(before):
                 words = "%s contains the results of the clips in %s; those of %s replace them if the names match"
@@ -140,7 +154,7 @@ class OutDir:
             return
         if table != "none":
             write_table(files[-1], self.manifest, self.storage)
-        write_summary(files[0], self.manifest, str(self.folder), problems)
+        write_summary(files[0], self.manifest, printable(str(self.folder)), problems)
         if isinstance(self.storage, Remote):
             self._upload(self.storage, files)
         self.manifest.note("concluded", state)
