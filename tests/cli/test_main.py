@@ -12,6 +12,8 @@ import pytest
 from vidclf.cli.main import COMMANDS, main
 from vidclf.resources import shipped
 
+SAMPLE = str(shipped("samples") / "wardrobe.mp4")
+
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     """The exit code, and what was said on stderr."""
@@ -75,3 +77,48 @@ def test_ctrl_c_while_python_still_imports_is_no_traceback(tmp_path: Path, start
     command = [sys.executable, *start, "--help"]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"run {LONG} -o out.mp4",
+        f"run {SAMPLE} -p {LONG}",
+        f"run {SAMPLE} -o {LONG}.mp4",
+        f"run {SAMPLE} --record {LONG}.jsonl",
+        f"run {SAMPLE} --stats {LONG}",
+        f"run {SAMPLE} --weights {LONG}",
+        f"eval {LONG}",
+        f"eval lean --data {LONG}",
+        f"eval lean --html {LONG}",
+        f"score {LONG}.jsonl {LONG}.jsonl",
+        f"export {LONG} --format onnx",
+        f"export lean --format onnx -o {LONG}.onnx",
+        f"import {LONG} -o x.safetensors",
+        f"import x.pkl -o {LONG}",
+        f"bench {LONG}",
+        f"bench classifier --weights {LONG}",
+        f"render -o {LONG}",
+        f"render -o out --data {LONG}",
+        f"train --data {LONG}",
+        f"train --data {Path(SAMPLE).parent} --run {LONG}",
+        f"train --data {Path(SAMPLE).parent} -o {LONG}.safetensors",
+        f"train --data {Path(SAMPLE).parent} --distill {LONG}",
+        f"train --data {Path(SAMPLE).parent} --from {LONG}",
+    ],
+    ids=lambda line: line.replace(LONG, "LONG").replace(SAMPLE, "SAMPLE")[:40],
+)
+def test_a_name_that_is_too_long_is_a_mistake_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = say(capsys, *line.split())
+    assert (code, said.count("\n"), "debug" in said) == (2, 1, False), said
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_the_middle_of_such_a_name_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(capsys, "eval", LONG) == (2, "Error: the file name 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is too long\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -9,11 +10,12 @@ INTERRUPTED = 130
 try:
     import traceback
     from importlib import import_module
+    from reprlib import repr as shown  # of a value that may be long
     from typing import Any
 
     import click
 
-    from vidclf.errors import VidclfError, describe
+    from vidclf.errors import UsageError, VidclfError, describe
 except KeyboardInterrupt:  # most of the time before `main` begins is spent here
     sys.exit(INTERRUPTED)
 
@@ -92,7 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `vidclf models | head`
         code = 1
-    except Exception as error:
+    except Exception as raised:
+        error = explained(raised)
         report(error, debug="--debug" in arguments)
         code = error.exit_code if isinstance(error, VidclfError) else 1
     sys.exit(flushed(code if isinstance(code, int) else 0))
@@ -110,6 +113,15 @@ def flushed(code: int) -> int:
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code or 1
+
+
+def explained(error: Exception) -> Exception:
+    """The error, or a UsageError for a file name that is too long: even asking whether such a file exists raises it."""
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return error
+    usage = UsageError(f"the file name {shown(str(error.filename))} is too long")
+    usage.__cause__ = error
+    return usage
 
 
 def report(error: Exception, debug: bool) -> None:
