@@ -7,7 +7,9 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite, nan
 from pathlib import Path, PurePosixPath
+from reprlib import repr as shown  # of a value that may be long
 from typing import Any
 
 from vidclf.errors import UsageError
@@ -30,6 +32,7 @@ COLUMNS = {
     "label_score": "float32",
 }
 AT = {"at": "string"}  # one more, if it is asked for: when the frame was captured, UTC, 2026-01-31T12:34:56.789Z
+PIXELS = 2**31 - 1  # the largest coordinate that a record can hold
 BOX = ("x0", "y0", "x1", "y1")
 RECORD_COLUMNS = ("source", "frame", *BOX, "label", "label_score")  # the columns of a record that are read here
 TRUTH_COLUMNS = ("frame", "time", "object", *BOX, "label")
@@ -164,7 +167,7 @@ def _json_lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ValueError(f"row {number} is not JSON") from None
             if not isinstance(row, dict):
                 raise ValueError(f"row {number} is not an object")
@@ -200,9 +203,12 @@ def _parquet(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
 
 def _number(row: Row, column: str) -> float:
     try:
-        return float(row[column])
-    except (TypeError, ValueError):
-        raise ValueError(f"{column} is {row[column]!r}, not a number") from None
+        number = float(row[column])
+    except (TypeError, ValueError, OverflowError):  # JSON can have whole numbers that are too large for a float
+        number = nan
+    if not isfinite(number):
+        raise ValueError(f"{column} is {shown(row[column])}, not a number")
+    return number
 
 
 def _index(row: Row) -> int:
@@ -214,6 +220,8 @@ def _index(row: Row) -> int:
 
 def _box(row: Row) -> Corners:
     x0, y0, x1, y1 = (_number(row, column) for column in BOX)
+    if max(map(abs, (x0, y0, x1, y1))) > PIXELS:
+        raise ValueError(f"the box {x0:g}, {y0:g}, {x1:g}, {y1:g} is larger than any picture")
     if not (x0 < x1 and y0 < y1):
         raise ValueError(f"the box {x0:g}, {y0:g}, {x1:g}, {y1:g} is empty")
     return x0, y0, x1, y1

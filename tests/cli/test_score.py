@@ -1,4 +1,6 @@
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -102,3 +104,11 @@ def test_a_record_of_another_clip_gets_a_hint(files, tmp_path):
     assert result.exit_code == 0
     assert "do record.jsonl and other.truth.jsonl belong together?" in result.stderr
     assert not run(*files).stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are text")
+def test_names_that_are_not_utf_8_cost_no_table(files, tmp_path):
+    record = Path(files[0]).rename(tmp_path / "\udcff.jsonl")
+    result = run(str(record), files[1])
+    assert result.exit_code == 0, result.exception
+    assert "?.jsonl against clip.truth.jsonl" in result.stdout

@@ -95,9 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output has gone, as with `vidclf models | head`
         code = 1
     except Exception as raised:
-        error = explained(raised)
-        report(error, debug="--debug" in arguments)
-        code = error.exit_code if isinstance(error, VidclfError) else 1
+        failure = explained(raised)
+        report(failure, debug="--debug" in arguments)
+        code = failure.exit_code if isinstance(failure, VidclfError) else 1
     sys.exit(flushed(code if isinstance(code, int) else 0))
 
 

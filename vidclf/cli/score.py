@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
         return
     from rich.console import Console
 
-    Console().print(table(result, f"{record.name} against {truth.name}, IoU >= {iou:g}"))
+    # The names may contain bytes or letters that this stdout cannot encode: print ? for those rather than fail.
+    encoding = sys.stdout.encoding or "utf-8"
+    title = f"{record.name} against {truth.name}, IoU >= {iou:g}".encode(encoding, "replace").decode(encoding)
+    Console().print(table(result, title))
 
 
 def table(result: Score, title: str | None = None) -> Table:
