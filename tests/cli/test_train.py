@@ -287,7 +287,7 @@ def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_pa
     header, before = read_header(tmp_path / "run" / "lean.safetensors"), read_header(trained[0] / "mine.safetensors")
     assert "--from mine.safetensors" in header["command"]
     assert (header["mean"], header["std"]) == (before["mean"], before["std"])
-    assert header["config"]["lr"] == 0.03  # a fifth of what a fresh network begins with
+    assert header["config"]["lr"] == 0.015  # a tenth of what a fresh network starts with
     words[-1] = "lean"
     with pytest.raises(UsageError, match=r"start=.*mine\.safetensors \(now lean\): resume it with the same options$"):
         CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False)
@@ -304,9 +304,9 @@ def test_options_win_over_what_follows_from_a_checkpoint(tmp_path: Path) -> None
     words = ["--from", weights, "--recipe", "v1", "--normalise", "none", "--init", "own"]
     asked, said = settings(tmp_path / "a", crops, *words)
     assert said.startswith("init has no effect here: it is for fresh weights\n")
-    assert (asked["size"], asked["channels"], asked["normalise"], asked["lr"]) == (32, 3, "none", 0.01)
+    assert (asked["size"], asked["channels"], asked["normalise"], asked["lr"]) == (32, 3, "none", 0.005)
     asked, _ = settings(tmp_path / "b", crops, "--from", weights, "--optimizer", "adamw")
-    assert (asked["normalise"], asked["lr"]) == ("start", 0.0006)
+    assert (asked["normalise"], asked["lr"]) == ("start", 0.0003)
     asked, _ = settings(tmp_path / "c", crops, "--from", weights, "--lr", "0.05")
     assert asked["lr"] == 0.05
 

@@ -21,7 +21,9 @@ def _other(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 
 
-FINE_TUNING = 0.2  # --from: the share of the usual learning rate, so that less is forgotten of what was learned
+# The share of the usual learning rate that the command line takes with --from. From `lean`, on 300 pictures in 8 epochs
+# (3 seeds): three garments 85.8 % with a fifth, 89.1 with a tenth, 89.5 with a twentieth; people 86.2, 87.3 and 85.9.
+FINE_TUNING = 0.1
 ADAMW_LR = 0.003  # the command line's default for adamw: SGD's rates are far too high for it
 
 
@@ -35,7 +37,7 @@ class Config:
     normalise: str = _choice(
         "data",
         "data mnist none start",
-        "pixels by the data's mean and deviation, MNIST's, or not; start: like the weights of --from (default with it)",
+        "normalise by the data, by MNIST, or not; start: as the weights of --from (default with it)",
     )
     labels: tuple[str, ...] = _other(
         (), "file of class names, one per line or JSON; default: Fashion-MNIST's or folder names"
@@ -51,7 +53,7 @@ class Config:
     batch: int = _number(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
     optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
     lr: float = _number(
-        0.15, 1e-6, 10, f"the highest learning rate; if not given, {ADAMW_LR} for adamw, and a fifth of it with --from"
+        0.15, 1e-6, 10, f"peak learning rate; if not given, {ADAMW_LR} for adamw, and a tenth of it with --from"
     )
     schedule: str = _choice(
         "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
