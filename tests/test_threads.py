@@ -35,6 +35,11 @@ def test_the_users_word_counts_most(monkeypatch: pytest.MonkeyPatch) -> None:
     assert threads.cores() == 3
     threads.set_threads(5)
     assert threads.cores() == 5
+    for name in ("²", "0", "-1", "many"):  # the first is a digit, but no number
+        monkeypatch.setenv("VIDCLF_THREADS", name)
+        assert threads.cores() == 3
+    monkeypatch.setenv("VIDCLF_THREADS", "9" * 5000)
+    assert threads.cores() == 1024
     with pytest.raises(UsageError, match="threads must be 1 to 1024, got 0"):
         threads.set_threads(0)
 

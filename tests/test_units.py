@@ -20,6 +20,16 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         to_seconds(text, "segment")
 
 
+@pytest.mark.parametrize("text", ["99999999999d", "9" * 400, 10**30])
+def test_a_time_beyond_any_use_is_refused(text: str | int) -> None:
+    with pytest.raises(UsageError, match=r"^start must be a time of at most 100 years, got "):
+        to_seconds(text, "start")
+
+
+def test_a_size_beyond_any_use_is_only_large() -> None:
+    assert to_bytes("9" * 400, "keep_size") == 10**15
+
+
 def test_zero_may_be_allowed() -> None:
     assert to_seconds(0, "pre_roll", zero=True) == 0
 

@@ -16,6 +16,7 @@ from vidclf.errors import UsageError
 # In the order in which a frame meets them.
 Part = Literal["detector", "classifier", "opencv", "decoder", "encoder"]
 VARIABLE = "VIDCLF_THREADS"
+MOST_CORES = 1024
 
 # The largest number of threads that still helps each part; with fewer cores, every core.
 # - opencv: its pictures are small: on two cores a second thread made motion no faster, but 1.5 times as costly.
@@ -36,8 +37,8 @@ def cores() -> int:
     """CPU cores that this run may use: `--threads` or VIDCLF_THREADS, OMP_NUM_THREADS, or all available."""
     for name in (VARIABLE, "OMP_NUM_THREADS"):
         chosen = os.environ.get(name, "")
-        if chosen.isdigit() and int(chosen):
-            return int(chosen)
+        if chosen.isdecimal() and (count := int(chosen[:9])):  # of more digits, these are enough
+            return min(count, MOST_CORES)
     return granted()
 
 
@@ -54,8 +55,8 @@ def threads(part: Part) -> int:
 
 def set_threads(count: int) -> None:
     """Set the number of cores to divide, in this process and those it starts; UsageError outside 1 to 1024."""
-    if not 1 <= count <= 1024:
-        raise UsageError(f"threads must be 1 to 1024, got {count}")
+    if not 1 <= count <= MOST_CORES:
+        raise UsageError(f"threads must be 1 to {MOST_CORES}, got {count}")
     os.environ[VARIABLE] = str(count)
 
 

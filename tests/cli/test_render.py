@@ -82,3 +82,9 @@ def test_wrong_options_are_refused(tmp_path: Path, words: list[str], message: st
 def test_data_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nosuch is not a folder"):
         call("-o", tmp_path, "--data", tmp_path / "nosuch")
+
+
+def test_a_length_that_is_no_number_is_refused_and_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--seconds must be a number, got nan"):
+        call("-o", tmp_path / "clips", "--seconds", "nan")
+    assert not list(tmp_path.iterdir())

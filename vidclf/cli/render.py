@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vidclf.cli.options import DEBUG
+from vidclf.errors import UsageError
 from vidclf.rendering.levels import LEVELS
 
 
@@ -68,6 +70,8 @@ def render(
       vidclf run clips/clip-000.mp4 --record found.jsonl
       vidclf score found.jsonl clips/clip-000.truth.jsonl
     """
+    if isnan(seconds):  # neither below nor above a limit, so click lets it pass
+        raise UsageError("--seconds must be a number, got nan")
     from vidclf.files import PartFile
     from vidclf.rendering.clip import RATE, Clip
     from vidclf.rendering.wardrobe import drawn, from_pictures

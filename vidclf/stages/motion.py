@@ -16,6 +16,7 @@ Method = Literal["mog2", "knn", "reference"]
 # OpenCV's defaults; the last is from the demo that `Reference` follows.
 THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "reference": 50.0}
 WIDTHS = {"mog2": 320, "knn": 320, "reference": 640}  # 320: on the sample clip as good as 640, the run 1.6 x as fast
+FRAMES, PIXELS = 10**6, 10**5  # more than any use has, and still numbers that OpenCV can hold
 JUMP = 0.7  # more of the frame than this changed at once: the light or the scene did, not an object
 CRUMB = 0.1  # a part smaller than this share of the smallest object is noise, not a part
 
@@ -58,18 +59,18 @@ class Motion:
             raise UsageError(f"min_area must be between 0 and 1 (a share of the frame), got {min_area}")
         if max_objects is not None and max_objects < 1:
             raise UsageError(f"max_objects must be at least 1, or null for all, got {max_objects}")
-        if history < 1:
-            raise UsageError(f"history must be at least 1 frame, got {history}")
-        if threshold is not None and threshold <= 0:
+        if not 1 <= history <= FRAMES:
+            raise UsageError(f"history must be 1 to {FRAMES} frames, got {history}")
+        if threshold is not None and not threshold > 0:
             raise UsageError(f"threshold must be above 0, got {threshold}")
-        if hold < 0:
-            raise UsageError(f"hold must be 0 frames or more, got {hold}")
+        if not 0 <= hold <= FRAMES:
+            raise UsageError(f"hold must be 0 to {FRAMES} frames, got {hold}")
         if not 0 <= adapt <= 1:
             raise UsageError(f"adapt must be 0 to 1, got {adapt}")
         if not 0 <= merge <= 1:
             raise UsageError(f"merge must be 0 to 1 (a share of the frame's height), got {merge}")
-        if width is not None and width < 32:
-            raise UsageError(f"width must be at least 32 pixels, got {width}")
+        if width is not None and not 32 <= width <= PIXELS:
+            raise UsageError(f"width must be 32 to {PIXELS} pixels, got {width}")
         self.method, self.min_area, self.max_objects = method, min_area, max_objects
         self.history, self.threshold = history, THRESHOLDS[method] if threshold is None else threshold
         self.width = WIDTHS[method] if width is None else width
