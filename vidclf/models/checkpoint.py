@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The file of a shipped name ("lean") or of a path; raises UsageError where there is neither."""
+    """The file of a shipped name ("lean") or of a path; raises UsageError if there is neither."""
     path = Path(name_or_path)
     if path.is_file():
         return path

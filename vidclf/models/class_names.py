@@ -1,4 +1,4 @@
-"""Tells YOLO models by their names, and which classes they know by their files: no torch, and no unpickling."""
+"""Recognises YOLO models by their names, and reads their classes from their files, without torch or unpickling."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ BATCH = 1000  # entries after which pickle begins another batch of the same dict
 
 
 def read_names(path: Path) -> dict[int, str] | None:
-    """The classes by number, of an ultralytics .pt or an exported model's folder; None where they cannot be told.
+    """The classes by number, of an ultralytics .pt or an exported model's folder; None if they cannot be read.
 
-    None is no error: the model may be fine, and loading it will tell.
+    None is not an error: the model may be fine, and loading it will show.
     """
     try:
         if path.is_dir():
             return _from_metadata(path / "metadata.yaml")
         return _from_pickle(path) if path.suffix == ".pt" and path.is_file() else None
-    except Exception:  # whatever a file that is no model makes these parsers raise
+    except Exception:  # these parsers raise many kinds of errors for a file that is not a model
         return None
 
 
@@ -40,7 +40,7 @@ def _from_metadata(path: Path) -> dict[int, str]:
 
 
 def _from_pickle(path: Path) -> dict[int, str] | None:
-    """The first dict of numbers and texts that stands under the name "names" in the archive's pickle."""
+    """The first dict of numbers and texts under the key "names" in the archive's pickle."""
     with zipfile.ZipFile(path) as archive:
         data = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
         words = _words(archive.read(data))
@@ -51,7 +51,7 @@ def _from_pickle(path: Path) -> dict[int, str] | None:
 
 
 def _dict(words: Iterator[tuple[str, Any]]) -> dict[int, str] | None:
-    """The dict that begins here; None where there is another thing, or something else in it."""
+    """The dict that begins here; None if there is something else, or something else in it."""
     if next(words)[0] != "EMPTY_DICT":
         return None
     names: dict[int, str] = {}
