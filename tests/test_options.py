@@ -8,7 +8,7 @@ from typing import Literal, NewType
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.options import check_options, convert
+from vidclf.options import check_options, convert, shortened
 
 
 class Blur:
@@ -23,6 +23,13 @@ class Entry:
 
     def __fspath__(self) -> str | bytes:
         return self._path
+
+
+def test_a_value_is_shown_in_short() -> None:
+    assert shortened({"a": [1, [2]], "b": "x" * 90}) == "{'a': [1, [...]], 'b': '" + "x" * 90 + "'}"
+    assert len(shortened("x" * 1000)) == 100
+    assert shortened(list(range(1000))) == "[0, 1, 2, 3, 4, 5, ...]"
+    assert shortened(16**5000) == "a long int"
 
 
 def test_a_misspelt_option_names_the_item_and_what_it_takes() -> None:

@@ -4,6 +4,7 @@ import pickle
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,29 @@ def test_every_built_in_stage_is_there_and_every_option_has_a_checkable_type(nam
 def test_a_value_out_of_range_names_the_item() -> None:
     with pytest.raises(UsageError, match=r"^mine.yaml, item 1: .*Blur: radius must be at least 1, got 0$"):
         parse_item({f"{__name__}:Blur": {"radius": 0}}, "mine.yaml, item 1").create()
+
+
+@pytest.mark.parametrize("where", ["- {}", "- crop: {}", "- capture: {{stride: {}}}"])
+def test_a_few_lines_that_mean_billions_of_values_are_refused_at_once(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "bomb.yaml"
+    lists = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lists += [f"{b}: &{b} [{', '.join(['*' + a] * 10)}]" for a, b in pairwise("abcdefghij")]
+    path.write_text(where.format("{" + ", ".join(lists) + "}"))
+    with pytest.raises(UsageError) as error:
+        load_recipe(path)
+    assert str(error.value) == f"{path}: not a pipeline file: more than 100000 values"
+    path.write_text("- &a [*a]\n")
+    with pytest.raises(UsageError, match=r"not a pipeline file: more than 100000 values$"):
+        load_recipe(path)
+
+
+def test_a_long_file_of_another_kind_is_a_short_line(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text("- [" + "word, " * 1000 + "end]\n")
+    with pytest.raises(UsageError) as error:
+        load_recipe(path)
+    got = "['word', 'word', 'word', 'word', 'word', 'word', ...]"
+    assert str(error.value) == f"{path}, item 1: write a stage as `name` or `name: {{option: value}}`, got {got}"
 
 
 def test_an_unknown_stage_gets_a_hint() -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vidclf.errors import UsageError
@@ -36,7 +37,7 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
         try:
             checked[name] = convert(value, hints.get(name, Any))
         except ValueError as wanted:
-            raise UsageError(f"{where}: {name} must be {wanted}, got {value!r}") from None
+            raise UsageError(f"{where}: {name} must be {wanted}, got {shortened(value)}") from None
     missing = [
         name
         for name, p in parameters.items()
@@ -45,6 +46,16 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
     if missing:
         raise UsageError(f"{where} needs {', '.join(missing)}")
     return checked
+
+
+def shortened(value: Any) -> str:
+    """A value as text for an error, shortened: a few lines of YAML can be a value with billions of entries."""
+    short = Repr()
+    short.maxlevel, short.maxstring, short.maxother = 2, 100, 100
+    try:
+        return short.repr(value)
+    except ValueError:  # a number with more digits than Python converts
+        return f"a long {type(value).__name__}"
 
 
 def parameters_of(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

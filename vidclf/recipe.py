@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.options import check_options, parameters_of, takes_list, type_hints, wants_text
+from vidclf.options import check_options, parameters_of, shortened, takes_list, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
 WRITERS = ("write", "record")  # a pipeline file may leave out their path
+MOST_VALUES = 100_000  # in a pipeline file
 SINKS = (*WRITERS, "publish", "serve", "display")  # can be added if the pipeline file does not have them
 
 
@@ -64,12 +65,24 @@ def load_recipe(name_or_path: str | Path) -> list[Item]:
         raise UsageError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(content, list) or not content:
         raise UsageError(f"{path}: a pipeline file must be a list, with one item per stage")
+    if _has_more(content, MOST_VALUES):
+        raise UsageError(f"{path}: not a pipeline file: more than {MOST_VALUES} values")
     items = [parse_item(entry, f"{name_or_path}, item {number}") for number, entry in enumerate(content, start=1)]
     for item in items:
         if ":" in item.name:
             item.folder = str(path.parent.resolve())
             _look_in(item.folder)
     return items
+
+
+def _has_more(content: Any, most: int) -> bool:
+    """Whether there are more values in lists and mappings: a few lines with aliases can mean billions, or no end."""
+    left = [content]
+    while left and most >= 0:
+        value = left.pop()
+        most -= 1
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return most < 0
 
 
 def read_yaml(text: str) -> Any:
@@ -110,7 +123,7 @@ def parse_item(entry: Any, where: str) -> Item:
         name, options = next(iter(entry.items()))
         if isinstance(name, str) and (options is None or isinstance(options, dict)):
             return Item(name, {_as_written(key): value for key, value in (options or {}).items()}, where)
-    raise UsageError(f"{where}: write a stage as `name` or `name: {{option: value}}`, got {entry!r}")
+    raise UsageError(f"{where}: write a stage as `name` or `name: {{option: value}}`, got {shortened(entry)}")
 
 
 def _as_written(option: Any) -> Any:

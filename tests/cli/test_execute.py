@@ -13,6 +13,7 @@ from rich.console import Console
 from vidclf.cli import execute
 from vidclf.cli.main import main
 from vidclf.files import Made
+from vidclf.recipe import Item
 from vidclf.resources import shipped
 
 SAMPLE = str(shipped("samples") / "wardrobe.mp4")
@@ -54,6 +55,20 @@ def test_what_was_written_before_this_run_is_not_told_as_its_own(
     assert f"nothing was written to {video}: coat was never seen; labels seen: none\n" in err
     assert f"wrote {Path('rec/wardrobe.jsonl')}\n" in err
     assert "nothing was written to rec\n" in err
+
+
+def test_numbers_in_a_pipeline_file_can_be_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("2024").mkdir()
+    Path("numbers.yaml").write_text("- capture\n- write: {path: 2024, only_when: [any]}\n")
+    with pytest.raises(SystemExit) as left:
+        main(["run", SAMPLE, "-p", "numbers.yaml", "--max-frames", "3"])
+    assert not left.value.code
+    assert "nothing was written to 2024: any was never seen; labels seen: none\n" in capsys.readouterr().err
+    told = execute.never_seen(Item("write", {"only_when": [2024, "coat"]}), {"labels": {}})
+    assert told == ": 2024,coat was never seen; labels seen: none"
 
 
 def test_several_files_are_told_with_their_number_and_length(

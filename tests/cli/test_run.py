@@ -156,6 +156,21 @@ def test_ctrl_c_ends_the_run_although_the_file_then_fails(vidclf: Run) -> None:
     assert "while it ended" in err and "other.mp4" not in err
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        (r'- record: {path: "a\0b.jsonl"}', "item 2: record: ValueError: embedded null byte"),
+        (r'- write: {path: "\ud800.mp4"}', "item 2: write: UnicodeEncodeError: 'utf-8' codec can't encode"),
+        ("- capture\n- capture", "Error: odd.yaml: several sources need a stage after them"),
+    ],
+)
+def test_a_pipeline_file_that_cannot_run_is_one_line(vidclf: Run, pipeline: str, message: str) -> None:
+    Path("odd.yaml").write_text(f"- capture\n{pipeline}\n")
+    code, _, err = vidclf("run", SAMPLE, "-p", "odd.yaml")
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+
+
 def test_stages_that_are_alike_are_two(vidclf: Run) -> None:
     Path("one.py").write_text(
         "class Count:\n"

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
+from vidclf.errors import UsageError
 from vidclf.files import Made, PartFile
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
@@ -60,6 +61,8 @@ def execute(
             if key not in made:
                 made[key] = item.create()
         stages = [made[key] for key, _ in rest]
+        if len(captures) > 1 and not stages:
+            raise UsageError(f"{items[0].where.rpartition(', item')[0]}: several sources need a stage after them")
         pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
         pages |= {stage.url for stage, (_, item) in zip(stages, rest, strict=True) if item.name == "serve"}
     for url in sorted(pages):
@@ -103,7 +106,7 @@ def tell(stats: dict[str, Any], items: list[Item], stages: Sequence[Any], consol
     for item, stage in zip((item for item in items if item.name != "capture"), stages, strict=True):
         if item.name in ("write", "record") and str(item.options["path"]) != STDOUT:
             if not (line := written(stage.made)):
-                line = f"nothing was written to {Path(item.options['path'])}{never_seen(item, stats)}"
+                line = f"nothing was written to {Path(str(item.options['path']))}{never_seen(item, stats)}"
             console.print(line)
         elif item.name == "save-crops":
             console.print(f"{'wrote' if stage.counts['saved'] else 'nothing was written to'} {stage.folder}")
@@ -126,7 +129,7 @@ def never_seen(item: Item, stats: dict[str, Any]) -> str:
     if not wanted:
         return ""
     seen = ", ".join(label for label in stats["labels"] if label) or "none"
-    return f": {wanted if isinstance(wanted, str) else ','.join(wanted)} was never seen; labels seen: {seen}"
+    return f": {wanted if isinstance(wanted, str) else ','.join(map(str, wanted))} was never seen; labels seen: {seen}"
 
 
 def outputs(items: list[Item]) -> list[Path]:

@@ -79,6 +79,8 @@ def identity(path: Path) -> object:
         status = path.stat()
     except OSError:  # there is none, or there cannot be one of that name
         return os.path.realpath(path)
+    except ValueError:  # not even a name: whoever opens it will report that
+        return str(path)
     return status.st_dev, status.st_ino
 
 
