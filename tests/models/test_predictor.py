@@ -193,6 +193,58 @@ def test_what_is_no_exported_classifier_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": ["cat", "dog"]}, "its header names 2 labels, but its network has 3 outputs"),
+        (
+            {"preprocess": {"size": 28}},
+            "its network cannot take crops of size 28 and channels 1, which its header names",
+        ),
+    ],
+)
+def test_an_exported_network_has_to_fit_its_header(
+    folder: Path, tmp_path: Path, kind: str, changes: dict[str, object], words: str
+) -> None:
+    """It failed, or gave wrong labels, only amid the frames."""
+    header = checkpoint.read_header(folder / "pets.safetensors") | changes
+    path = tmp_path / {"onnx": "pets.onnx", "openvino": "pets.xml", "torchscript": "pets.pt"}[kind]
+    export(load(folder / "pets.safetensors"), header, kind, path)
+    for backend in ("onnx", "openvino") if kind == "onnx" else ("auto",):
+        with pytest.raises(UsageError) as told:
+            Predictor(str(path), backend, "cpu", "f32")
+        assert str(told.value).startswith(f"{path}: {words}")
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("fault", ["encrypted", "compressed", "method"])
+def test_an_archive_that_cannot_be_unpacked_is_no_model(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "x.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/extra/vidclf", "{}" * 300)
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\1\2")
+    if fault == "encrypted":
+        content[6] |= 1
+        content[entry + 8] |= 1
+    elif fault == "method":
+        content[8] = content[entry + 10] = 99
+    else:
+        start = 30 + len("x/extra/vidclf")
+        content[start : start + 2] = b"\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="not a TorchScript model, or cut short"):
+        checkpoint.read_header(path)
+
+
+def test_an_unknown_encoding_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").touch()
+    (tmp_path / "x.xml").write_text('<?xml version="1.0" encoding="none-such"?><net/>')
+    with pytest.raises(UsageError, match="not an OpenVINO model, or cut short"):
+        checkpoint.read_header(tmp_path / "x.xml")
+
+
 def test_an_openvino_model_needs_its_own_other_half(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "pets.xml").write_bytes((folder / "pets.xml").read_bytes())
     with pytest.raises(UsageError, match=r"pets\.bin, which belongs to it, is missing"):

@@ -7,6 +7,7 @@ extra file in its archive; always with the name "vidclf".
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,16 @@ from xml.etree import ElementTree
 from vidclf.errors import UsageError
 
 KEY = "vidclf"
+# What the readers raise. RuntimeError: an encrypted archive, or an unknown compression; LookupError: an encoding.
+NOT_READABLE = (
+    ValueError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    zlib.error,
+    zipfile.BadZipFile,
+    ElementTree.ParseError,
+)
 
 
 def header_text(path: Path) -> str | None:
@@ -21,7 +32,7 @@ def header_text(path: Path) -> str | None:
     name, read = READERS[path.suffix.lower()]
     try:
         return read(path)
-    except (ValueError, EOFError, zipfile.BadZipFile, ElementTree.ParseError) as error:
+    except NOT_READABLE as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{path}: not {name}, or cut short ({reason})") from None
     except OSError as error:

@@ -50,6 +50,8 @@ class Predictor:
             self._runner = self._open()
         except Exception as error:
             self._runner = self._fall_back(error)
+        if is_exported:
+            self._check_fit()
 
     @property
     def name(self) -> str:
@@ -77,6 +79,21 @@ class Predictor:
         if not np.isfinite(probabilities).all():
             raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
         return probabilities
+
+    def _check_fit(self) -> None:
+        """Raise UsageError if the network in an exported file is not that of its header: only a pass can tell."""
+        size, channels = self.preprocess.format
+        try:
+            outputs = self._runner(patterns(self.preprocess, 2)).shape
+        except Exception as error:  # each runtime has its own
+            reason = " ".join(str(error).split())[:200]
+            crops = f"crops of size {size} and channels {channels}"
+            raise UsageError(
+                f"{self.path}: its network cannot take {crops}, which its header names ({reason})"
+            ) from None
+        if outputs != (2, len(self.labels)):
+            found = f"{outputs[1]} outputs" if len(outputs) == 2 else f"outputs of shape {outputs}"
+            raise UsageError(f"{self.path}: its header names {len(self.labels)} labels, but its network has {found}")
 
     def _fall_back(self, error: Exception) -> Runner:
         if not self._can_fall_back or self._backend == "torch":

@@ -50,7 +50,7 @@ class TorchRunner:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # torch.jit is deprecated, but this file needs it
                     self._network = torch.jit.load(str(weights), map_location=device).eval()
-            except (RuntimeError, ValueError) as error:
+            except Exception as error:  # torch raises whatever its parts do
                 raise UsageError(f"{weights}: damaged ({' '.join(str(error).split())[:200]})") from None
         self.name = f"torch {precision} on {device}"
         self._device = device
