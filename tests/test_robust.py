@@ -90,7 +90,7 @@ def test_a_killed_run_leaves_a_part_that_plays_to_shortly_before(tmp_path: Path,
         killed = time.monotonic()
         run.communicate(timeout=10)
         frames = passed(folder)
-        assert names(folder) == {f"out.{suffix}.part"}
+        assert names(folder) == {f"out.{suffix}.part", f".out.{suffix}.lock"}
         seen = look(folder / f"out.{suffix}.part")
         assert seen.indices == list(range(len(seen.indices)))
         assert len(seen.indices) > 10
