@@ -210,3 +210,25 @@ def test_safetensors_without_our_header_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, path, {"vidclf": "{"})
     with pytest.raises(UsageError, match="not a JSON object"):
         load(path)
+
+
+def test_a_header_of_a_huge_network_is_refused_before_that_is_made(tmp_path: Path, model: Classifier) -> None:
+    path = save(tmp_path / "pets.safetensors", model)
+    policy = model.preprocess.to_dict() | {"size": 1024}  # 137 GB of weights
+    with pytest.raises(UsageError, match=r"its tensors do not match architecture 'v3'"):
+        load(rewrite(path, architecture="v3", preprocess=policy))
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool, torch.complex64])
+def test_tensors_of_floats_in_any_precision_are_taken_and_no_others(
+    tmp_path: Path, model: Classifier, kind: torch.dtype
+) -> None:
+    path = save(tmp_path / "pets.safetensors", model)
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("weight"))
+    header = {"vidclf": json.dumps(checkpoint.read_header(path))}
+    save_file(tensors | {name: tensors[name].to(torch.float16)}, path, header)
+    assert next(load(path).parameters()).dtype == torch.float32
+    save_file(tensors | {name: tensors[name].to(kind)}, path, header)
+    with pytest.raises(UsageError, match=rf"1 of {len(tensors)} are .* of another shape or kind, for example {name}"):
+        load(path)

@@ -84,6 +84,7 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
     It takes (N, channels, size, size) uint8 and returns logits; it has .labels, .preprocess, .temperature and .name.
     Raises UsageError if the file is missing or damaged, or its architecture is unknown or does not match its tensors.
     """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -95,20 +96,22 @@ def load(name_or_path: str | Path, device: str = "cpu") -> Classifier:
         raise UsageError(
             f"{path}: an exported classifier can only be run (run --weights); use the .safetensors file here"
         )
+    network = header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"])
     try:
-        model = create(header["architecture"], header["labels"], Preprocess.from_dict(header["preprocess"]))
+        with torch.device("meta"):  # shapes without values: those of a wrong header may need 100 GB
+            own = create(*network).state_dict()
         tensors = load_file(path)
     except SafetensorError as error:
         raise UsageError(f"{path}: damaged ({error})") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    own = model.state_dict()
-    wrong = sorted(k for k in own.keys() | tensors.keys() if _shape(own, k) != _shape(tensors, k))
+    wrong = sorted(key for key in own.keys() | tensors.keys() if _kind(own, key) != _kind(tensors, key))
     if wrong:
         raise UsageError(
             f"{path}: its tensors do not match architecture {header['architecture']!r}: "
-            f"{len(wrong)} of {len(own)} are missing, unknown or of another shape, for example {wrong[0]}"
+            f"{len(wrong)} of {len(own)} are missing, unknown or of another shape or kind, for example {wrong[0]}"
         )
+    model = create(*network)
     model.load_state_dict(tensors)
     model.temperature = float(header["temperature"])
     return model.eval().requires_grad_(False).to(device)
@@ -192,5 +195,6 @@ def _metadata(path: Path) -> dict[str, str]:
     return metadata
 
 
-def _shape(tensors: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
-    return tuple(tensors[key].shape) if key in tensors else None
+def _kind(tensors: Mapping[str, Any], key: str) -> tuple[tuple[int, ...], bool] | None:
+    """A tensor's shape, and whether it has floats, of any precision; None if there is no such tensor."""
+    return (tuple(tensors[key].shape), tensors[key].is_floating_point()) if key in tensors else None
