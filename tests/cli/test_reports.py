@@ -28,6 +28,8 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     save("mine.safetensors", create("v1"))
     write_bars(Path("idx"), train=20, test=20)
     Path("plain.yaml").write_text("- capture\n- motion\n")
+    Path("pics").mkdir()
+    Path("pics/1.png").write_text("mine")
     Path("notes.txt").write_text("mine")
     Path("r.jsonl").write_text(
         '{"source": "in.mp4", "frame": 0, "x0": 0, "y0": 0, "x1": 9, "y1": 9, "label": "", "label_score": 0}\n'
@@ -58,6 +60,8 @@ EXPORT = "export mine.safetensors --format torchscript --data idx"
         ("run in.mp4 -p plain.yaml --force --stats plain.yaml", "the pipeline file"),
         ("run in.mp4 --force --stats in.mp4", "the source in.mp4"),
         ("run in.mp4 --weights mine.safetensors --force --trace mine.safetensors", "the file of classify.weights"),
+        ("run pics/*.png --force --stats pics/1.png", "the source pics/*.png"),
+        ("run pics/%d.png --force --stats pics/1.png", "the source pics/%d.png"),
         ("run in.mp4 --stats s.json --trace ./s.json", "another output"),
         ("run in.mp4 -o o.mp4 --stats o.mp4", "another output"),
         ("batch clips -o res -p plain.yaml --force --json plain.yaml", "the pipeline file"),

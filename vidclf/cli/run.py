@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from glob import glob
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,7 +95,7 @@ def run(
         if several:
             _must_be_there(sources)
     refuse_same_names(_captures(jobs))
-    inputs = [(f"the source {source}", _file_of(source)) for source in sources]
+    inputs = [(f"the source {source}", file) for source in sources for file in _files_of(source)]
     inputs += [("the pipeline file", find_recipe(options["pipeline"])), *files_read(jobs[0])]
     written = [path for items in jobs for path in outputs(items)]
     check_reports({"--stats": stats_file, "--trace": trace}, inputs, written, force=options["force"])
@@ -164,6 +165,13 @@ def _refuse_cutting_over(sources: tuple[str, ...], path: Path) -> None:
         mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
         if mine and file.exists() and identity(file.parent) == identity(path.parent):
             raise UsageError(f"the parts of {path} could overwrite the source {source}; write to another folder")
+
+
+def _files_of(source: str) -> list[Path]:
+    """The file of a source, or the pictures that its pattern (*.jpg, %04d.jpg) matches."""
+    file = _file_of(source)
+    is_pattern = "://" not in source and re.search(r"[*?%\[]", source) and not os.path.exists(source)  # noqa: PTH110
+    return [Path(name) for name in glob(re.sub(r"%\d*d", "*", source))] if is_pattern else [file]  # noqa: PTH207
 
 
 def _file_of(source: str) -> Path:
