@@ -22,8 +22,8 @@ def _other(default: Any, about: str) -> Any:
 
 
 # The share of the usual learning rate that the command line takes with --from. From `lean`, 8 epochs, with a fifth, a
-# tenth and a twentieth: 300 pictures of three garments 85.8, 89.1, 89.5 % (3 seeds), 300 of people and scenes 86.2, 87.3,
-# 85.9; only 3,000 turned negatives, unlike anything `lean` has learned, want more: 78.1, 73.9, 68.8 (2 seeds).
+# tenth and a twentieth: 300 pictures of three garments 85.8, 89.1, 89.5 % (3 seeds), 300 of people and scenes 86.2,
+# 87.3, 85.9; only 3,000 turned negatives, unlike anything `lean` has learned, want more: 78.1, 73.9, 68.8 (2 seeds).
 FINE_TUNING = 0.1
 ADAMW_LR = 0.003  # the command line's default for adamw: SGD's rates are far too high for it
 
