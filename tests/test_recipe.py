@@ -82,6 +82,14 @@ def test_a_few_lines_that_mean_billions_of_values_are_refused_at_once(tmp_path: 
         load_recipe(path)
 
 
+def test_a_number_that_is_too_long_to_print_is_no_number() -> None:
+    items = load_recipe("motion")
+    override(items, "crop.padding=0x" + "f" * 5000)
+    crop = next(item for item in items if item.name == "crop")
+    with pytest.raises(UsageError, match=r": padding must be a number, got '0xfff+\.\.\.f+'$"):
+        crop.create()
+
+
 def test_a_long_file_of_another_kind_is_a_short_line(tmp_path: Path) -> None:
     path = tmp_path / "long.yaml"
     path.write_text("- [" + "word, " * 1000 + "end]\n")
@@ -164,7 +172,14 @@ def test_what_is_wrong_with_a_stage_of_ones_own_is_told_with_its_place(
 @pytest.mark.parametrize(
     "text",
     [
-        *("[" * 5000, "- crop: {padding: " + "{a: " * 5000, "- !!bool 3", "- !!timestamp x", "- " + "1" * 5000),
+        *(
+            "[" * 5000,
+            "- crop: {padding: " + "{a: " * 5000,
+            "- !!bool 3",
+            "- !!timestamp x",
+            "- " + "1" * 5000,
+            "- 0x" + "f" * 5000,
+        ),
         *("", "capture", "- [capture]", "- {capture: 1}", "- {a: {}, b: {}}", "- 'unclosed", "- crop: [1, 2]", "\x00"),
     ],
 )

@@ -19,6 +19,7 @@ from vidclf.stages import STAGES
 
 WRITERS = ("write", "record")  # a pipeline file may leave out their path
 MOST_VALUES = 100_000  # in a pipeline file
+LONGEST_NUMBER = 1000
 SINKS = (*WRITERS, "publish", "serve", "display")  # can be added if the pipeline file does not have them
 
 
@@ -94,6 +95,8 @@ def read_yaml(text: str) -> Any:
 
     def whole(loader: Any, node: Any) -> Any:
         text = loader.construct_scalar(node)
+        if len(text) > LONGEST_NUMBER:  # Python reads it, if it is hexadecimal, but does not print it
+            raise ValueError(f"a number has more than {LONGEST_NUMBER} digits")
         return text if re.fullmatch("[-+]?0[0-9]+", text) else loader.construct_yaml_int(node)
 
     class Loader(yaml.SafeLoader): ...
