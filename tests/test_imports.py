@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "stats": "channel frame",
     "interrupt": "",
     "mistakes": "",
-    "pipeline": "channel frame interrupt mistakes stats",
+    "pipeline": "channel frame interrupt memory mistakes stats",
     "trace": "channel frame stats",
     "options": "errors",
     "recipe": "errors options pipeline resources stages",
@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "scoring": "calibration errors rows",
     "batch": "errors files frame models options pipeline recipe resources rows stages threads video",
     "__init__": "channel errors frame pipeline recipe",
-    "bench": "channel errors frame models pipeline preprocess recipe stages threads video",
+    "bench": "channel errors frame memory models pipeline preprocess recipe stages threads video",
     "__main__": "cli",
 }
 # The modules that every stage and every user's stage rest on, and the packages they may need.
@@ -57,7 +57,8 @@ ENGINE = {
     "stats": set(),
     "interrupt": set(),
     "mistakes": set(),
-    "pipeline": {"psutil"},
+    "pipeline": set(),
+    "memory": {"psutil"},
     "trace": set(),
     "options": set(),
     "recipe": {"yaml"},

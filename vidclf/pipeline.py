@@ -7,16 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
-from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.interrupt import finish_on_interrupt
+from vidclf.memory import peak_rss
 from vidclf.mistakes import checked, frames_of, no_frame, takes_one_frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
@@ -281,19 +279,3 @@ def counts(stage: Stage) -> dict[str, dict[str, int]]:
 def unique(names: list[str]) -> list[str]:
     """The names, with a number added to repeated ones: a, b, a (2)."""
     return [name if (n := names[:i].count(name)) == 0 else f"{name} ({n + 1})" for i, name in enumerate(names)]
-
-
-def peak_rss() -> int:
-    """The peak resident memory of this process so far, in bytes."""
-    with suppress(OSError):  # Linux: the resource module would include the program that started this one
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    try:
-        import resource
-        import sys
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    except ImportError:  # Windows
-        return psutil.Process().memory_info().peak_wset

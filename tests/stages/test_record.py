@@ -124,7 +124,7 @@ class TestEveryFormat:
     def test_more_rows_than_are_held_in_memory(
         self, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vidclf.stages.record.ROW_GROUP", 10)
+        monkeypatch.setattr("vidclf.stages._tables.ROW_GROUP", 10)
         record(detected(100), tmp_path / f"out{suffix}")
         assert [row["frame"] for row in rows(tmp_path / f"out{suffix}")] == [
             i for i in range(100) for _ in range(i % 3)

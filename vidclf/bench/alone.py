@@ -16,7 +16,7 @@ from typing import Any
 from vidclf.bench.measure import Cost, cost_of
 from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
-from vidclf.pipeline import peak_rss
+from vidclf.memory import peak_rss
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE
 

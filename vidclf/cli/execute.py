@@ -21,7 +21,7 @@ from vidclf.errors import UsageError
 from vidclf.files import Made, PartFile
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
-from vidclf.stages.record import STDOUT, needs_ascii, stdout
+from vidclf.stages._tables import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 

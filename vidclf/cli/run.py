@@ -21,7 +21,7 @@ from vidclf.cli.options import pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read, identity
 from vidclf.errors import UsageError
 from vidclf.recipe import Item, find_recipe
-from vidclf.stages.record import STDOUT
+from vidclf.stages._tables import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
 

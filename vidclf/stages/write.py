@@ -20,6 +20,7 @@ from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._leftovers import name_leftovers, plays
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
+from vidclf.stages._video_file import VideoFile, finished
 from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
 from vidclf.video.clock import SourceClock, SteadyClock
@@ -27,10 +28,7 @@ from vidclf.video.naming import stem_of, sweep
 
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline
-    from vidclf.video.backends import OpenCvWriter, SkVideoWriter
-    from vidclf.video.encoder import Encoder
-
-    Writer = Encoder | OpenCvWriter | SkVideoWriter
+    from vidclf.stages._video_file import Writer
 
 log = logging.getLogger(__name__)
 
@@ -172,10 +170,10 @@ class Write:
             log.debug("deleted %s", path)
 
     @contextmanager
-    def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[_File]:
+    def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[VideoFile]:
         """Write one file, from its first picture to its end; after an error it does not get its final name."""
         full: OSError | None = None
-        file: _File | None = None
+        file: VideoFile | None = None
         whole = PartFile(path, self.force, keep_suffix=self.backend != "pyav")
         try:
             with whole as part:
@@ -183,8 +181,8 @@ class Write:
                 if source.live:
                     put_aside(part)
                 try:
-                    file = _File(*self._open(part, first, source), rate_of(source), self._fit)
-                    with _finished(file):
+                    file = VideoFile(*self._open(part, first, source), rate_of(source), self._fit)
+                    with finished(file):
                         yield file
                 except OSError as error:
                     if not source.live or not no_space(error):
@@ -225,48 +223,6 @@ class Write:
         if self.size:
             return letterbox(image, *size)
         return cv2.copyMakeBorder(image, 0, size[1] - height, 0, size[0] - width, cv2.BORDER_REPLICATE)
-
-
-class _File:
-    """A writer and the clock that times its pictures; times are seconds from its start."""
-
-    def __init__(
-        self,
-        writer: Writer,
-        clock: SourceClock | SteadyClock,
-        rate: Fraction,
-        fit: Callable[[np.ndarray, tuple[int, int]], np.ndarray],
-    ):
-        self._writer, self._clock, self._rate, self._fit = writer, clock, rate, fit
-        self.end = Fraction(0)
-        self.is_complete = False
-
-    def show(self, image: np.ndarray, at: Fraction) -> None:
-        for picture, tick in self._clock.show(self._fit(image, self._writer.size), at):
-            self._writer.write(picture, tick)
-        self.end = at + 1 / self._rate
-
-    def finish(self, sound_until: Fraction | None) -> None:
-        try:
-            for picture, tick in self._clock.finish(self.end):
-                self._writer.write(picture, tick)
-        finally:
-            self._writer.close(sound_until)
-
-
-@contextmanager
-def _finished(file: _File) -> Iterator[None]:
-    """Finish a file at the end of the block, whatever ends it."""
-    try:
-        yield
-    except GeneratorExit:  # no more frames are wanted: the file is complete as it is
-        file.finish(file.end)
-        raise
-    except BaseException:
-        with suppress(VidclfError, OSError):  # report the first error, not this one
-            file.finish(Fraction(0))  # no more sound: a source that does not answer would fail again
-        raise
-    file.finish(None if file.is_complete else file.end)
 
 
 def _refuse_the_source(source: Source, *written: Path) -> None:

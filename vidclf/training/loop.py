@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +14,22 @@ from torch.nn import functional as F
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
-from vidclf.models.classifier import Classifier
-from vidclf.models.device import cpu_has_bf16
 from vidclf.models.labels import named
 from vidclf.models.zoo import create
 from vidclf.training import data, evaluation, page
-from vidclf.training.augment import augment_all, mix
+from vidclf.training.augment import augment_all
 from vidclf.training.board import Board
 from vidclf.training.config import Config
 from vidclf.training.data import Dataset
-from vidclf.training.optim import follow, learning_rate, make_optimizer
+from vidclf.training.epoch import Learner, mixed_precision, train_epoch
+from vidclf.training.optim import make_optimizer
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, State, git_commit, run_tensors
 from vidclf.training.start import is_same, load_start, take_over
-from vidclf.training.targets import distillation, load_teachers, smoothed, taught
+from vidclf.training.targets import load_teachers, taught
 
 # Mean and standard deviation of the pixels, 0..1. Predecessor A normalised Fashion-MNIST with those of MNIST.
 NORMALISATIONS = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0)}
-
-
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """What every step needs: the trained network, the averaged one that is kept, and the optimiser."""
-
-    config: Config
-    batch: int  # crops in a step
-    model: Classifier
-    forward: Callable[[Tensor], Tensor]  # the model, or what torch.compile made of it
-    average: Classifier  # what is validated and kept
-    optimizer: torch.optim.Optimizer
-    class_weights: Tensor | None
-    device: str
 
 
 def train(
@@ -150,7 +132,9 @@ def train(
                 answers.clear()
             with mixed_precision(device):
                 answers[version] = taught(teachers, crops, config.distill_temperature)
-        losses, hits, rate = _epoch(learner, crops, learning.targets, answers.get(version), state.epoch, done, progress)
+        losses, hits, rate = train_epoch(
+            learner, crops, learning.targets, answers.get(version), state.epoch, done, progress
+        )
         state.epoch += 1
         state.seconds = time.monotonic() - begin
         # If the last step diverged, no loss shows it yet.
@@ -182,62 +166,6 @@ def train(
         )
 
     return _conclude(config, run, state, validation, test, board, output, progress, command)
-
-
-def _epoch(
-    learner: Learner,
-    crops: Tensor,
-    targets: Tensor,
-    answers: Tensor | None,
-    epoch: int,
-    done: Callable[[int], float],
-    progress: Progress,
-) -> tuple[list[Tensor], list[Tensor], float]:
-    """Learn from every crop once, in random order; returns each step's loss and hits, and the last learning rate.
-
-    answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
-    because the clock may run out in the middle of it.
-    """
-    config, batch = learner.config, learner.batch
-    steps = len(targets) // batch
-    torch.manual_seed(config.seed * 200_003 + epoch)
-    order = torch.randperm(len(targets)).to(learner.device)
-    losses, hits, rate = list[Tensor](), list[Tensor](), 0.0
-    learner.model.train()
-    for i in range(steps):
-        step = epoch * steps + i
-        if (share := done(step)) >= 1:
-            break
-        rate = learning_rate(config, share)
-        for group in learner.optimizer.param_groups:
-            group["lr"] = rate
-        chosen = order[i * batch : (i + 1) * batch]
-        soft = answers[chosen] if answers is not None else None
-        loss, logits = _loss(learner, crops[chosen], targets[chosen], soft)
-        learner.optimizer.zero_grad()
-        loss.backward()
-        learner.optimizer.step()
-        follow(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
-        losses.append(loss.detach())
-        hits.append(evaluation.hits(logits.detach(), targets[chosen]))
-        progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")
-    return losses, hits, rate
-
-
-def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The loss and logits of one batch; the crops are blended first if the settings say so."""
-    config = learner.config
-    wanted = smoothed(targets, len(learner.model.labels), config.label_smoothing)
-    if config.mixup or config.cutmix:
-        crops, partner, own = mix(crops, config)
-        wanted = torch.lerp(wanted[partner], wanted, own)
-        answers = torch.lerp(answers[partner], answers, own) if answers is not None else None
-    with mixed_precision(learner.device):
-        logits = learner.forward(crops).float()
-    loss = F.cross_entropy(logits, wanted, learner.class_weights)
-    if answers is not None:
-        loss = loss.lerp(distillation(logits, answers, config.distill_temperature), config.distill_share)
-    return loss, logits
 
 
 def _conclude(
@@ -306,10 +234,3 @@ def out_of_patience(config: Config, history: list[dict[str, Any]]) -> bool:
     """Whether there have been config.patience epochs since the best one on validation."""
     tops = [row["valid_top1"] for row in history if "valid_top1" in row]
     return bool(config.patience and tops) and len(tops) - 1 - tops.index(max(tops)) >= config.patience
-
-
-def mixed_precision(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 convolutions if the hardware supports them; otherwise everything stays float32."""
-    kind = torch.device(device).type
-    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_has_bf16()
-    return torch.autocast(kind, torch.bfloat16, enabled=able)

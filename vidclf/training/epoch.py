@@ -1,0 +1,98 @@
+"""One epoch of training: every crop once, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidclf.models.classifier import Classifier
+from vidclf.models.device import cpu_has_bf16
+from vidclf.training import evaluation
+from vidclf.training.augment import mix
+from vidclf.training.config import Config
+from vidclf.training.optim import follow, learning_rate
+from vidclf.training.progress import Progress
+from vidclf.training.targets import distillation, smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What every step needs: the trained network, the averaged one that is kept, and the optimiser."""
+
+    config: Config
+    batch: int  # crops in a step
+    model: Classifier
+    forward: Callable[[Tensor], Tensor]  # the model, or what torch.compile made of it
+    average: Classifier  # what is validated and kept
+    optimizer: torch.optim.Optimizer
+    class_weights: Tensor | None
+    device: str
+
+
+def train_epoch(
+    learner: Learner,
+    crops: Tensor,
+    targets: Tensor,
+    answers: Tensor | None,
+    epoch: int,
+    done: Callable[[int], float],
+    progress: Progress,
+) -> tuple[list[Tensor], list[Tensor], float]:
+    """Learn from every crop once, in random order; returns each step's loss and hits, and the last learning rate.
+
+    answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
+    because the clock may run out in the middle of it.
+    """
+    config, batch = learner.config, learner.batch
+    steps = len(targets) // batch
+    torch.manual_seed(config.seed * 200_003 + epoch)
+    order = torch.randperm(len(targets)).to(learner.device)
+    losses, hits, rate = list[Tensor](), list[Tensor](), 0.0
+    learner.model.train()
+    for i in range(steps):
+        step = epoch * steps + i
+        if (share := done(step)) >= 1:
+            break
+        rate = learning_rate(config, share)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = rate
+        chosen = order[i * batch : (i + 1) * batch]
+        soft = answers[chosen] if answers is not None else None
+        loss, logits = _loss(learner, crops[chosen], targets[chosen], soft)
+        learner.optimizer.zero_grad()
+        loss.backward()
+        learner.optimizer.step()
+        follow(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
+        losses.append(loss.detach())
+        hits.append(evaluation.hits(logits.detach(), targets[chosen]))
+        progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")
+    return losses, hits, rate
+
+
+def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The loss and logits of one batch; the crops are blended first if the settings say so."""
+    config = learner.config
+    wanted = smoothed(targets, len(learner.model.labels), config.label_smoothing)
+    if config.mixup or config.cutmix:
+        crops, partner, own = mix(crops, config)
+        wanted = torch.lerp(wanted[partner], wanted, own)
+        answers = torch.lerp(answers[partner], answers, own) if answers is not None else None
+    with mixed_precision(learner.device):
+        logits = learner.forward(crops).float()
+    loss = F.cross_entropy(logits, wanted, learner.class_weights)
+    if answers is not None:
+        loss = loss.lerp(distillation(logits, answers, config.distill_temperature), config.distill_share)
+    return loss, logits
+
+
+def mixed_precision(device: str) -> AbstractContextManager[Any]:
+    """bfloat16 convolutions if the hardware supports them; otherwise everything stays float32."""
+    kind = torch.device(device).type
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_has_bf16()
+    return torch.autocast(kind, torch.bfloat16, enabled=able)
