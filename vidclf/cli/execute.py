@@ -19,6 +19,7 @@ from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
 from vidclf.errors import UsageError
 from vidclf.files import Made, PartFile
+from vidclf.interrupt import ECHO_SECONDS
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
 from vidclf.stages._tables import STDOUT, needs_ascii, stdout
@@ -27,7 +28,6 @@ from vidclf.trace import Trace
 
 # Built-in stages that save or show results; a custom stage (module:Class) may do so, too.
 KEEPERS = {"write", "record", "save-crops", "publish", "serve", "display"}
-ECHO_SECONDS = 0.5  # nobody presses Ctrl-C twice this fast, but `timeout -s INT` signals the child, then its group
 
 
 def execute(
