@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,16 @@ def own_modules(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(below):
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a command, run in this process, sets up for its messages does not stay for the next test."""
+    logger = logging.getLogger("vidclf")
+    handlers, level = logger.handlers, logger.level
+    yield
+    logger.handlers = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -47,8 +47,9 @@ class Folder:
         return {name for name in names if os.path.isfile(f"{self.root}/{name}")}  # noqa: PTH113 - 5 times as fast
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in self.have(names):  # a folder of that name is not a result
-            (self.root / name).unlink(missing_ok=True)
+        for path in (self.root / name for name in names):
+            if not path.is_dir():  # a folder of that name is not a result
+                path.unlink(missing_ok=True)
 
     def open(self, name: str) -> IO[str]:
         return (self.root / name).open(encoding="utf-8")
