@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class Pipeline:
         self.queue, self.latency_target = queue, latency_target
         self._patience: list[Patience] = []
         self._stopping = False
-        self._running = Lock()  # held during a run; never waited for
+        self._is_running = False
         self.stopped = False  # whether `stop()` ended the latest finished run
         self._error: BaseException | None = None
         self._meters: list[Meter] = []
@@ -82,15 +82,16 @@ class Pipeline:
         this pipeline is already running. In the main thread, unless the program has its own handler for Ctrl-C, the
         first one calls `stop()`, and KeyboardInterrupt is raised when all outputs are complete; a second one aborts.
         """
-        if not self._running.acquire(blocking=False):
+        if self._is_running:
             raise RuntimeError("this pipeline is already running; wait for its end, or create another one")
+        self._is_running = True
         try:
             with finish_on_interrupt(self.stop):
                 return self._run(watch, trace)
         finally:
             # Not when a run begins: a stop requested before it, in a signal handler or another thread, would be lost.
             self.stopped, self._stopping = self._stopping, False
-            self._running.release()
+            self._is_running = False
 
     def _run(self, watch: Callable[[Frame], object] | None, trace: Trace | None) -> dict[str, Any]:
         self._error, self._tally = None, Tally()
