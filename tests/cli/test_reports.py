@@ -111,7 +111,8 @@ def test_a_folder_of_inputs_or_outputs_gets_only_files_that_are_clearly_reports(
 
 def test_a_report_of_an_earlier_run_is_replaced_and_others_only_with_force(refuse: Refuse) -> None:
     line = "run in.mp4 -p plain.yaml --quiet --max-frames 2 --stats"
-    for words in ("s.json", "s.JSON", "s.json", "new.txt", "notes.txt --force"):
+    Path("of-mktemp").touch()
+    for words in ("s.json", "s.JSON", "s.json", "new.txt", "of-mktemp", "notes.txt --force"):
         with pytest.raises(SystemExit) as left:
             main([*line.split(), *words.split()])
         assert left.value.code == 0

@@ -38,7 +38,7 @@ def check_reports(
             wanted = f"{flag} needs a name that ends in {SUFFIXES[flag][0]}"
             if folder := next((folder for folder in folders if _is_in(path, folder)), None):
                 raise UsageError(f"{path} is in {folder}, where {wanted}")
-            if path.is_file() and not force:
+            if path.is_file() and path.stat().st_size and not force:  # mktemp makes an empty one
                 ways = "" if force is None else ", or --force"
                 raise UsageError(f"{path} exists; to replace a file, {wanted}{ways}")
         PartFile(path, force=True)
