@@ -71,8 +71,15 @@ def _has_driver() -> bool:
         return False
 
 
-def cpu_has_bf16() -> bool:
-    """Whether torch computes natively with bfloat16 on this CPU."""
-    import torch
+def is_bf16_faster(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU computes faster with bfloat16 than in 32 bits; False where the system does not say.
 
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    With AMX it does, and so does an AMD one with AVX-512 BF16. Intel's without AMX (virtual machines often hide it) take
+    1.5 to 1.9 times as long. Measured with a 3x3 convolution of 64 channels on two cores: 161 GMAC/s in f32 and 85 in
+    bf16 on an Emerald Rapids Xeon, and with YOLO11n 27 and 38 ms a picture; on an AMD Zen 4 30 and 19 ms.
+    """
+    try:
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    except OSError:
+        return False
+    return "amx_bf16" in first or ("avx512_bf16" in first and "AuthenticAMD" in first)

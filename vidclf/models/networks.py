@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 
 from vidclf.models.cache import cached, forget
-from vidclf.models.device import cpu_has_bf16
+from vidclf.models.device import is_bf16_faster
 from vidclf.models.parallel import pictures_at_once
 from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
 from vidclf.models.ultralytics_model import keep_boxes_exact, to_openvino
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 2  # version of the detectors in the cache; another number makes them again
+LAYOUT = 3  # version of the detectors in the cache; another number makes them again
 
 
 class TorchNetwork:
     """The network in torch, as ultralytics has set it up (its `AutoBackend`, the module in its `model`).
 
-    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that supports it. Boxes stay in 32 bits.
+    precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that is faster with it. Boxes stay in 32 bits.
     On a GPU it has its own stream, so that it does not wait for the classifier's work. Pictures are copied from pinned
     memory, as bytes, while the CPU continues.
     """
@@ -39,7 +39,7 @@ class TorchNetwork:
         self.is_on_cpu = not device.startswith("cuda")
         asked = precision
         if precision == "auto":
-            precision = ("bf16" if cpu_has_bf16() else "f32") if self.is_on_cpu else "f16"
+            precision = ("bf16" if is_bf16_faster() else "f32") if self.is_on_cpu else "f16"
         if precision != "f32" and not keep_boxes_exact(network.model):
             if asked != "auto":
                 log.warning("this detector runs in f32, because its boxes would be too inaccurate in %s", asked)

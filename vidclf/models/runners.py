@@ -13,6 +13,7 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
+from vidclf.models.device import is_bf16_faster
 from vidclf.models.exported import READERS, weights_of
 from vidclf.threads import Part, threads
 
@@ -163,9 +164,9 @@ def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
 
 
 def openvino_precision() -> str:
-    """The fastest float precision of OpenVINO on this CPU: bf16 if the CPU supports it natively, else f32.
+    """The fastest float precision of OpenVINO on this CPU: bf16 or f32.
 
     f32 on Windows, where OpenVINO's kernels with fewer bits have crashed (ultralytics 8.4 avoids them, too).
     """
     native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if native and sys.platform != "win32" else "f32"
+    return "bf16" if native and is_bf16_faster() and sys.platform != "win32" else "f32"

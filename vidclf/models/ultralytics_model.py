@@ -21,6 +21,8 @@ from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
 
 PAGE = "https://docs.ultralytics.com/models/"
+# The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
+LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 # Read by ultralytics once, on import.
 QUIET = {
     "YOLO_VERBOSE": "false",
@@ -88,17 +90,30 @@ def to_openvino(model: Any, path: Path) -> None:
         255.0
     )
     steps.input().model().set_layout(ov.Layout("NCHW"))
-    ov.save_model(steps.build(), path, compress_to_fp16=False)
+    converted = steps.build()
+    keep_distances_exact(converted)
+    ov.save_model(converted, path, compress_to_fp16=False)
 
 
 def expected_distance(dfl: Any, x: Any) -> Any:
     """Computes ultralytics' DFL of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
 
     The original computes the mean by a convolution. In a 16-bit network OpenVINO runs that, and the softmax before it,
-    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.06 instead of 0.08 pixels off.
+    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.03 instead of 0.11 pixels off.
     """
     count, _, anchors = x.shape
     return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
+
+
+def keep_distances_exact(network: Any) -> None:
+    """Mark the last convolution of each box branch in an `openvino.Model`: it stays in 32 bits at every precision.
+
+    It is less than 1 % of the work, and with YOLO11n on PETS09 its rounding is most of what bf16 does to the boxes: the
+    labels of crops agree with those in 32 bits for 99.1 instead of 97.2 %.
+    """
+    for operation in network.get_ops():
+        if LAST_OF_BOXES.search(operation.get_friendly_name()):
+            operation.get_rt_info()["precise_0"] = True  # OpenVINO's attribute "precise", version 0; it is saved, too
 
 
 def keep_boxes_exact(network: Any) -> bool:

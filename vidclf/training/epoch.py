@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.models.classifier import Classifier
-from vidclf.models.device import cpu_has_bf16
+from vidclf.models.device import is_bf16_faster
 from vidclf.training import evaluation
 from vidclf.training.augment import mix
 from vidclf.training.config import Config
@@ -92,7 +92,7 @@ def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | No
 
 
 def mixed_precision(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 convolutions if the hardware supports them; otherwise everything stays float32."""
+    """bfloat16 convolutions if the hardware is faster with them; otherwise everything stays float32."""
     kind = torch.device(device).type
-    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and cpu_has_bf16()
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and is_bf16_faster()
     return torch.autocast(kind, torch.bfloat16, enabled=able)
