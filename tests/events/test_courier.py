@@ -14,7 +14,7 @@ from vidclf.events import courier
 from vidclf.events.broker import Refused, Unreachable, connect, parse_url
 from vidclf.events.courier import Courier
 from vidclf.events.message import Message
-from vidclf.events.spool import Spool
+from vidclf.events.spool import Spool, Waiting
 
 
 class Memory:
@@ -62,6 +62,24 @@ def test_what_nobody_thought_of_is_told_once_and_tried_again(path: Path, caplog:
         f"the broker: RuntimeError: no luck; events are waiting in {path}",
         "the broker is reachable again",
     ]
+
+
+def test_an_event_of_the_last_moment_is_delivered(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was put between a look into the empty spool and the end, and waited for the next run."""
+    broker, oldest = Memory(), Spool.oldest
+    courier = Courier(broker, path, "the broker", 5)
+
+    def look(spool: Spool, count: int) -> list[Waiting]:
+        events = oldest(spool, count)
+        if not events and not courier._ending.is_set():
+            spool.put([Message("topic", "last", "{}")])
+            courier._ending.set()
+        return events
+
+    monkeypatch.setattr(Spool, "oldest", look)
+    with courier:
+        wait_for(courier._ending.is_set)
+    assert [message.key for message in broker.got] == ["key", "last"]
 
 
 def test_a_turn_that_cannot_be_had_is_told_and_asked_for_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:

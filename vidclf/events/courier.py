@@ -78,10 +78,11 @@ class Courier:
             sleep(IDLE)
         self._broker.open()
         while True:
+            is_ending = self._ending.is_set()  # asked first: until then, the stage may put events into the spool
             events = spool.oldest(WINDOW)
             if events:
                 self._send(spool, events)
-            elif self._ending.is_set():
+            elif is_ending:
                 return
             else:
                 self._broker.idle(IDLE)
