@@ -74,7 +74,7 @@ def _has_driver() -> bool:
 def is_bf16_faster(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this CPU computes faster with bfloat16 than in 32 bits; False where the system does not say.
 
-    With AMX it does, and so does an AMD one with AVX-512 BF16. Intel's without AMX (virtual machines often hide it) take
+    One with AMX does, and so does AMD's with AVX-512 BF16. Intel's without AMX (virtual machines often hide it) take
     1.5 to 1.9 times as long. Measured with a 3x3 convolution of 64 channels on two cores: 161 GMAC/s in f32 and 85 in
     bf16 on an Emerald Rapids Xeon, and with YOLO11n 27 and 38 ms a picture; on an AMD Zen 4 30 and 19 ms.
     """

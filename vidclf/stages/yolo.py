@@ -34,7 +34,7 @@ class Yolo:
     longer side the network sees. batch: maximum frames per forward pass. max_objects: maximum objects per frame.
     device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
     backend: runtime for the network of a .pt model; auto is OpenVINO on a CPU, if it is installed, and torch on a
-    GPU. precision: f32, f16, bf16; auto is 16 bits if the hardware computes with them.
+    GPU. precision: f32, f16, bf16; auto is 16 bits if the hardware is faster with them.
     Raises UsageError for a model that does not exist, or a class it does not know.
     """
 
