@@ -28,7 +28,7 @@ def test_the_boxes_are_those_of_ultralytics_whatever_runs_the_network(
         for count, width, height in ((1, 160, 90), (4, 160, 90), (2, 90, 160)):
             images = pictures(count, width, height)
             wanted = detector._models[0].predict(images, imgsz=160, device="cpu", verbose=False, **options)
-            found = detector(images, **options)
+            found = detector.start(images, **options)()
             assert len(found) == count
             for one, other in zip(wanted, found, strict=True):
                 assert len(one) == len(other) == 20
@@ -48,7 +48,7 @@ def fails(*_: object) -> None:
 def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: str = "f32") -> str:
     with caplog.at_level(logging.WARNING, "vidclf"):
         for _ in range(2):
-            detector(pictures(2), **OPTIONS)
+            detector.start(pictures(2), **OPTIONS)()
     assert detector.name == f"torch {precision} on cpu"
     (record,) = caplog.records
     return record.getMessage()
@@ -57,12 +57,27 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
 def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    works = networks.OpenVinoNetwork.__call__
-    monkeypatch.setattr(networks.OpenVinoNetwork, "__call__", lambda *a: [output + 0.5 for output in works(*a)])
+    works = networks.OpenVinoNetwork._finish
+    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
     detector = open_detector(weights, "cpu", "auto", "f32", 160)
     assert "does not run on openvino, using torch instead: its scores differ from torch's by 0.5" in (
         warning_of(detector, caplog)
     )
+
+
+def test_what_was_under_way_when_openvino_gave_way_is_done_by_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    works = networks.OpenVinoNetwork._finish
+    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+    detector = open_detector(weights, "cpu", "openvino", "f32", 160)
+    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
+    under_way = [detector.start([picture], **options) for picture in pictures(3)]
+    found = [boxes(finish()) for finish in under_way]
+    torch = open_detector(weights, "cpu", "torch", "f32", 160)
+    for picture, [some] in zip(pictures(3), found, strict=True):
+        assert np.array_equal(some, boxes(torch.start([picture], **options)())[0])
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
@@ -115,7 +130,7 @@ def test_real_people_have_the_same_boxes_in_fewer_bits(shared: Path, backend: st
     for index in range(0, 795, 100):
         video.set(cv2.CAP_PROP_POS_FRAMES, index)
         image = cv2.resize(video.read()[1], (960, 720))
-        one, other = (boxes(detector([image], **OPTIONS))[0][:, :4] for detector in (exact, fast))
+        one, other = (boxes(detector.start([image], **OPTIONS)())[0][:, :4] for detector in (exact, fast))
         total += len(one)
         same += int((box_iou_batch(one, other).max(axis=1, initial=0) >= 0.9).sum())
     assert total > 25
@@ -130,4 +145,4 @@ def test_a_machine_that_is_busy_loses_no_boxes(weights: str, monkeypatch: pytest
     detector = open_detector(weights, "cpu", "torch", "f32", 160)
     clock = iter(range(0, 10_000, 60))  # a minute between any two looks at it
     monkeypatch.setattr(nms.time, "time", lambda: float(next(clock)))
-    assert [len(found) for found in detector(pictures(4), **options)] == [20] * 4
+    assert [len(found) for found in detector.start(pictures(4), **options)()] == [20] * 4

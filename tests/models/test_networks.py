@@ -30,4 +30,4 @@ def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> Non
     outputs = [(output[0] if isinstance(output, tuple) else output)[:, :4] for output in outputs]
     assert outputs[1].dtype == outputs[0].dtype
     assert float((outputs[0] - outputs[1]).abs().max()) < 0.5
-    assert all(len(result) for result in fast(images, **options))
+    assert all(len(result) for result in fast.start(images, **options)())

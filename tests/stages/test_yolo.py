@@ -4,6 +4,8 @@ import csv
 import os
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
@@ -129,6 +131,36 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
         frame.detections = []
     alone = [[d.box for d in frame.detections] for one in mixed for frame in stage(Channel.of([one]))]
     assert together == alone
+
+
+@pytest.mark.parametrize(("live", "most"), [(False, 3), (True, 1)])
+def test_batches_are_under_way_together_but_not_those_of_a_camera(live: bool, most: int, segmenter: str) -> None:
+    """A live frame that waited for its turn here would be older than the one that has come since."""
+    began, counts = deque[int](), []
+
+    class Detector:
+        names, most, at_once = {0: "person"}, 2, 3
+
+        def start(self, images: list[np.ndarray], **options: object) -> Callable[[], list[object]]:
+            began.append(len(images))
+            counts.append(len(began))
+
+            def finish() -> list[object]:
+                nothing = SimpleNamespace(cpu=lambda: SimpleNamespace(numpy=lambda: SimpleNamespace(xyxy=[])))
+                result = SimpleNamespace(orig_shape=(96, 160), boxes=nothing, masks=None, names=self.names)
+                return [result] * began.popleft()
+
+            return finish
+
+    stage = Yolo(segmenter, device="cpu")
+    stage._detector = Detector()  # type: ignore[assignment]
+    source = make_source()
+    source.live = live
+    frames = list(make_frames(9, source))
+    frames[4].skip = True
+    assert [frame.index for frame in stage(Channel.of(frames))] == list(range(9))
+    assert max(counts) == most
+    assert not began
 
 
 ALONE = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,17 @@ class ReadyDetector:
     """A model that was exported for a runtime: ultralytics runs it, one picture at a time."""
 
     most = 1  # its batch size is fixed, usually one
+    at_once = 1
 
     def __init__(self, weights: str, device: str, image_size: int):
         self._model = load_detector(weights, device)
         self.names: dict[int, str] = self._model.names
         self._device, self._size = device, image_size
 
-    def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
-        """Like `Detector`'s."""
-        return self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
+    def start(self, images: list[np.ndarray], **options: Any) -> Callable[[], list[Any]]:
+        """Like `Detector`'s, but it does the work at once."""
+        found = self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
+        return lambda: found
 
 
 class Detector:
@@ -91,6 +93,8 @@ class Detector:
     OpenVINO's first output is compared with torch's. If they differ, or it fails, one warning is logged, and torch is
     used instead. Raises UsageError if the file is not a model.
     """
+
+    at_once = 2  # batches under way: while boxes are made of one, the network works on the next
 
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
         self._models = [load_detector(weights, device) for device in devices]
@@ -120,39 +124,66 @@ class Detector:
 
     @property
     def most(self) -> int:
-        """Pictures in one forward pass; with more than a few, the data between layers does not fit a CPU's caches."""
-        return MOST_AT_ONCE if self._openvino is None and self._pool else 1024
+        """Pictures in one batch.
+
+        In OpenVINO, as many as it computes at the same time. In torch on a CPU, a few: the data between the layers of
+        more would not fit its caches.
+        """
+        if self._openvino is not None:
+            return self._openvino.streams or 1024
+        return MOST_AT_ONCE if self._pool else 1024
 
     @property
     def name(self) -> str:
         """The runtime and precision, such as "openvino bf16"."""
         return (self._openvino or self._torch[0]).name
 
-    def __call__(self, images: list[np.ndarray], **options: Any) -> list[Any]:
-        """`ultralytics.engine.results.Results` of pictures of one size, each (height, width, 3) uint8 BGR.
+    def start(self, images: list[np.ndarray], **options: Any) -> Callable[[], list[Any]]:
+        """Begin to search pictures of one size, each (height, width, 3) uint8 BGR.
 
         options: ultralytics' own: conf, iou, classes, max_det.
+        The function that is returned waits, and returns an `ultralytics.engine.results.Results` of each picture.
         """
-        import torch
-
         boxed = [self._letterbox(image=image) for image in images]
         batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
-        with torch.inference_mode():
-            if self._openvino is not None:
-                try:
-                    return self._results(self._run_openvino(batch), batch, images, options)
-                except Exception as error:
+        network = self._openvino
+        if network is None:
+            return self._start_torch(batch, images, options)
+        try:
+            outputs = network.start(batch)
+        except Exception as error:
+            self._fall_back(error)
+            return self._start_torch(batch, images, options)
+
+        def finish() -> list[Any]:
+            try:
+                found = outputs()
+                if self._openvino is not None:  # it was, until a batch before this one went wrong
+                    return self._results(self._checked(found, batch), batch, images, options)
+            except Exception as error:
+                if self._openvino is not None:
                     self._fall_back(error)
-            networks = self._torch * pictures_at_once() if self._pool else self._torch
-            shares = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
-            run = self._pool.map if self._pool and len(shares) > 1 else map
-            # Start all before waiting for the first: a GPU runs by itself, a CPU has a thread per share.
-            started = list(run(lambda network, share: network(batch[share]), networks, shares))
-            return [
-                result
-                for outputs, share in zip(started, shares, strict=True)
-                for result in self._results(outputs, batch[share], [images[i] for i in share], options)
-            ]
+            return self._start_torch(batch, images, options)()
+
+        return finish
+
+    def _start_torch(self, batch: np.ndarray, images: list[np.ndarray], options: Any) -> Callable[[], list[Any]]:
+        networks = self._torch * pictures_at_once() if self._pool else self._torch
+        parts = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
+
+        def run(network: TorchNetwork, part: np.ndarray) -> list[Any]:
+            return network(batch[part])
+
+        outputs: Iterable[list[Any]]
+        if self._pool and len(parts) > 1:
+            outputs = self._pool.map(run, networks, parts)  # begins now; who reads the outputs waits for them
+        else:  # one picture alone gets all threads; a GPU runs by itself
+            outputs = list(map(run, networks, parts))
+        return lambda: [
+            result
+            for found, part in zip(outputs, parts, strict=True)
+            for result in self._results(found, batch[part], [images[i] for i in part], options)
+        ]
 
     def _torch_networks(self, precision: str) -> list[TorchNetwork]:
         pairs = zip(self._models, self._devices, strict=True)
@@ -162,9 +193,9 @@ class Detector:
         _warn(self._weights, "openvino", error)
         self._openvino, self._torch = None, self._torch_networks(self._precision)
 
-    def _run_openvino(self, batch: np.ndarray) -> list[Any]:
+    def _checked(self, outputs: list[Any], batch: np.ndarray) -> list[Any]:
+        """OpenVINO's outputs; the first ones are compared with torch's, and UsageError is raised if they differ."""
         assert self._openvino is not None
-        outputs = self._openvino(batch)
         if not self._is_checked:
             self._is_checked = True
             answer = self._torch[0](batch[:1])[0]  # for a segmentation model a tuple with the mask prototypes
@@ -178,12 +209,15 @@ class Detector:
         return outputs
 
     def _results(self, outputs: list[Any], batch: np.ndarray, images: list[np.ndarray], options: Any) -> list[Any]:
+        import torch
+
         predictor = self._predictor
         for name, value in options.items():
             setattr(predictor.args, name, value)
         predictor.batch = ([""] * len(images), images, [""] * len(images))
         like = np.broadcast_to(np.uint8(0), (len(batch), 3, *batch.shape[1:3]))  # only its shape is used
-        return predictor.postprocess(outputs[0] if len(outputs) == 1 else outputs, like, images)
+        with torch.inference_mode():
+            return predictor.postprocess(outputs[0] if len(outputs) == 1 else outputs, like, images)
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""A detector's network in torch and in OpenVINO, with the same interface: pictures in, the network's outputs out.
+"""A detector's network in torch and in OpenVINO: pictures in, the network's outputs out.
 
 Each takes (N, height, width, 3) uint8 BGR, letterboxed, and returns a list with a tensor for each output, from which
 ultralytics makes boxes.
@@ -7,6 +7,8 @@ ultralytics makes boxes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ class OpenVinoNetwork:
     def __init__(self, model: Any, precision: str):
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
+        self.streams = 0  # pictures computed at the same time; 0 before the first batch
         folder = cached(
             Path(model.ckpt_path),
             f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
@@ -91,21 +94,27 @@ class OpenVinoNetwork:
             forget(folder)  # probably damaged: the next run makes it again
             raise
         self._compiled: Any = None
-        self._requests: list[Any] = []  # one for each picture of the largest batch so far
+        self._idle: list[Any] = []  # requests that are free to be used again
 
-    def __call__(self, batch: np.ndarray) -> list[Any]:
-        import torch
-
+    def start(self, batch: np.ndarray) -> Callable[[], list[Any]]:
+        """Begin one forward pass; the function that is returned waits for its outputs."""
         if self._compiled is None:
-            streams = min(pictures_at_once(), len(batch))
-            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": streams}
+            self.streams = min(pictures_at_once(), len(batch))
+            settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": self.streams}
             self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
-        while len(self._requests) < len(batch):
-            self._requests.append(self._compiled.create_infer_request())
-        running = self._requests[: len(batch)]
+        while len(self._idle) < len(batch):
+            self._idle.append(self._compiled.create_infer_request())
+        running = [self._idle.pop() for _ in batch]
         for request, picture in zip(running, batch, strict=True):
             request.start_async([picture[None]], share_inputs=True)
+        return partial(self._finish, running)
+
+    def _finish(self, running: list[Any]) -> list[Any]:
+        import torch
+
         for request in running:
             request.wait()
         outputs = zip(*(request.results.values() for request in running), strict=True)
-        return [torch.from_numpy(np.concatenate(pictures)) for pictures in outputs]
+        copies = [torch.from_numpy(np.concatenate(pictures)) for pictures in outputs]
+        self._idle += running
+        return copies

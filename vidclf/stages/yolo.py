@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Frames whose pictures are being searched, and what waits for their results.
+Search = tuple[list[Frame], Callable[[], list[Any]]]
 USUAL = "person"  # the class that is kept where none is asked for
 
 
@@ -84,23 +87,23 @@ class Yolo:
             self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
         detector = self._detector
         wanted = self.class_numbers(detector.names)
-        while group := frames.take(min(self.batch, detector.most)):
-            by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
-            for frame in (frame for frame in group if not frame.skip):
-                by_size.setdefault(frame.image.shape, []).append(frame)
-            for alike in by_size.values():
-                while alike:
-                    # By powers of two: the underlying libraries keep memory for every batch size they see.
-                    some = 1 << (len(alike).bit_length() - 1)
-                    self._detect(detector, alike[:some], wanted)
-                    del alike[:some]
-            yield from group
-
-    def _detect(self, detector: Detector | ReadyDetector, frames: list[Frame], wanted: list[int] | None) -> None:
         options = {"conf": self.confidence, "iou": self.iou, "classes": wanted, "max_det": self.max_objects}
-        results = detector([frame.image for frame in frames], **options)
-        for frame, result in zip(frames, results, strict=True):
-            frame.detections += to_detections(result)
+        under_way: deque[tuple[list[Frame], list[Search]]] = deque()
+        while True:
+            # A live frame waits in the channel, where a fresher one may replace it, rather than here.
+            at_once = 1 if under_way and under_way[-1][0][-1].source.live else detector.at_once
+            if len(under_way) < at_once and (not under_way or frames.wait(0)):
+                group = frames.take(min(self.batch, detector.most))
+                if group:
+                    under_way.append((group, _start(detector, group, options)))
+                    continue
+                if not under_way:
+                    return
+            group, searches = under_way.popleft()
+            for alike, results in searches:
+                for frame, result in zip(alike, results(), strict=True):
+                    frame.detections += to_detections(result)
+            yield from group
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
         """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""
@@ -118,6 +121,21 @@ class Yolo:
             known = _few(numbers) if guess else ", ".join(numbers)
             raise UsageError(f"{self.weights} does not know the class {unknown[0]!r}{hint} (it knows {known})")
         return [numbers[name] for name in self.classes] or None
+
+
+def _start(detector: Detector | ReadyDetector, frames: list[Frame], options: dict[str, Any]) -> list[Search]:
+    """Begin to search the frames that are not to be skipped."""
+    by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
+    for frame in (frame for frame in frames if not frame.skip):
+        by_size.setdefault(frame.image.shape, []).append(frame)
+    searches: list[Search] = []
+    for alike in by_size.values():
+        while alike:
+            # By powers of two: the underlying libraries keep memory for every batch size they see.
+            some = 1 << (len(alike).bit_length() - 1)
+            searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], **options)))
+            del alike[:some]
+    return searches
 
 
 def _few(names: Iterable[str]) -> str:
