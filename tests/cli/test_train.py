@@ -236,7 +236,7 @@ def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> Non
     asked, said = settings(tmp_path, pictures, "--gamma", "0.5", "--optimizer", "adamw", "--momentum", "0.8")
     assert said.splitlines()[:2] == [
         "gamma has no effect here: it is for schedule milestone",
-        "momentum has no effect here: it is for optimizer sgd",
+        "momentum has no effect here: it is for optimizers muon and sgd",
     ]
     assert asked["lr"] == 0.003  # adamw's own
 
@@ -287,7 +287,7 @@ def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_pa
     header, before = read_header(tmp_path / "run" / "lean.safetensors"), read_header(trained[0] / "mine.safetensors")
     assert "--from mine.safetensors" in header["command"]
     assert (header["mean"], header["std"]) == (before["mean"], before["std"])
-    assert header["config"]["lr"] == 0.015  # a tenth of what a fresh network starts with
+    assert header["config"]["lr"] == 0.001  # a tenth of what a fresh network starts with
     words[-1] = "lean"
     with pytest.raises(UsageError, match=r"start=.*mine\.safetensors \(now lean\): resume it with the same options$"):
         CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False)

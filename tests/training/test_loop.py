@@ -83,7 +83,7 @@ def test_interrupted_and_resumed_is_undisturbed_bit_for_bit(tmp_path: Path, pict
     "changes",
     [
         {"optimizer": "adamw", "lr": 0.003, "schedule": "one-cycle", "mixup": 0.5, "class_weights": True},
-        {"cutmix": 1.0, "views": 2, "ema": 0.0, "label_smoothing": 0.1},
+        {"optimizer": "sgd", "lr": 0.1, "cutmix": 1.0, "views": 2, "ema": 0.0, "label_smoothing": 0.1},
     ],
 )
 def test_so_it_is_with_other_ways_to_learn(tmp_path: Path, pictures: Path, changes: dict[str, object]) -> None:
@@ -291,7 +291,7 @@ def test_one_crop_is_too_little(tmp_path: Path) -> None:
 
 
 def test_a_run_that_learns_nothing_any_more_ends_and_keeps_what_it_had(tmp_path: Path, pictures: Path) -> None:
-    config = Config(model="v1", epochs=9, batch=32, lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
+    config = Config(model="v1", epochs=9, batch=32, optimizer="sgd", lr=10.0, schedule="constant", warmup=0.0, ema=0.0)
     with pytest.raises(VidclfError, match=DIVERGED):
         run(tmp_path, pictures, config)
     assert "NaN" not in "".join(path.read_text() for path in tmp_path.glob("metrics.jsonl"))

@@ -51,7 +51,7 @@ def test_one_cycle_peaks_at_three_tenths() -> None:
     assert found[:31] == sorted(found[:31]) and found[30:] == sorted(found[30:], reverse=True)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 def test_only_weights_decay(optimizer: str) -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4))
     groups = make_optimizer(model, Config(optimizer=optimizer, weight_decay=0.1)).param_groups

@@ -17,7 +17,7 @@ from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
 from vidclf.threads import cores
-from vidclf.training.config import ADAMW_LR, FINE_TUNING, Config
+from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
 from vidclf.training.places import check_output, check_start, check_target, check_unused
 from vidclf.training.recipes import RECIPES
 from vidclf.training.start import settings_of
@@ -68,8 +68,8 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """The settings of a recipe, and those that follow from other options, except those given on the command line."""
     values = dict(RECIPES[recipe]) if recipe else {}
-    if settings["optimizer"] == "adamw":
-        values["lr"] = ADAMW_LR  # the recipes' rates are SGD's
+    if "optimizer" in given:
+        values |= OPTIMIZERS[settings["optimizer"]]  # a recipe's rates are for its own
     if "start" in given:
         rate = FINE_TUNING * values.get("lr", settings["lr"])
         # A recipe's network has to be that of the weights; its normalisation is for fresh ones.
@@ -79,13 +79,13 @@ def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection
 
 def _idle(config: Config, given: Collection[str]) -> list[str]:
     """A warning for every given option that has no effect, or less than it says, in combination with the others."""
-    milestone, sgd = config.schedule == "milestone", config.optimizer == "sgd"
+    milestone = config.schedule == "milestone"
     use = {
         "milestones": ("schedule milestone", milestone),
         "gamma": ("schedule milestone", milestone),
         "warmup": ("schedules other than one-cycle", config.schedule != "one-cycle"),
-        "momentum": ("optimizer sgd", sgd),
-        "nesterov": ("optimizer sgd", sgd),
+        "momentum": ("optimizers muon and sgd", config.optimizer != "adamw"),
+        "nesterov": ("optimizer sgd", config.optimizer == "sgd"),
         "init": ("fresh weights", not config.start),
         "distill_share": ("distill", bool(config.distill)),
         "distill_temperature": ("distill", bool(config.distill)),

@@ -25,7 +25,17 @@ def _other(default: Any, about: str) -> Any:
 # tenth and a twentieth: 300 pictures of three garments 85.8, 89.1, 89.5 % (3 seeds), 300 of people and scenes 86.2,
 # 87.3, 85.9; only 3,000 turned negatives, unlike anything `lean` has learned, want more: 78.1, 73.9, 68.8 (2 seeds).
 FINE_TUNING = 0.1
-ADAMW_LR = 0.003  # the command line's default for adamw: SGD's rates are far too high for it
+# The command line's defaults for an optimiser that is given: the rates of one are far too high or low for another.
+OPTIMIZERS: dict[str, dict[str, float]] = {
+    "muon": {"lr": 0.01, "momentum": 0.95, "weight_decay": 0.1},
+    "sgd": {"lr": 0.15, "momentum": 0.9, "weight_decay": 5e-4},
+    "adamw": {"lr": 0.003, "weight_decay": 5e-4},
+}
+
+
+def _usual(setting: str) -> str:
+    """The defaults of all optimisers in words: "0.15 for sgd, 0.003 for adamw"."""
+    return ", ".join(f"{own[setting]:g} for {name}" for name, own in OPTIMIZERS.items() if setting in own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,11 @@ class Config:
     epochs: int = _number(64, 1, 10_000, "passes over the training crops")
     # Batch normalisation needs at least two crops.
     batch: int = _number(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
-    optimizer: str = _choice("sgd", "sgd adamw", "SGD with momentum, or AdamW")
+    optimizer: str = _choice(
+        "muon", "muon sgd adamw", "Muon for convolutions and AdamW for the rest, SGD with momentum, or AdamW"
+    )
     lr: float = _number(
-        0.15, 1e-6, 10, f"peak learning rate; if not given, {ADAMW_LR} for adamw, and a tenth of it with --from"
+        0.01, 1e-6, 10, f"peak learning rate; if not given, {_usual('lr')}, and a tenth of it with --from"
     )
     schedule: str = _choice(
         "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
@@ -64,9 +76,11 @@ class Config:
     warmup: float = _number(
         2.0, 0, 1_000, "epochs in which the rate rises, at most a fifth of all; not used by one-cycle"
     )
-    momentum: float = _number(0.9, 0, 0.999, "momentum of SGD")
-    nesterov: bool = _other(True, "use Nesterov momentum")
-    weight_decay: float = _number(5e-4, 0, 1, "weight decay, not applied to biases or batch normalisation")
+    momentum: float = _number(0.95, 0, 0.999, f"momentum; if not given, {_usual('momentum')}")
+    nesterov: bool = _other(True, "use Nesterov momentum in SGD")
+    weight_decay: float = _number(
+        0.1, 0, 1, f"decay of weights, but not of biases or normalisations; if not given, {_usual('weight_decay')}"
+    )
     ema: float = _number(
         0.998, 0, 0.99999, "decay per step of the averaged weights, which are the ones saved; 0: no average"
     )

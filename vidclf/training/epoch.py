@@ -61,7 +61,7 @@ def train_epoch(
             break
         rate = learning_rate(config, share)
         for group in learner.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         chosen = order[i * batch : (i + 1) * batch]
         soft = answers[chosen] if answers is not None else None
         loss, logits = _loss(learner, crops[chosen], targets[chosen], soft)

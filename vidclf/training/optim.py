@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vidclf.training.config import Config
+from vidclf.training.muon import Muon
 
+ADAMW_SHARE = 0.3  # with Muon, AdamW's learning rate as a share of Muon's
 LONGEST_WARMUP = 0.2  # of a run: a short one must have time to anneal, too
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """SGD or AdamW; only weights decay: biases and normalisations have one dimension."""
+    """Muon, SGD or AdamW; only weights decay, with Muon only kernels: biases and normalisations have one dimension.
+
+    A group's `share` is its learning rate as a share of the run's.
+    """
+    if config.optimizer == "muon":
+        kernels = [p for p in model.parameters() if p.ndim > 2]
+        rest = [p for p in model.parameters() if p.ndim <= 2]
+        groups = [{"params": rest, "weight_decay": 0.0, "share": ADAMW_SHARE}]
+        return Muon(kernels, groups, config.lr, config.momentum, config.weight_decay)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -21,6 +32,23 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, lr=config.lr)
     nesterov = config.nesterov and config.momentum > 0
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
+
+
+def memories(optimizer: torch.optim.Optimizer) -> Iterator[dict[str, Tensor]]:
+    """What the optimiser remembers of each parameter, in the order of its groups.
+
+    An optimiser creates its state in the first step; the zeros that this gives it are equivalent, and exist from the
+    start.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            has_momentum = "momentum" in group  # SGD, and the kernels of Muon; the others are AdamW's
+            names = ("momentum_buffer",) if has_momentum else ("exp_avg", "exp_avg_sq")
+            memory = {name: torch.zeros_like(parameter) for name in names}
+            if not has_momentum:
+                memory["step"] = torch.tensor(0.0)
+            optimizer.state[parameter] = memory
+            yield memory
 
 
 def learning_rate(config: Config, done: float) -> float:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+# All were made with SGD, before Muon was here.
+_SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4}
+
 # LucasVandroux/Fashion-MNIST-PyTorch: a constant rate, one tenth for validation, the best epoch kept.
-_A: dict[str, Any] = {
+_A: dict[str, Any] = _SGD | {
     "normalise": "mnist", "epochs": 300, "batch": 256, "lr": 0.015, "schedule": "constant", "warmup": 0.0,
     "weight_decay": 0.0, "ema": 0.0, "validation": 0.1, "shift": 0, "warp": 0.0, "light": 0.0, "erase": 0.0,
 }  # fmt: skip
 _A_CROPS = {"shift": 4, "erase": 0.5}
 
 # xuehaouwa/Fashion-MNIST: all 60,000 pictures, the last epoch kept.
-_B: dict[str, Any] = {
+_B: dict[str, Any] = _SGD | {
     "normalise": "none", "epochs": 60, "batch": 128, "lr": 0.025, "schedule": "milestone", "milestones": (40,),
     "gamma": 0.3, "warmup": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0, "validation": 0.0, "flip": False,
     "shift": 0, "warp": 0.0, "light": 0.0, "erase": 0.0,
@@ -20,20 +23,23 @@ _B: dict[str, Any] = {
 
 # Their networks, trained our way: in fewer epochs, and better. Updating millions of parameters costs more than the
 # crops do, so the big networks take fewer and larger steps.
-_OURS: dict[str, Any] = {
+_OURS: dict[str, Any] = _SGD | {
     "epochs": 25, "batch": 128, "lr": 0.05, "warmup": 1.0, "shift": 2, "warp": 0.0, "light": 0.0, "erase": 0.25,
 }  # fmt: skip
 _OURS_BIG = _OURS | {"epochs": 16, "batch": 256, "lr": 0.08}
 
-# Ours; see the cards in weights/. The defaults are those of `lean`.
-_LEAN_SMALL: dict[str, Any] = {
+# Ours; see the cards in weights/.
+_LEAN: dict[str, Any] = _SGD | {"lr": 0.15}
+_LEAN_SMALL: dict[str, Any] = _SGD | {
     "epochs": 100, "lr": 0.2, "warp": 0.1, "light": 0.1, "distill": ("lean", "lean-large"), "views": 20,
     "validation": 0.02,
 }  # fmt: skip
-_LEAN_LARGE: dict[str, Any] = {"epochs": 28, "batch": 128, "lr": 0.1, "warp": 0.15, "light": 0.1, "erase": 0.5}
+_LEAN_LARGE: dict[str, Any] = _SGD | {
+    "epochs": 28, "batch": 128, "lr": 0.1, "warp": 0.15, "light": 0.1, "erase": 0.5,
+}  # fmt: skip
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "lean": {"model": "lean"},
+    "lean": {"model": "lean"} | _LEAN,
     "lean-small": {"model": "lean-small"} | _LEAN_SMALL,
     "lean-large": {"model": "lean-large"} | _LEAN_LARGE,
     "simple-cnn": {"model": "simple-cnn"} | _OURS_BIG,

@@ -16,6 +16,7 @@ from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.models import checkpoint
 from vidclf.models.header import KINDS
+from vidclf.training.optim import memories
 from vidclf.training.places import read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
@@ -139,13 +140,7 @@ def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Opt
     """All tensors of a run by name; not copies, so they are saved in their current state and restored in place."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    # An optimiser creates its state in the first step; zeros are equivalent, and exist from the start.
-    shapes = ("exp_avg", "exp_avg_sq") if isinstance(optimizer, torch.optim.AdamW) else ("momentum_buffer",)
-    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
-        memory = {name: torch.zeros_like(parameter) for name in shapes}
-        if isinstance(optimizer, torch.optim.AdamW):
-            memory["step"] = torch.tensor(0.0)
-        optimizer.state[parameter] = memory
+    for i, memory in enumerate(memories(optimizer)):
         tensors |= {f"{name}.{i}": tensor for name, tensor in memory.items()}
     return tensors
 
