@@ -133,8 +133,13 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
     assert together == alone
 
 
-@pytest.mark.parametrize(("live", "most"), [(False, 3), (True, 1)])
-def test_batches_are_under_way_together_but_not_those_of_a_camera(live: bool, most: int, segmenter: str) -> None:
+@pytest.mark.parametrize(
+    ("live", "every", "most"),
+    [(False, 1, 6), (True, 1, 2), (False, 3, 6)],  # every third frame is searched, and as many pictures at a time
+)
+def test_batches_are_under_way_together_but_not_those_of_a_camera(
+    live: bool, every: int, most: int, segmenter: str
+) -> None:
     """A live frame that waited for its turn here would be older than the one that has come since."""
     began, counts = deque[int](), []
 
@@ -143,7 +148,7 @@ def test_batches_are_under_way_together_but_not_those_of_a_camera(live: bool, mo
 
         def start(self, images: list[np.ndarray], **options: object) -> Callable[[], list[object]]:
             began.append(len(images))
-            counts.append(len(began))
+            counts.append(sum(began))
 
             def finish() -> list[object]:
                 nothing = SimpleNamespace(cpu=lambda: SimpleNamespace(numpy=lambda: SimpleNamespace(xyxy=[])))
@@ -156,9 +161,10 @@ def test_batches_are_under_way_together_but_not_those_of_a_camera(live: bool, mo
     stage._detector = Detector()  # type: ignore[assignment]
     source = make_source()
     source.live = live
-    frames = list(make_frames(9, source))
-    frames[4].skip = True
-    assert [frame.index for frame in stage(Channel.of(frames))] == list(range(9))
+    frames = list(make_frames(40, source))
+    for frame in frames:
+        frame.skip = frame.index % every > 0
+    assert [frame.index for frame in stage(Channel.of(frames))] == list(range(40))
     assert max(counts) == most
     assert not began
 

@@ -92,7 +92,10 @@ class Yolo:
         while True:
             # A live frame waits in the channel, where a fresher one may replace it, rather than here.
             at_once = 1 if under_way and under_way[-1][0][-1].source.live else detector.at_once
-            if len(under_way) < at_once and (not under_way or frames.wait(0)):
+            pictures = sum(len(searched) for _, searches in under_way for searched, _ in searches)
+            held = sum(len(group) for group, _ in under_way)
+            has_room = pictures < at_once * detector.most and held < at_once * self.batch
+            if has_room and (not under_way or frames.wait(0)):
                 group = frames.take(min(self.batch, detector.most))
                 if group:
                     under_way.append((group, _start(detector, group, options)))
@@ -100,8 +103,8 @@ class Yolo:
                 if not under_way:
                     return
             group, searches = under_way.popleft()
-            for alike, results in searches:
-                for frame, result in zip(alike, results(), strict=True):
+            for searched, results in searches:
+                for frame, result in zip(searched, results(), strict=True):
                     frame.detections += to_detections(result)
             yield from group
 
