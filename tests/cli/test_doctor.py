@@ -23,6 +23,13 @@ def test_this_machine_is_well():
     assert importlib.metadata.version("av") in result.output
 
 
+@pytest.mark.parametrize(("faster", "bits"), [(True, "bfloat16"), (False, "32 bits")])
+def test_the_precision_in_which_networks_run_is_told(faster, bits, only, monkeypatch):
+    only("CPU")
+    monkeypatch.setattr("vidclf.models.device.is_bf16_faster", lambda: faster)
+    assert f"cores, fastest in {bits};" in run().output
+
+
 @pytest.fixture
 def only(monkeypatch):
     """Let doctor make one of its checks."""

@@ -147,8 +147,10 @@ def _installed(package: str, use: str, optional: bool = False) -> Callable[[], s
 
 def _cpu() -> str:
     from vidclf import threads
+    from vidclf.models.device import is_bf16_faster
 
-    return f"{os.cpu_count()} cores; at most {threads.describe()}"
+    bits = "bfloat16" if is_bf16_faster() else "32 bits"
+    return f"{os.cpu_count()} cores, fastest in {bits}; at most {threads.describe()}"
 
 
 def _cache() -> str:
