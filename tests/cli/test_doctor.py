@@ -27,7 +27,7 @@ def test_this_machine_is_well():
 def test_the_precision_in_which_networks_run_is_told(faster, bits, only, monkeypatch):
     only("CPU")
     monkeypatch.setattr("vidclf.models.device.is_bf16_faster", lambda: faster)
-    assert f"cores, fastest in {bits};" in run().output
+    assert f"cores, networks in {bits};" in run().output
 
 
 @pytest.fixture

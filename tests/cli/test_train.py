@@ -267,7 +267,11 @@ def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path,
     assert (asked["model"], asked["lr"], asked["schedule"]) == ("v1", 0.01, "milestone")
     assert "does nothing" not in said
     asked, _ = settings(tmp_path / "b", pictures, "--recipe", "v2-b", "--optimizer", "adamw")
-    assert asked["lr"] == 0.003
+    assert (asked["lr"], asked["weight_decay"]) == (0.003, 0.0005)
+    asked, _ = settings(tmp_path / "c", pictures, "--recipe", "v2-b", "--optimizer", "sgd")  # the recipe's own
+    assert (asked["lr"], asked["momentum"], asked["weight_decay"]) == (0.025, 0.9, 0.0)
+    asked, _ = settings(tmp_path / "d", pictures, "--optimizer", "sgd", "--momentum", "0.5")
+    assert (asked["lr"], asked["momentum"], asked["weight_decay"]) == (0.15, 0.5, 0.0005)
 
 
 def test_training_goes_on_from_a_checkpoint(trained: tuple[Path, Result], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from time import sleep
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
-from vidclf.channel import Channel
+from vidclf.channel import Aborted, Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Frame
 from vidclf.models.ultralytics_model import _download, load_detector
@@ -133,40 +134,71 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
     assert together == alone
 
 
+class Queue:
+    """A detector that finds nothing, and remembers how many pictures were under way."""
+
+    names, most, most_under_way = {0: "person"}, 2, 4
+
+    def __init__(self) -> None:
+        self.under_way, self.counts = deque[int](), [0]
+        self.begin = lambda: None
+
+    def start(self, images: list[np.ndarray], **_: object) -> Callable[[], list[object]]:
+        self.under_way.append(len(images))
+        self.counts.append(sum(self.under_way))
+        self.begin()
+        return self.finish
+
+    def finish(self) -> list[object]:
+        nothing = SimpleNamespace(cpu=lambda: SimpleNamespace(numpy=lambda: SimpleNamespace(xyxy=[])))
+        result = SimpleNamespace(orig_shape=(96, 160), boxes=nothing, masks=None, names=self.names)
+        return [result] * self.under_way.popleft()
+
+
 @pytest.mark.parametrize(
-    ("live", "every", "most"),
-    [(False, 1, 6), (True, 1, 2), (False, 3, 6)],  # every third frame is searched, and as many pictures at a time
+    ("batch", "every", "most"),
+    [(8, 1, 4), (8, 3, 3), (8, 20, 1), (3, 1, 3), (1, 1, 1)],  # every: of so many frames one is searched
 )
-def test_batches_are_under_way_together_but_not_those_of_a_camera(
-    live: bool, every: int, most: int, segmenter: str
-) -> None:
-    """A live frame that waited for its turn here would be older than the one that has come since."""
-    began, counts = deque[int](), []
-
-    class Detector:
-        names, most, at_once = {0: "person"}, 2, 3
-
-        def start(self, images: list[np.ndarray], **options: object) -> Callable[[], list[object]]:
-            began.append(len(images))
-            counts.append(sum(began))
-
-            def finish() -> list[object]:
-                nothing = SimpleNamespace(cpu=lambda: SimpleNamespace(numpy=lambda: SimpleNamespace(xyxy=[])))
-                result = SimpleNamespace(orig_shape=(96, 160), boxes=nothing, masks=None, names=self.names)
-                return [result] * began.popleft()
-
-            return finish
-
-    stage = Yolo(segmenter, device="cpu")
-    stage._detector = Detector()  # type: ignore[assignment]
-    source = make_source()
-    source.live = live
-    frames = list(make_frames(40, source))
+def test_pictures_are_searched_ahead(batch: int, every: int, most: int, segmenter: str) -> None:
+    stage, detector = Yolo(segmenter, device="cpu", batch=batch), Queue()
+    stage._detector = detector  # type: ignore[assignment]
+    frames = list(make_frames(40))
     for frame in frames:
         frame.skip = frame.index % every > 0
     assert [frame.index for frame in stage(Channel.of(frames))] == list(range(40))
-    assert max(counts) == most
-    assert not began
+    assert max(detector.counts) == most
+    assert not detector.under_way
+
+
+def test_a_camera_does_not_wait_for_its_next_pictures(segmenter: str) -> None:
+    """A finished live frame goes on at once, even if fresher ones have come since."""
+    stage, detector, source = Yolo(segmenter, device="cpu"), Queue(), make_source()
+    source.live = True
+    stage._detector = detector  # type: ignore[assignment]
+    channel, coming = Channel(size=4), make_frames(9, source)
+    detector.begin = lambda: [channel.put(frame) for frame in islice(coming, 1)]
+    channel.put(next(coming))
+    found = []
+    for frame in stage(channel):
+        found.append(frame.index)
+        if frame.index == 8:
+            channel.close()
+    assert found == list(range(9))
+    assert max(detector.counts) == 1
+
+
+def test_what_was_under_way_when_a_stage_before_failed_is_finished(segmenter: str) -> None:
+    stage = Yolo(segmenter, device="cpu")
+    stage._detector = Queue()  # type: ignore[assignment]
+    channel = Channel(size=10)
+    for frame in make_frames(10):
+        channel.put(frame)
+    channel.close(failed=True)
+    found = []
+    with pytest.raises(Aborted):
+        for frame in stage(channel):
+            found.append(frame.index)
+    assert found == list(range(10))
 
 
 ALONE = """

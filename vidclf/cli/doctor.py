@@ -150,7 +150,7 @@ def _cpu() -> str:
     from vidclf.models.device import is_bf16_faster
 
     bits = "bfloat16" if is_bf16_faster() else "32 bits"
-    return f"{os.cpu_count()} cores, fastest in {bits}; at most {threads.describe()}"
+    return f"{os.cpu_count()} cores, networks in {bits}; at most {threads.describe()}"
 
 
 def _cache() -> str:

@@ -68,10 +68,11 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """The settings of a recipe, and those that follow from other options, except those given on the command line."""
     values = dict(RECIPES[recipe]) if recipe else {}
-    if "optimizer" in given:
-        values |= OPTIMIZERS[settings["optimizer"]]  # a recipe's rates are for its own
+    optimizer = settings["optimizer"] if "optimizer" in given else values.get("optimizer", settings["optimizer"])
+    if optimizer != values.get("optimizer"):  # the recipe's rates are for its own
+        values = {name: value for name, value in values.items() if name not in OPTIMIZERS[optimizer]}
     if "start" in given:
-        rate = FINE_TUNING * values.get("lr", settings["lr"])
+        rate = FINE_TUNING * values.get("lr", OPTIMIZERS[optimizer]["lr"])
         # A recipe's network has to be that of the weights; its normalisation is for fresh ones.
         values = settings_of(settings["start"]) | values | {"normalise": "start", "lr": round(rate, 6)}
     return settings | {name: value for name, value in values.items() if name not in given}

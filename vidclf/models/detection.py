@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class ReadyDetector:
     """A model that was exported for a runtime: ultralytics runs it, one picture at a time."""
 
     most = 1  # its batch size is fixed, usually one
-    at_once = 1
+    most_under_way = 1
 
     def __init__(self, weights: str, device: str, image_size: int):
         self._model = load_detector(weights, device)
@@ -80,7 +80,7 @@ class ReadyDetector:
         self._device, self._size = device, image_size
 
     def start(self, images: list[np.ndarray], **options: Any) -> Callable[[], list[Any]]:
-        """Like `Detector`'s, but it does the work at once."""
+        """Like `Detector`'s, but it does all the work before it returns."""
         found = self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
         return lambda: found
 
@@ -93,8 +93,6 @@ class Detector:
     OpenVINO's first output is compared with torch's. If they differ, or it fails, one warning is logged, and torch is
     used instead. Raises UsageError if the file is not a model.
     """
-
-    at_once = 2  # batches under way: while boxes are made of one, the network works on the next
 
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
         self._models = [load_detector(weights, device) for device in devices]
@@ -132,6 +130,16 @@ class Detector:
         if self._openvino is not None:
             return self._openvino.streams or 1024
         return MOST_AT_ONCE if self._pool else 1024
+
+    @property
+    def most_under_way(self) -> int:
+        """Pictures that may be under way when `start` is called again, so that the network never waits.
+
+        Only in OpenVINO: while boxes are made of some pictures, it works on the next ones. torch's pictures are
+        done when `start` returns, because two pictures of different sizes in one network at a time would get wrong
+        boxes: ultralytics' head keeps the places of the last picture's anchors.
+        """
+        return 2 * self._openvino.streams if self._openvino is not None else 1
 
     @property
     def name(self) -> str:
@@ -174,11 +182,9 @@ class Detector:
         def run(network: TorchNetwork, part: np.ndarray) -> list[Any]:
             return network(batch[part])
 
-        outputs: Iterable[list[Any]]
-        if self._pool and len(parts) > 1:
-            outputs = self._pool.map(run, networks, parts)  # begins now; who reads the outputs waits for them
-        else:  # one picture alone gets all threads; a GPU runs by itself
-            outputs = list(map(run, networks, parts))
+        # One picture alone gets all threads; a GPU runs by itself.
+        at_once = self._pool.map if self._pool and len(parts) > 1 else map
+        outputs = list(at_once(run, networks, parts))
         return lambda: [
             result
             for found, part in zip(outputs, parts, strict=True)

@@ -99,7 +99,8 @@ def expected_distance(dfl: Any, x: Any) -> Any:
     """Computes ultralytics' DFL of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
 
     The original computes the mean by a convolution. In a 16-bit network OpenVINO runs that, and the softmax before it,
-    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09, boxes in bf16 are 0.03 instead of 0.11 pixels off.
+    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09 (960x720), this takes the error of boxes in bf16 from
+    0.11 to 0.09 pixels, and `keep_distances_exact` then to 0.03; that alone would leave 0.10.
     """
     count, _, anchors = x.shape
     return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
@@ -108,8 +109,8 @@ def expected_distance(dfl: Any, x: Any) -> Any:
 def keep_distances_exact(network: Any) -> None:
     """Mark the last convolution of each box branch in an `openvino.Model`: it stays in 32 bits at every precision.
 
-    It is less than 1 % of the work, and with YOLO11n on PETS09 its rounding is most of what bf16 does to the boxes: the
-    labels of crops agree with those in 32 bits for 99.1 instead of 97.2 %.
+    It is less than 1 % of the work, and its rounding is most of what bf16 does to the boxes: of 1,879 people on
+    PETS09, 97.5 instead of 96.1 % have the same box and label as in 32 bits.
     """
     for operation in network.get_ops():
         if LAST_OF_BOXES.search(operation.get_friendly_name()):

@@ -32,7 +32,7 @@ class Classify:
     abstain: below this calibrated probability the label stays empty.
     backend: runtime for the network; auto is OpenVINO on a CPU, if it is installed, and torch on a GPU.
     hold: seconds that a tracked object keeps its label before it is classified again; 0 classifies it on every frame.
-    precision: f32, f16, bf16; auto is 16 bits for a checkpoint on a GPU, or in OpenVINO on a CPU made for them.
+    precision: f32, f16, bf16; auto is 16 bits for a checkpoint, on a GPU and, in OpenVINO, on a CPU that is faster so.
     Raises UsageError for weights that do not exist, or that need crops of another size or number of channels.
     """
 

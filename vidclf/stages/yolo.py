@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from vidclf.channel import Aborted
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # Frames whose pictures are being searched, and what waits for their results.
 Search = tuple[list[Frame], Callable[[], list[Any]]]
+Group = tuple[list[Frame], list[Search]]  # frames in the order of the stream, and the searches of some of them
 USUAL = "person"  # the class that is kept where none is asked for
 
 
@@ -34,7 +36,7 @@ class Yolo:
     ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all;
     by default persons, or all where the model knows no class "person".
     confidence: the lowest score. iou: boxes of one kind that overlap more count as one. image_size: pixels of the
-    longer side the network sees. batch: maximum frames per forward pass. max_objects: maximum objects per frame.
+    longer side the network sees. batch: maximum frames at work at a time. max_objects: maximum objects per frame.
     device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
     backend: runtime for the network of a .pt model; auto is OpenVINO on a CPU, if it is installed, and torch on a
     GPU. precision: f32, f16, bf16; auto is 16 bits if the hardware is faster with them.
@@ -88,25 +90,31 @@ class Yolo:
         detector = self._detector
         wanted = self.class_numbers(detector.names)
         options = {"conf": self.confidence, "iou": self.iou, "classes": wanted, "max_det": self.max_objects}
-        under_way: deque[tuple[list[Frame], list[Search]]] = deque()
-        while True:
-            # A live frame waits in the channel, where a fresher one may replace it, rather than here.
-            at_once = 1 if under_way and under_way[-1][0][-1].source.live else detector.at_once
-            pictures = sum(len(searched) for _, searches in under_way for searched, _ in searches)
-            held = sum(len(group) for group, _ in under_way)
-            has_room = pictures < at_once * detector.most and held < at_once * self.batch
-            if has_room and (not under_way or frames.wait(0)):
-                group = frames.take(min(self.batch, detector.most))
-                if group:
-                    under_way.append((group, _start(detector, group, options)))
-                    continue
-                if not under_way:
-                    return
-            group, searches = under_way.popleft()
-            for searched, results in searches:
-                for frame, result in zip(searched, results(), strict=True):
-                    frame.detections += to_detections(result)
-            yield from group
+        under_way = deque[Group]()
+        try:
+            while True:
+                room = self._room(detector, under_way)
+                if room and (not under_way or frames.wait(0)):
+                    if taken := frames.take(min(room, detector.most)):
+                        under_way.append((taken, _start(detector, taken, options)))
+                        continue
+                    if not under_way:
+                        return
+                yield from _finish(under_way.popleft())
+        except Aborted:  # what is here is finished all the same
+            for group in under_way:
+                yield from _finish(group)
+            raise
+
+    def _room(self, detector: Detector | ReadyDetector, under_way: Iterable[Group]) -> int:
+        """How many more frames may be taken while others are under way."""
+        held = [frame for frames, _ in under_way for frame in frames]
+        if not held:
+            return self.batch
+        # A live frame waits in the channel, where a fresher one may replace it, rather than here.
+        if any(frame.source.live for frame in held) or _pictures(under_way) >= detector.most_under_way:
+            return 0
+        return self.batch - len(held)
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
         """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""
@@ -139,6 +147,19 @@ def _start(detector: Detector | ReadyDetector, frames: list[Frame], options: dic
             searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], **options)))
             del alike[:some]
     return searches
+
+
+def _finish(group: Group) -> list[Frame]:
+    """Wait for the results; returns all of the group's frames, with their detections."""
+    frames, searches = group
+    for searched, results in searches:
+        for frame, result in zip(searched, results(), strict=True):
+            frame.detections += to_detections(result)
+    return frames
+
+
+def _pictures(groups: Iterable[Group]) -> int:
+    return sum(len(searched) for _, searches in groups for searched, _ in searches)
 
 
 def _few(names: Iterable[str]) -> str:

@@ -25,17 +25,17 @@ def _other(default: Any, about: str) -> Any:
 # tenth and a twentieth: 300 pictures of three garments 85.8, 89.1, 89.5 % (3 seeds), 300 of people and scenes 86.2,
 # 87.3, 85.9; only 3,000 turned negatives, unlike anything `lean` has learned, want more: 78.1, 73.9, 68.8 (2 seeds).
 FINE_TUNING = 0.1
-# The command line's defaults for an optimiser that is given: the rates of one are far too high or low for another.
+# What each optimiser uses if it is not told: the values of one are far too high or low for another.
 OPTIMIZERS: dict[str, dict[str, float]] = {
     "muon": {"lr": 0.01, "momentum": 0.95, "weight_decay": 0.1},
     "sgd": {"lr": 0.15, "momentum": 0.9, "weight_decay": 5e-4},
-    "adamw": {"lr": 0.003, "weight_decay": 5e-4},
+    "adamw": {"lr": 0.003, "momentum": 0.9, "weight_decay": 5e-4},  # it has no momentum of that name
 }
 
 
-def _usual(setting: str) -> str:
-    """The defaults of all optimisers in words: "0.15 for sgd, 0.003 for adamw"."""
-    return ", ".join(f"{own[setting]:g} for {name}" for name, own in OPTIMIZERS.items() if setting in own)
+def _usual(setting: str, names: str = "muon sgd adamw") -> str:
+    """The defaults of optimisers in words: "0.01 for muon, 0.15 for sgd"."""
+    return ", ".join(f"{OPTIMIZERS[name][setting]:g} for {name}" for name in names.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Config:
         "muon", "muon sgd adamw", "Muon for convolutions and AdamW for the rest, SGD with momentum, or AdamW"
     )
     lr: float = _number(
-        0.01, 1e-6, 10, f"peak learning rate; if not given, {_usual('lr')}, and a tenth of it with --from"
+        None, 1e-6, 10, f"peak learning rate; if not given, {_usual('lr')}, and a tenth of it with --from"
     )
     schedule: str = _choice(
         "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
@@ -76,10 +76,14 @@ class Config:
     warmup: float = _number(
         2.0, 0, 1_000, "epochs in which the rate rises, at most a fifth of all; not used by one-cycle"
     )
-    momentum: float = _number(0.95, 0, 0.999, f"momentum; if not given, {_usual('momentum')}")
+    momentum: float = _number(None, 0, 0.999, f"momentum; if not given, {_usual('momentum', 'muon sgd')}")
     nesterov: bool = _other(True, "use Nesterov momentum in SGD")
     weight_decay: float = _number(
-        0.1, 0, 1, f"decay of weights, but not of biases or normalisations; if not given, {_usual('weight_decay')}"
+        None,
+        0,
+        1,
+        "decay of weights, with muon only of convolutions, never of biases or normalisations; "
+        f"if not given, {_usual('weight_decay')}",
     )
     ema: float = _number(
         0.998, 0, 0.99999, "decay per step of the averaged weights, which are the ones saved; 0: no average"
@@ -111,6 +115,9 @@ class Config:
     seed: int = _number(0, 0, 2**31 - 1, "seed of the random numbers")
 
     def __post_init__(self) -> None:
+        for name, usual in OPTIMIZERS.get(self.optimizer, {}).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
         for setting in fields(self):
             value, limits = getattr(self, setting.name), setting.metadata
             if "low" in limits and not limits["low"] <= value <= limits["high"]:

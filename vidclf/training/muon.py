@@ -31,12 +31,14 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update all parameters that have gradients, and clear those of the kernels."""
+        """Update all parameters that have gradients, and clear the gradients of the kernels."""
         own = self.param_groups[0]
         for kernel in own["params"]:
             if kernel.grad is None:
                 continue
-            memory = self.state[kernel].setdefault("momentum_buffer", torch.zeros_like(kernel))
+            if not (state := self.state[kernel]):
+                state["momentum_buffer"] = torch.zeros_like(kernel)
+            memory = state["momentum_buffer"]
             memory.lerp_(kernel.grad, 1 - own["momentum"])
             nesterov = kernel.grad.lerp(memory, own["momentum"])
             update = orthogonal(nesterov.flatten(1))
@@ -47,9 +49,10 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix (rows, columns) whose singular values are all about one (0.7 to 1.2).
+    """A matrix (rows, columns) of the same directions, whose singular values are all about one (0.7 to 1.2).
 
-    By five steps of a Newton-Schulz iteration with the coefficients of Jordan et al.
+    By five steps of a Newton-Schulz iteration with the coefficients of Jordan et al. Values that were below a
+    thousandth of the largest stay smaller.
     """
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = x / (x.norm() + 1e-7)

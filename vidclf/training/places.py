@@ -80,4 +80,4 @@ def _is_own(output: Path, asked: Mapping[str, Any]) -> bool:
 
 def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run, those of an earlier version with the defaults of what it did not have."""
-    return Config().to_dict() | dict(settings)
+    return Config(optimizer="sgd").to_dict() | dict(settings)  # which was the only one at first
