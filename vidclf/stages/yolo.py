@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from vidclf.channel import Aborted
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
@@ -91,20 +90,21 @@ class Yolo:
         wanted = self.class_numbers(detector.names)
         options = {"conf": self.confidence, "iou": self.iou, "classes": wanted, "max_det": self.max_objects}
         under_way = deque[Group]()
-        try:
-            while True:
-                room = self._room(detector, under_way)
-                if room and (not under_way or frames.wait(0)):
-                    if taken := frames.take(min(room, detector.most)):
-                        under_way.append((taken, _start(detector, taken, options)))
-                        continue
-                    if not under_way:
-                        return
-                yield from _finish(under_way.popleft())
-        except Aborted:  # what is here is finished all the same
-            for group in under_way:
-                yield from _finish(group)
-            raise
+        while True:
+            room = self._room(detector, under_way)
+            if room and (not under_way or frames.wait(0)):
+                try:
+                    taken = frames.take(min(room, detector.most))
+                except Exception:  # a stage before this one failed: what is here is finished all the same
+                    for group in under_way:
+                        yield from _finish(group)
+                    raise
+                if taken:
+                    under_way.append((taken, _start(detector, taken, options)))
+                    continue
+                if not under_way:
+                    return
+            yield from _finish(under_way.popleft())
 
     def _room(self, detector: Detector | ReadyDetector, under_way: Iterable[Group]) -> int:
         """How many more frames may be taken while others are under way."""
