@@ -54,11 +54,15 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
     return record.getMessage()
 
 
+def let_openvino_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = networks.OpenVinoNetwork._finish
+    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+
+
 def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    works = networks.OpenVinoNetwork._finish
-    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+    let_openvino_disagree(monkeypatch)
     detector = open_detector(weights, "cpu", "auto", "f32", 160)
     assert "does not run on openvino, using torch instead: its scores differ from torch's by 0.5" in (
         warning_of(detector, caplog)
@@ -68,8 +72,7 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
 def test_what_was_under_way_when_openvino_gave_way_is_done_by_torch(
     weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    works = networks.OpenVinoNetwork._finish
-    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+    let_openvino_disagree(monkeypatch)
     detector = open_detector(weights, "cpu", "openvino", "f32", 160)
     options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
     under_way = [detector.start([picture], **options) for picture in pictures(3)]
