@@ -13,6 +13,8 @@ from vidclf.frame import Frame, Source
 if TYPE_CHECKING:
     import supervision as sv
 
+    from vidclf.stages._looks import Looks
+
 USUAL_RATE = 25.0  # frames a second, where the source does not know its own
 OVERLAPS = {"bytetrack": -0.5, "ocsort": 0.1}
 BUFFER_RATE = 30.0  # the rate at which `trackers` counts its buffer of lost tracks
@@ -25,7 +27,8 @@ class Track:
     the frames' own timestamps. lost: seconds an object may be out of sight. confidence: a detection above it may
     start or continue a track; below it, it can only continue one. overlap: the lowest generalised IoU (Rezatofighi et
     al. 2019; -1 to 1, below 0 the boxes need not touch) with the object's expected place; -0.5 by default, 0.1 for
-    ocsort. frames: how many sightings in a row start a track. The defaults were chosen on PETS09-S2L1.
+    ocsort. looks: how much is added to that IoU for equal colours, and subtracted for very different ones (0: only
+    places count). frames: how many sightings in a row start a track. The defaults were chosen on PETS09-S2L1.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Track:
         confidence: float = 0.4,
         overlap: float | None = None,
         frames: int = 2,
+        looks: float = 0.5,
     ):
         if not 0 <= lost <= 3600:
             raise UsageError(f"lost must be 0 to 3600 seconds, got {lost}")
@@ -47,38 +51,48 @@ class Track:
                 raise UsageError(f"{name} must be {least} to 1, got {value}")
         if not 1 <= frames <= 1000:
             raise UsageError(f"frames must be 1 to 1000, got {frames}")
+        if not 0 <= looks <= 2:
+            raise UsageError(f"looks must be 0 to 2, got {looks}")
         self.method, self.lost, self.confidence = method, lost, confidence
-        self.overlap, self.frames = overlap, frames
+        self.overlap, self.frames, self.looks = overlap, frames, looks
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         self._tracker(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
-        trackers: dict[Source, Any] = {}
+        trackers: dict[Source, tuple[Any, Looks]] = {}
         for frame in frames:
             if frame.skip:  # no detections does not mean no objects here: it was not searched
                 yield frame
                 continue
             if frame.source not in trackers:
                 trackers[frame.source] = self._tracker(frame.source)
-            tracked = trackers[frame.source].update(_to_supervision(frame), timestamp=frame.time)
+            tracker, looks = trackers[frame.source]
+            detections = _to_supervision(frame)
+            looks.see(frame.image, detections.xyxy)
+            tracked = tracker.update(detections, timestamp=frame.time)
             for index, number in zip(tracked.data.get("index", ()), tracked.tracker_id, strict=True):
                 frame.detections[index].track = int(number) if number >= 0 else None
+            looks.remember([detection.track for detection in frame.detections])
             yield frame
 
-    def _tracker(self, source: Source) -> Any:
+    def _tracker(self, source: Source) -> tuple[Any, Looks]:
         from trackers import ByteTrackTracker, OCSORTTracker
-        from trackers.utils.iou import GIoU
 
+        from vidclf.stages._looks import Looks
+
+        looks = Looks(self.looks, self.overlap)
         options: dict[str, Any] = {
             "lost_track_buffer": round(self.lost * BUFFER_RATE),
             "frame_rate": float(source.rate or USUAL_RATE),
             "minimum_consecutive_frames": self.frames,
-            "iou": GIoU(),
+            "iou": looks,
             "minimum_iou_threshold": self.overlap,
             "high_conf_det_threshold": self.confidence,
         }
         if self.method == "ocsort":
-            return OCSORTTracker(**options)
-        return ByteTrackTracker(track_activation_threshold=self.confidence, **options)
+            looks.tracker = OCSORTTracker(**options)
+        else:
+            looks.tracker = ByteTrackTracker(track_activation_threshold=self.confidence, **options)
+        return looks.tracker, looks
 
 
 def _to_supervision(frame: Frame) -> sv.Detections:
