@@ -83,6 +83,30 @@ def test_what_was_under_way_when_openvino_gave_way_is_done_by_torch(
     assert len(caplog.records) == 1
 
 
+def test_damaged_weights_in_the_cache_are_found_and_made_anew(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Zeros in the branch of the boxes changed no score, so that wrong boxes passed."""
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    open_detector(weights, "cpu", "openvino", "f32", 160)
+    (network,) = tmp_path.rglob("network.bin")
+    content = bytearray(network.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+    network.write_bytes(content)
+    damaged = open_detector(weights, "cpu", "openvino", "f32", 160)
+    assert warning_of(damaged, caplog).endswith("using torch instead: its weights in the cache were damaged")
+    assert open_detector(weights, "cpu", "openvino", "f32", 160).name == "openvino f32"
+
+
+def test_a_network_that_disagrees_is_made_anew(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    let_openvino_disagree(monkeypatch)
+    warning_of(open_detector(weights, "cpu", "openvino", "f32", 160), caplog)
+    assert not list(tmp_path.rglob("network.xml"))
+
+
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_a_model_that_cannot_be_converted_runs_on_torch(
     precision: str, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture

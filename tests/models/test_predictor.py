@@ -172,6 +172,42 @@ def test_a_damaged_cache_costs_one_run_its_speed_and_is_made_anew(
     assert not Predictor(weights, "openvino", "cpu").on_torch
 
 
+@pytest.mark.parametrize("answers", [np.zeros((64, 3), np.float32), np.zeros((2, 2), np.float32)])
+def test_a_cache_that_disagrees_is_made_anew(
+    folder: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture, answers: np.ndarray
+) -> None:
+    weights = str(folder / "pets.safetensors")
+    Predictor(weights, "openvino", "cpu")
+    (made,) = (empty_cache / "models").iterdir()
+    np.save(made / "answers.npy", answers)
+    assert "using torch instead" in falls_back(folder, caplog)
+    assert not Predictor(weights, "openvino", "cpu").on_torch
+
+
+@pytest.mark.parametrize(("name", "options"), [("backend", ("tflite",)), ("precision", ("torch", "cpu", "int8"))])
+def test_what_there_is_not_is_an_error(folder: Path, name: str, options: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=f"^{name} must be one of .*, got "):
+        Predictor(str(folder / "pets.safetensors"), *options)
+
+
+def test_values_too_large_for_16_bits_are_computed_in_32(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They ended the run, as if the weights were damaged, although f16 is nobody's choice but the GPU's default."""
+    model = load("lean")
+    convolution, norm = model.network.stem[0], model.network.stem[1]
+    with torch.no_grad():  # the same network, with far larger values in between
+        convolution.weight.mul_(2e4)
+        norm.running_mean.mul_(2e4)
+        norm.running_var.mul_(4e8)
+    path = save(tmp_path / "large.safetensors", model)
+    runner, exact = Predictor(str(path), "torch", "cpu", "f16"), Predictor("lean", "torch", "cpu", "f32")
+    crops = patterns(exact.preprocess, 4)
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        for _ in range(2):
+            assert np.abs(runner.run(crops) - exact.run(crops)).max() < 1e-3
+    assert "large.safetensors has values that 16-bit floats cannot hold" in one_warning(caplog)
+    assert runner.name == "torch f32 on cpu"
+
+
 def test_a_cache_that_cannot_be_written_costs_the_speed_only(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,6 +57,15 @@ def test_an_object_seen_at_one_end_only_fills_half_the_gap() -> None:
     assert lefts(done, 2) == [None, None, None, 200, 200, 200]
 
 
+def test_places_in_a_larger_picture_are_none_in_the_frames_before_it() -> None:
+    """A camera that changed to larger pictures ended the run: crops were cut outside the frames between."""
+    frames = marked("sbbs")
+    seen(frames[0], (7, 100))
+    seen(frames[3], (7, 1200))
+    frames[3].image = np.zeros((960, 1280, 3), np.uint8)
+    assert lefts(list(Interpolate()(frames)), 7) == [100, 100, 100, 1200]
+
+
 def test_a_still_frame_gets_the_last_detections_at_once() -> None:
     frames = marked("srbrs")
     seen(frames[0], (7, 100))

@@ -101,3 +101,42 @@ def test_what_is_lost_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = {frame.detections[0].track for frame in Track(lost=0.3)(frames)}
     assert len(numbers - {None}) == 30
     assert len(made[-1]._remembered) <= 2
+
+
+@pytest.mark.parametrize("method", ["bytetrack", "ocsort"])
+@pytest.mark.parametrize("looks", [0.0, 0.5])
+@pytest.mark.parametrize("colours", [1, 5])
+def test_a_row_of_people_keeps_its_numbers_when_one_goes_and_another_comes(
+    method: str, looks: float, colours: int
+) -> None:
+    """Giving each the number of the neighbour would match all of them, but only one of them moved."""
+    paint = [RED, BLUE, (40, 200, 40), (200, 200, 40), (250, 250, 250), (20, 150, 220)]
+    gap = 40 if method == "bytetrack" else 12
+    source = make_source(size=(300, 120), rate=25)
+    frames = []
+    for index in range(20):
+        image = np.full((120, 300, 3), 128, np.uint8)
+        frame = Frame(source, index, index, image)
+        for who in range(5) if index < 10 else range(1, 6):
+            found = person(image, 20 + gap * who, 30, paint[who % colours])
+            found.kind = str(who)
+            frame.detections.append(found)
+        frames.append(frame)
+    done = list(Track(method=method, looks=looks)(frames))  # type: ignore[arg-type]
+    before, after = ({d.kind: d.track for d in done[at].detections} for at in (9, 19))
+    assert None not in before.values()
+    assert all(after[who] == before[who] for who in "1234")
+
+
+@pytest.mark.parametrize("looks", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("overlap", [0.1, 0.8])
+def test_no_look_keeps_an_object_from_getting_a_number(looks: float, overlap: float) -> None:
+    source = make_source(size=(300, 120), rate=25)
+    frames = []
+    for index in range(10):
+        image = np.full((120, 300, 3), 128, np.uint8)
+        frame = Frame(source, index, index, image)
+        frame.detections = [person(image, 50, 30, RED)]
+        frames.append(frame)
+    numbers = [frame.detections[0].track for frame in Track(looks=looks, overlap=overlap)(frames)]
+    assert numbers[1:] == [0] * 9

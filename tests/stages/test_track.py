@@ -127,3 +127,10 @@ def test_people_on_a_real_clip_keep_their_numbers(shared: Path, every: int, leas
     table = np.array([[sights[person, track] for track in tracks] for person in people])
     kept = table[linear_sum_assignment(table, maximize=True)].sum()
     assert kept / sights.total() > least
+
+
+def test_a_repeated_frame_is_no_second_sighting(recwarn: pytest.WarningsRecorder) -> None:
+    frames = walkers(make_source(size=(240, 120)), 5)
+    done = list(Track()(frame for frame in frames for _ in range(2)))
+    assert [upper(frame).track is None for frame in done] == [True, True] + [False] * 8
+    assert not recwarn.list

@@ -53,11 +53,15 @@ def _exported(weights: str, device: str, backend: str, precision: str, image_siz
     kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
     try:
         made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
+        options: dict[str, Any] = {}
         if backend == "tensorrt":  # made for one kind of GPU
             import torch
 
-            made_by += "-" + re.sub(r"\W+", "-", torch.cuda.get_device_name(device))
-        folder = cached(Path(model.ckpt_path), made_by, lambda folder: export(model, kind, image_size, folder))
+            options = {"device": device, "half": precision != "f32"}
+            made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
+        folder = cached(
+            Path(model.ckpt_path), made_by, lambda folder: export(model, kind, image_size, folder, **options)
+        )
         try:
             return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
         except Exception:
@@ -210,6 +214,7 @@ class Detector:
             scores = slice(4, 4 + len(self.names))
             difference = np.abs(wanted[:, scores] - found[:, scores]).max() if wanted.shape == found.shape else np.inf
             if not difference <= TOLERANCE[self._openvino.precision]:  # `not`, so that NaN counts as different
+                forget(self._openvino.folder)  # probably damaged: the next run makes it again
                 raise UsageError(f"its scores differ from torch's by {difference:.2g}")
             log.debug("%s runs on %s, within %.1g of torch", self._weights, self.name, difference)
         return outputs

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vidclf.files import hash_file
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import is_bf16_faster
 from vidclf.models.parallel import pictures_at_once
@@ -23,7 +24,7 @@ from vidclf.models.ultralytics_model import keep_boxes_exact, to_openvino
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 3  # version of the detectors in the cache; another number makes them again
+LAYOUT = 4  # version of the detectors in the cache; another number makes them again
 
 
 class TorchNetwork:
@@ -71,6 +72,12 @@ class TorchNetwork:
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
+def convert(model: Any, folder: Path) -> None:
+    """Fill a folder of the cache: the network in OpenVINO's format, and the hash of its weights."""
+    to_openvino(model, folder / "network.xml")
+    (folder / "sha256").write_text(hash_file(folder / "network.bin"))
+
+
 class OpenVinoNetwork:
     """The network in OpenVINO's CPU plugin, converted once into the cache; it takes the bytes as they are.
 
@@ -86,12 +93,15 @@ class OpenVinoNetwork:
         folder = cached(
             Path(model.ckpt_path),
             f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
-            lambda folder: to_openvino(model, folder / "network.xml"),
+            lambda folder: convert(model, folder),
         )
+        self.folder = folder
         try:
+            if (folder / "sha256").read_text() != hash_file(folder / "network.bin"):
+                raise RuntimeError("its weights in the cache were damaged")
             self._network = openvino_core().read_model(str(folder / "network.xml"))
-        except RuntimeError:
-            forget(folder)  # probably damaged: the next run makes it again
+        except (OSError, RuntimeError):
+            forget(folder)  # the next run makes it again
             raise
         self._compiled: Any = None
         self._idle: list[Any] = []  # requests that are free to be used again

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, exported
-from vidclf.models.backends import choose_backend, choose_precision
+from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.runners import OnnxRunner, OpenVinoRunner, Runner, TorchRunner
@@ -37,6 +37,8 @@ class Predictor:
 
     def __init__(self, weights: str, backend: str = "auto", device: str = "auto", precision: str = "auto"):
         self.path = checkpoint.find(weights)
+        check_backend(backend, self.path)
+        check_precision(precision)
         header = checkpoint.read_header(self.path)
         self.labels: tuple[str, ...] = tuple(header["labels"])
         self.preprocess = Preprocess.from_dict(header["preprocess"])
@@ -76,6 +78,11 @@ class Predictor:
             self._runner = self._fall_back(error)
             logits = self._runner(batch)
         probabilities = softmax(logits, self.temperature)
+        if not np.isfinite(probabilities).all() and self._precision == "f16" and self._can_fall_back:
+            log.warning("%s has values that 16-bit floats cannot hold, using torch in 32 bits instead", self.path.name)
+            self._backend, self._precision = "torch", "f32"
+            self._runner = TorchRunner(self.path, self._device, self._precision)
+            probabilities = softmax(self._runner(batch), self.temperature)
         if not np.isfinite(probabilities).all():
             raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
         return probabilities
@@ -100,8 +107,8 @@ class Predictor:
             raise error
         reason = " ".join(str(error).split()) or type(error).__name__
         log.warning("%s does not run on %s, using torch instead: %s", self.path.name, self._backend, reason)
-        self._backend = "torch"
-        return TorchRunner(self.path, self._device, choose_precision("auto", "torch", self._device, exported=False))
+        self._backend, self._precision = "torch", choose_precision("auto", "torch", self._device, exported=False)
+        return TorchRunner(self.path, self._device, self._precision)
 
     def _open(self) -> Runner:
         if self._backend == "torch":
@@ -113,12 +120,12 @@ class Predictor:
         try:
             runner = self._start(folder / NETWORK[kind])
             answers = np.load(folder / "answers.npy", allow_pickle=False)
+            difference = np.abs(softmax(runner(patterns(self.preprocess)), self.temperature) - answers).max()
+            if not difference <= TOLERANCE[self._precision]:  # `not`, so that NaN counts as different
+                raise UsageError(f"its probabilities differ from torch's by {difference:.2g}")
         except Exception:
             forget(folder)  # probably damaged: the next run makes it again
             raise
-        difference = np.abs(softmax(runner(patterns(self.preprocess)), self.temperature) - answers).max()
-        if not difference <= TOLERANCE[self._precision]:  # `not`, so that NaN counts as different
-            raise UsageError(f"its probabilities differ from torch's by {difference:.2g}")
         log.debug("%s runs on %s, within %.1g of torch", self.path.name, runner.name, difference)
         return runner
 

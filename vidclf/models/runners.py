@@ -56,6 +56,8 @@ class TorchRunner:
         self.name = f"torch {precision} on {device}"
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        if self._stream is not None:
+            self._stream.wait_stream(torch.cuda.current_stream(device))  # until the weights are there
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         import torch
@@ -122,9 +124,12 @@ class OnnxRunner:
         if wanted not in available:
             raise UsageError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu), only {available}")
         try:
-            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
+            # Its own fallback to another provider would print to stdout, where a record may go.
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers, enable_fallback=0)
         except Exception as error:  # its exceptions have no common base class
             raise UsageError(f"{weights}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:200]})") from None
+        if wanted not in (used := self._session.get_providers()):
+            raise UsageError(f"{wanted} cannot run here, only {', '.join(used)}")
         self._input = self._session.get_inputs()[0].name
         self.name = f"{'tensorrt' if tensorrt else 'onnx'} on {device}"
 

@@ -136,14 +136,17 @@ def keep_boxes_exact(network: Any) -> bool:
     return bool(heads)
 
 
-def export(model: Any, kind: str, image_size: int, folder: Path) -> None:
-    """Let ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND."""
+def export(model: Any, kind: str, image_size: int, folder: Path, **options: Any) -> None:
+    """Let ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND.
+
+    options: more of ultralytics' own.
+    """
     import shutil
 
     source = folder / "model.pt"
     shutil.copyfile(model.ckpt_path, source)  # it writes beside the file it reads
     with _undisturbed():
-        type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False)
+        type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False, **options)
     source.unlink()
     if not (folder / f"model.{kind}").is_file():
         raise RuntimeError(f"ultralytics did not export a model.{kind}")

@@ -43,13 +43,13 @@ class Interpolate:
             gap.time, gap.known, gap.held = frame.time, [_at(d, d, 0.0) for d in frame.detections], []
             yield frame
         for gap in gaps.values():
-            for frame in gap.held:
-                frame.detections += [_at(d, d, 0.0) for d in gap.known]
-                yield frame
+            yield from _repeat(gap)
 
 
 def _fill(gap: Gap, after: Frame) -> list[Frame]:
     """The frames of a gap, filled in from both ends."""
+    if gap.held and gap.held[0].image.shape != after.image.shape:  # places in one are none in the other
+        return _repeat(gap)
     later = {d.track: d for d in after.detections if d.track is not None}
     earlier = {d.track for d in gap.known}
     appeared = [d for d in after.detections if d.track is None or d.track not in earlier]
@@ -58,6 +58,13 @@ def _fill(gap: Gap, after: Frame) -> list[Frame]:
         frame.detections += [_at(d, later[d.track], share) for d in gap.known if d.track in later]
         alone = [d for d in gap.known if d.track not in later] if share <= 0.5 else appeared
         frame.detections += [_at(d, d, 0.0) for d in alone]
+    return gap.held
+
+
+def _repeat(gap: Gap) -> list[Frame]:
+    """The frames of a gap, filled in from its beginning alone."""
+    for frame in gap.held:
+        frame.detections += [_at(d, d, 0.0) for d in gap.known]
     return gap.held
 
 

@@ -27,8 +27,9 @@ class Track:
     the frames' own timestamps. lost: seconds an object may be out of sight. confidence: a detection above it may
     start or continue a track; below it, it can only continue one. overlap: the lowest generalised IoU (Rezatofighi et
     al. 2019; -1 to 1, below 0 the boxes need not touch) with the object's expected place; -0.5 by default, 0.1 for
-    ocsort. looks: how much is added to that IoU for equal colours, and subtracted for very different ones (0: only
-    places count). frames: how many sightings in a row start a track. The defaults were chosen on PETS09-S2L1.
+    ocsort. looks: how much is added to the IoU of an object that has a number for equal colours, and subtracted for
+    very different ones (0: only places count). frames: how many sightings in a row start a track. The defaults were
+    chosen on PETS09-S2L1.
     """
 
     def __init__(
@@ -59,10 +60,13 @@ class Track:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         self._tracker(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
         trackers: dict[Source, tuple[Any, Looks]] = {}
+        last: dict[Source, int] = {}
         for frame in frames:
-            if frame.skip:  # no detections does not mean no objects here: it was not searched
+            # Not searched: no detections does not mean no objects here. Repeated by a stage: no second sighting.
+            if frame.skip or frame.index <= last.get(frame.source, -1):
                 yield frame
                 continue
+            last[frame.source] = frame.index
             if frame.source not in trackers:
                 trackers[frame.source] = self._tracker(frame.source)
             tracker, looks = trackers[frame.source]
