@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "stages": "errors events files frame lock models preprocess rows units video web",
     "web": "errors frame rows",
     "rendering": "resources training",
-    "training": "calibration errors files models preprocess",
+    "training": "calibration errors files lock models preprocess",
     "rows": "errors frame",
     "events": "errors",
     "units": "errors",

@@ -337,6 +337,15 @@ def test_weights_to_begin_with_that_are_none_are_told(trained: tuple[Path, Resul
     assert refused("--run", trained[0] / "run", "--force", "--from", trained[0] / "run" / "best.safetensors") == told
 
 
+def test_a_run_does_not_replace_its_teachers(trained: tuple[Path, Result], pictures: Path) -> None:
+    folder = trained[0]
+    teacher = str(folder / "run" / "best.safetensors")
+    words = ["--data", str(pictures), *QUICK, "--run", str(folder / "run"), "--force", "--distill", teacher]
+    result = CliRunner().invoke(train, words)
+    assert isinstance(result.exception, UsageError)
+    assert "best.safetensors is a file that this run would replace" in str(result.exception)
+
+
 def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

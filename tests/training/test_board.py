@@ -48,6 +48,17 @@ def test_the_test_has_its_figures_and_its_confusion_matrix(tmp_path: Path) -> No
         assert picture.encoded_image_string.startswith(b"\x89PNG")
 
 
+def test_a_name_of_a_class_may_look_like_a_formula_or_have_unknown_letters(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """It ended the run after all its epochs."""
+    board = Board(tmp_path)
+    board.confusion("test", torch.eye(3), ["$\\bad{_$ x", "日本語", "b&<b>"], epoch=1)
+    board.close()
+    assert len(read(tmp_path, "test").Images("confusion matrix")) == 1
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
 def test_a_resumed_run_has_no_step_twice(tmp_path: Path) -> None:
     board = Board(tmp_path)
     for epoch in (1, 2, 3):  # killed before the third was saved

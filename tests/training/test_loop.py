@@ -3,7 +3,7 @@ import itertools
 import json
 import shutil
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +15,13 @@ from tests.idx import write_bars
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, load, save
 from vidclf.models.checkpoint import read_header, write_tensors
+from vidclf.models.classifier import Classifier
 from vidclf.preprocess import Preprocess
 from vidclf.training import data
+from vidclf.training.board import Board
 from vidclf.training.config import Config
+from vidclf.training.epoch import Learner, _loss
+from vidclf.training.evaluation import predict
 from vidclf.training.loop import train
 from vidclf.training.places import check_output
 from vidclf.training.progress import Progress, duration
@@ -210,6 +214,64 @@ def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
     run(tmp_path, pictures, resume=True)
     check_output(tmp_path / "out.safetensors", tmp_path, resume=True)  # it is still this run's
     assert read_header(tmp_path / "out.safetensors")["data"] == asked["data"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_trainings_in_one_folder_do_not_mix(tmp_path: Path, pictures: Path, resume: bool) -> None:
+    """Both said that they were done, and the folder was of one half and of the other."""
+
+    class Second(Progress):
+        refused = ""
+
+        def live(self, text: str) -> None:
+            if text == "epoch 1, making crops":
+                with pytest.raises(UsageError) as error:
+                    run(tmp_path, pictures, replace(SMALL, seed=5 if resume else 6), resume=resume)
+                self.refused = str(error.value)
+
+    second = Second(quiet=True)
+    run(tmp_path, pictures, progress=second)
+    assert second.refused == f"{tmp_path}: another training is running there: choose another with --run FOLDER"
+    run(tmp_path, pictures, resume=True)  # when it is over, it may be continued
+
+
+def test_weights_are_there_whatever_happens_to_a_picture(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no such font")
+
+    monkeypatch.setattr(Board, "confusion", fails)
+    with pytest.raises(ValueError, match="no such font"):
+        run(tmp_path, pictures)
+    assert read_header(tmp_path / "out.safetensors")["metrics"]["total"]
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("blend", [{"mixup": 1.0}, {"cutmix": 1.0}])
+def test_of_a_blend_the_larger_share_is_right(blend: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A perfect network was right about half of them."""
+    config = replace(SMALL, **blend)
+    model = create("v1", ["black", "white"])
+    crops = torch.tensor([0, 255]).repeat(8)[:, None, None, None].expand(16, 1, 28, 28).to(torch.uint8)
+
+    def perfect(blended: torch.Tensor) -> torch.Tensor:
+        white = blended.float().mean(dim=(1, 2, 3)) / 255
+        return torch.stack([1 - white, white], dim=1).log()
+
+    learner = Learner(config, 16, model, perfect, model, None, None, "cpu")  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    for _ in range(20):
+        _, right = _loss(learner, crops, torch.tensor([0, 1]).repeat(8), None)
+        assert right[:, 0].float().mean() >= 0.9  # shares of a half are anybody's
+
+
+def test_large_crops_take_no_more_memory_than_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(Classifier, "__call__", lambda _, part: sizes.append(len(part)) or torch.zeros(len(part), 2))
+    for size in (28, 112):
+        predict(create("v1", ["a", "b"]), torch.zeros(1030, 1, size, size, dtype=torch.uint8))
+    assert sizes == [512, 512, 6] + [32] * 32 + [6]
 
 
 def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
@@ -168,8 +169,8 @@ def train(
     if not (resume or force):
         check_unused(folder)
     check_output(output, folder, resume, force)
-    if config.start:
-        check_start(checkpoint.find(config.start), folder)
+    for weights in filter(None, (config.start, *config.distill)):
+        check_start(checkpoint.find(weights), folder)
     for target in (folder / "config.json", output):
         check_target(target)
 
@@ -227,7 +228,7 @@ def _spelled(ctx: click.Context) -> str:
         elif isinstance(value, bool):
             words.append(option.opts[0] if value else option.secondary_opts[0])
         elif name == "time_limit":
-            words += ["--time-limit", f"{value:.0f}s"]
+            words += ["--time-limit", f"{value:g}s"]
         else:
             words += [option.opts[-1], str(value)]
-    return " ".join(words)
+    return shlex.join(words)

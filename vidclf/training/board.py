@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,9 @@ class Board:
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
         """Add the confusion matrix of a part (see `evaluation.confusion`) as a figure, at the end of a run."""
         if self._writers:
-            self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Glyph .* missing from")  # boxes instead of letters
+                self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
             self._flush()
 
     def test(self, metrics: Mapping[str, Any], counts: Tensor, labels: Sequence[str], epoch: int) -> None:
@@ -103,8 +106,9 @@ def confusion_figure(counts: Tensor, labels: Sequence[str]) -> Figure:
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted", ylabel="true", title="Share of each true class")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
+    # A name is no formula, even if it has a $.
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
     for (true, predicted), share in [((i, j), shares[i, j]) for i in range(len(shares)) for j in range(len(shares))]:
         if share >= 0.005:
             colour = "white" if share > 0.5 else "black"

@@ -64,19 +64,22 @@ def train_epoch(
             group["lr"] = rate * group.get("share", 1.0)
         chosen = order[i * batch : (i + 1) * batch]
         soft = answers[chosen] if answers is not None else None
-        loss, logits = _loss(learner, crops[chosen], targets[chosen], soft)
+        loss, right = _loss(learner, crops[chosen], targets[chosen], soft)
         learner.optimizer.zero_grad()
         loss.backward()
         learner.optimizer.step()
         follow(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
         losses.append(loss.detach())
-        hits.append(evaluation.hits(logits.detach(), targets[chosen]))
+        hits.append(right)
         progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")
     return losses, hits, rate
 
 
 def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The loss and logits of one batch; the crops are blended first if the settings say so."""
+    """The loss and `evaluation.hits` of one batch; the crops are blended first if the settings say so.
+
+    Of a blend, the class with the larger share counts as right.
+    """
     config = learner.config
     wanted = smoothed(targets, len(learner.model.labels), config.label_smoothing)
     if config.mixup or config.cutmix:
@@ -88,7 +91,7 @@ def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | No
     loss = F.cross_entropy(logits, wanted, learner.class_weights)
     if answers is not None:
         loss = loss.lerp(distillation(logits, answers, config.distill_temperature), config.distill_share)
-    return loss, logits
+    return loss, evaluation.hits(logits.detach(), wanted.argmax(dim=1))
 
 
 def mixed_precision(device: str) -> AbstractContextManager[Any]:

@@ -17,9 +17,12 @@ LEAST_CROPS, LEAST_MISTAKES = 100, 5
 
 
 @torch.inference_mode()
-def predict(model: Classifier, images: Tensor, batch: int = 512) -> Tensor:
-    """(N, channels, size, size) uint8 -> (N, classes) float32 logits, before the temperature."""
-    return torch.cat([model(images[i : i + batch]).float() for i in range(0, len(images), batch)])
+def predict(model: Classifier, images: Tensor, values: int = 512 * 28 * 28) -> Tensor:
+    """(N, channels, size, size) uint8 -> (N, classes) float32 logits, before the temperature.
+
+    `values` pixels at a time, because a network needs far more memory than the crops.
+    """
+    return torch.cat([model(part).float() for part in images.split(max(1, values // images[0].numel()))])
 
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:

@@ -105,67 +105,70 @@ def train(
     learner = Learner(config, batch, model, forward, average, optimizer, weights, device)
     run = Run(folder, config.to_dict(), digests)
     tensors = run_tensors(model, average, optimizer)
-    state = run.restore(tensors) if resume else run.start()
-    board = Board(folder, state.epoch, progress.line)
-    begin = time.monotonic() - state.seconds
-    progress.line(
-        f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} training crops, "
-        f"{len(validation):,} validation, {len(test):,} test; {device}, {torch.get_num_threads()} threads"
-    )
-
-    def done(step: int) -> float:
-        """The finished share of the run, 0..1."""
-        clock = (time.monotonic() - begin) / time_limit if time_limit else 0.0
-        return max(step / (steps * config.epochs), clock)
-
-    answers: dict[int, Tensor] = {}  # of the teachers, for each version of the crops that is used again
-    while state.epoch < config.epochs and done(state.epoch * steps) < 1 and not out_of_patience(config, state.history):
-        epoch_begin = time.monotonic()
-        progress.live(f"epoch {state.epoch + 1}, making crops")
-        # Every version of the crops and every epoch has its own random stream, so a resumed run needs no other random
-        # state.
-        version = state.epoch % config.views if config.views else state.epoch
-        torch.manual_seed(config.seed * 200_003 + 100_000 + version)
-        crops = augment_all(learning.images, config)
-        if teachers and version not in answers:
-            if not config.views:
-                answers.clear()
-            with mixed_precision(device):
-                answers[version] = taught(teachers, crops, config.distill_temperature)
-        losses, hits, rate = train_epoch(
-            learner, crops, learning.targets, answers.get(version), state.epoch, done, progress
-        )
-        state.epoch += 1
-        state.seconds = time.monotonic() - begin
-        # If the last step diverged, no loss shows it yet.
-        check_finite(config, state.epoch, *losses, *average.state_dict().values())
-        row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
-        if losses:
-            row["loss"] = round(float(torch.stack(losses).mean()), 4)
-            row |= evaluation.tops(torch.cat(hits))
-        average.eval()
-        if len(validation):
-            scores = evaluation.predict(average, validation.images)
-            check_finite(config, state.epoch, scores)
-            row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
-            tops = evaluation.tops(evaluation.hits(scores, validation.targets))
-            row |= {f"valid_{name}": value for name, value in tops.items()}
-        row["seconds"] = round(time.monotonic() - epoch_begin, 1)
-        state.history.append(row)
-        board.row(row)
-        # Without validation the last epoch is kept.
-        if (top1 := row.get("valid_top1", 0.0)) >= state.best:
-            state.best = top1
-            checkpoint.save(run.best, average, epoch=state.epoch, seed=config.seed)
-        run.save(state, tensors)
-        share = min(1.0, done(state.epoch * steps))
-        validated = f"validation {top1:.2f} %" if len(validation) else "no validation"
+    with run:
+        state = run.restore(tensors) if resume else run.start()
+        board = Board(folder, state.epoch, progress.line)
+        begin = time.monotonic() - state.seconds
         progress.line(
-            f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss', '-')}  {validated}  rate {rate:.4f}  "
-            f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
+            f"{config.model}: {model.parameter_count:,} parameters, {len(learning):,} training crops, "
+            f"{len(validation):,} validation, {len(test):,} test; {device}, {torch.get_num_threads()} threads"
         )
 
-    return _conclude(config, run, state, validation, test, board, output, progress, command)
+        def done(step: int) -> float:
+            """The finished share of the run, 0..1."""
+            clock = (time.monotonic() - begin) / time_limit if time_limit else 0.0
+            return max(step / (steps * config.epochs), clock)
+
+        answers: dict[int, Tensor] = {}  # of the teachers, for each version of the crops that is used again
+        while (
+            state.epoch < config.epochs and done(state.epoch * steps) < 1 and not out_of_patience(config, state.history)
+        ):
+            epoch_begin = time.monotonic()
+            progress.live(f"epoch {state.epoch + 1}, making crops")
+            # Every version of the crops and every epoch has its own random stream, so a resumed run needs no other
+            # random state.
+            version = state.epoch % config.views if config.views else state.epoch
+            torch.manual_seed(config.seed * 200_003 + 100_000 + version)
+            crops = augment_all(learning.images, config)
+            if teachers and version not in answers:
+                if not config.views:
+                    answers.clear()
+                with mixed_precision(device):
+                    answers[version] = taught(teachers, crops, config.distill_temperature)
+            losses, hits, rate = train_epoch(
+                learner, crops, learning.targets, answers.get(version), state.epoch, done, progress
+            )
+            state.epoch += 1
+            # If the last step diverged, no loss shows it yet.
+            check_finite(config, state.epoch, *losses, *average.state_dict().values())
+            row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
+            if losses:
+                row["loss"] = round(float(torch.stack(losses).mean()), 4)
+                row |= evaluation.tops(torch.cat(hits))
+            average.eval()
+            if len(validation):
+                scores = evaluation.predict(average, validation.images)
+                check_finite(config, state.epoch, scores)
+                row["valid_loss"] = round(float(F.cross_entropy(scores, validation.targets)), 4)
+                tops = evaluation.tops(evaluation.hits(scores, validation.targets))
+                row |= {f"valid_{name}": value for name, value in tops.items()}
+            row["seconds"] = round(time.monotonic() - epoch_begin, 1)
+            state.history.append(row)
+            board.row(row)
+            # Without validation the last epoch is kept.
+            if (top1 := row.get("valid_top1", 0.0)) >= state.best:
+                state.best = top1
+                checkpoint.save(run.best, average, epoch=state.epoch, seed=config.seed)
+            state.seconds = time.monotonic() - begin
+            run.save(state, tensors)
+            share = min(1.0, done(state.epoch * steps))
+            validated = f"validation {top1:.2f} %" if len(validation) else "no validation"
+            progress.line(
+                f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss', '-')}  {validated}  rate {rate:.4f}  "
+                f"{row['seconds']} s  {duration(state.seconds * (1 / share - 1))} left"
+            )
+
+        return _conclude(config, run, state, validation, test, board, output, progress, command)
 
 
 def _conclude(
@@ -191,14 +194,10 @@ def _conclude(
                 f"the temperature stays 1: fitting it needs {evaluation.LEAST_CROPS} validation crops with "
                 f"{evaluation.LEAST_MISTAKES} mistakes among them"
             )
-        counts = evaluation.confusion(validation.targets, scores.argmax(1), len(labels))
-        board.confusion("valid", counts, labels, state.epoch)
+        validated = evaluation.confusion(validation.targets, scores.argmax(1), len(labels))
     scores = evaluation.predict(best, test.images)  # the only use of the test set
     check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
-    counts = evaluation.confusion(test.targets, scores.argmax(1), len(labels))
-    board.test(metrics | {"loss": float(F.cross_entropy(scores, test.targets))}, counts, labels, state.epoch)
-    board.close()
     checkpoint.save(
         output,
         best,
@@ -215,6 +214,12 @@ def _conclude(
     report = run.folder / "report.html"
     page.write_report(report, checkpoint.read_header(output), scores, test.targets, test.images, state.history)
     progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {report}")
+    # Last, because whatever goes wrong with a picture must not cost the weights.
+    if len(validation):
+        board.confusion("valid", validated, labels, state.epoch)
+    tested = evaluation.confusion(test.targets, scores.argmax(1), len(labels))
+    board.test(metrics | {"loss": float(F.cross_entropy(scores, test.targets))}, tested, labels, state.epoch)
+    board.close()
     return metrics
 
 

@@ -54,7 +54,7 @@ def check_output(output: Path, folder: Path, resume: bool = False, force: bool =
 
 
 def check_start(weights: Path, folder: Path) -> None:
-    """Raise UsageError if a run would delete the weights that it starts from."""
+    """Raise UsageError if a run would delete the weights that it starts from, or learns from."""
     if weights.name in FILES and weights.resolve().parent == folder.resolve():
         raise UsageError(f"{weights} is a file that this run would replace: --run FOLDER names another")
 

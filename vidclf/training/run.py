@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
+from vidclf.lock import NameLock
 from vidclf.models import checkpoint
 from vidclf.models.header import KINDS
 from vidclf.training.optim import memories
@@ -44,6 +45,7 @@ class Run:
 
     Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
     digests: hashes of its inputs: "data" (the training pictures), "validation", ...
+    `with run:` keeps other trainings out of the folder, from `start` or `restore` to the end.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any]) -> None:
@@ -52,10 +54,25 @@ class Run:
         self.digests = dict(digests)
         self.best = folder / "best.safetensors"
         self.last = folder / "last.safetensors"
+        self._lock = NameLock(folder / "run")
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _take(self) -> None:
+        if not self._lock.acquire():
+            raise UsageError(f"{self.folder}: another training is running there: choose another with --run FOLDER")
 
     def start(self) -> State:
-        """Write the settings, and remove the files of an earlier run, which must not be taken for this one's."""
+        """Write the settings, and remove the files of an earlier run, which must not be taken for this one's.
+
+        Raises UsageError if another process is training there.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._take()
         for path in (self.last, self.best, self.folder / "metrics.jsonl", self.folder / "report.html"):
             path.unlink(missing_ok=True)
         self._write("config.json", json.dumps({"settings": self.settings, **self.digests}, indent=2) + "\n")
@@ -70,12 +87,13 @@ class Run:
     def restore(self, tensors: Mapping[str, Tensor]) -> State:
         """Restore these tensors to the end of the last finished epoch; to the start, if none was finished.
 
-        Raises UsageError if there is no run, one with other settings or other pictures, or a damaged one; the tensors
-        are then unchanged.
+        Raises UsageError if there is no run, one in another process, one with other settings or other pictures, or a
+        damaged one; the tensors are then unchanged.
         """
         from safetensors import SafetensorError, safe_open
 
         self._check()
+        self._take()
         if not self.last.is_file():
             return State()
         try:
