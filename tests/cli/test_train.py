@@ -353,6 +353,12 @@ def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("vidclf.training.data.load", interrupted)
     result = CliRunner().invoke(train, ["--run", str(tmp_path / "run"), "--device", "cpu"], catch_exceptions=False)
     assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was started\n")
+    # The run that --force is to replace is not this one.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    words = ["--run", str(tmp_path / "run"), "--device", "cpu", "--force"]
+    result = CliRunner().invoke(train, words, catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (130, "\ninterrupted; nothing was started\n")
 
 
 @pytest.mark.parametrize("command", [train, evaluate, export, import_weights, models, score, render, demo])

@@ -26,6 +26,7 @@ from vidclf.training.loop import train
 from vidclf.training.places import check_output
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, git_commit
+from vidclf.training.targets import load_teachers, taught
 
 SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
 
@@ -112,6 +113,17 @@ def test_a_student_learns_its_teachers_answers(tmp_path: Path, pictures: Path) -
     # With a share of 1 the labels say nothing, so this can only have come from the teacher.
     many = Config(**config.to_dict() | {"epochs": 20, "views": 0})  # type: ignore[arg-type]
     assert run(tmp_path / "many", pictures, many)["top1"] >= 60
+
+
+def test_a_teacher_may_have_its_classes_in_another_order_and_called_like_folders(tmp_path: Path) -> None:
+    """Crops that a pipeline saved lie in the folder T-shirt_top, and could not be taught by `lean`."""
+    torch.manual_seed(0)
+    model = create("v1", ["Trouser", "T-shirt/top", "Bag"]).eval()
+    weights = str(save(tmp_path / "teacher.safetensors", model))
+    (teacher,) = load_teachers([weights], ["Bag", "T-shirt_top", "Trouser"], Preprocess(), "cpu")
+    crops = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert torch.allclose(taught([teacher], crops, 1.0), model.probabilities(crops)[:, [2, 1, 0]], atol=1e-6)
 
 
 def test_a_teacher_must_know_the_same_classes_and_crops(tmp_path: Path, pictures: Path) -> None:

@@ -183,6 +183,7 @@ def train(
     torch.set_num_threads(threads or cores())
     torch.use_deterministic_algorithms(deterministic)
     progress = Progress(quiet=quiet)
+    earlier = _written(folder)
     for line in _idle(config, given):
         progress.line(line)
     try:
@@ -200,12 +201,18 @@ def train(
             command=_spelled(ctx),
         )
     except KeyboardInterrupt:
-        begun = (folder / "config.json").exists()
+        begun = resume or _written(folder) != earlier  # with --force there may be a run that this one was to replace
         how = f"the same command with --resume continues {folder}" if begun else "nothing was started"
         click.echo(f"\ninterrupted; {how}", err=True)
         ctx.exit(130)
     if not quiet:
         click.echo(evaluation.table(metrics), err=True)
+
+
+def _written(folder: Path) -> int | None:
+    """When the run in a folder began, in nanoseconds; None if there is none."""
+    config = folder / "config.json"
+    return config.stat().st_mtime_ns if config.exists() else None
 
 
 def _spelled(ctx: click.Context) -> str:

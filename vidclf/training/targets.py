@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from torch.nn import functional as F
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
+from vidclf.models.labels import folder_name
 from vidclf.preprocess import Preprocess
 from vidclf.training.evaluation import predict
+from vidclf.training.start import is_same
 
 
 def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -20,21 +23,36 @@ def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
     return F.one_hot(targets, classes).float() * (1 - smoothing) + smoothing / classes
 
 
-def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preprocess, device: str) -> list[Classifier]:
-    """The teachers, by path or shipped name; raises UsageError if one has other classes or other crops."""
-    teachers = [checkpoint.load(name, device).to(memory_format=torch.channels_last) for name in weights]
-    for name, teacher in zip(weights, teachers, strict=True):
-        if tuple(teacher.labels) != tuple(labels):
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network, and which of its outputs is the student's first class, second class, ..."""
+
+    network: Classifier
+    order: list[int]
+
+
+def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preprocess, device: str) -> list[Teacher]:
+    """The teachers, by path or shipped name; raises UsageError if one has other classes or other crops.
+
+    Classes may be in another order, and called as their folders are (`T-shirt_top` is `T-shirt/top`).
+    """
+    teachers = []
+    for name in weights:
+        teacher = checkpoint.load(name, device).to(memory_format=torch.channels_last)
+        if not is_same(teacher.labels, labels):
             raise UsageError(f"teacher {name} has other classes: {', '.join(teacher.labels)}")
         if teacher.preprocess.format != policy.format:
             size, channels = teacher.preprocess.format
             raise UsageError(f"teacher {name} takes other crops: {size} pixels and {channels} channels")
+        theirs = [folder_name(label) for label in teacher.labels]
+        teachers.append(Teacher(teacher, [theirs.index(folder_name(label)) for label in labels]))
     return teachers
 
 
-def taught(teachers: Sequence[Classifier], crops: Tensor, temperature: float) -> Tensor:
+def taught(teachers: Sequence[Teacher], crops: Tensor, temperature: float) -> Tensor:
     """The teachers' mean answer to (N, channels, size, size) uint8 crops: (N, classes) softened probabilities."""
-    answers = [torch.softmax(predict(teacher, crops) / temperature, dim=1) for teacher in teachers]
+    outputs = (predict(teacher.network, crops)[:, teacher.order] for teacher in teachers)
+    answers = [torch.softmax(output / temperature, dim=1) for output in outputs]
     return torch.stack(answers).mean(dim=0)
 
 
