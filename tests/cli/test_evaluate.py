@@ -11,6 +11,7 @@ from tests.idx import bars, write_bars
 from vidclf.cli.evaluate import evaluate
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, save
+from vidclf.models.classifier import Classifier
 from vidclf.preprocess import Preprocess
 from vidclf.threads import cores
 from vidclf.training import evaluation
@@ -43,6 +44,14 @@ def test_classes_have_the_names_of_the_weights(pets: Path) -> None:
     assert list(found["per_class"]) == ["dog", "cat"]  # type: ignore[call-overload]
     recalls = [row["recall"] for row in found["per_class"].values()]  # type: ignore[attr-defined]
     assert found["top1"] == pytest.approx(sum(recalls) / 2, abs=0.01)  # both classes have 40
+
+
+def test_a_batch_is_a_number_of_crops(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    forward = Classifier.forward
+    monkeypatch.setattr(Classifier, "forward", lambda self, crops: sizes.append(len(crops)) or forward(self, crops))
+    figures(str(pets / "pets.safetensors"), "--data", str(pets / "pictures"), "--batch", "30")
+    assert sizes == [30, 30, 20]
 
 
 def test_the_calibration_error_is_that_of_the_probabilities_a_pipeline_would_give(pets: Path) -> None:

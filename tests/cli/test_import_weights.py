@@ -38,6 +38,8 @@ def test_nothing_is_overwritten_unasked(params: Path, tmp_path: Path) -> None:
         words = [str(tmp_path / "broken.pkl"), "-o", str(output), "--force"]
         CliRunner().invoke(import_weights, words, catch_exceptions=False)
     assert output.read_text() == "mine"
+    with pytest.raises(UsageError, match="would overwrite the file to import"):
+        CliRunner().invoke(import_weights, [str(params), "-o", str(params), "--force"], catch_exceptions=False)
     CliRunner().invoke(import_weights, [str(params), "-o", str(output), "--force"], catch_exceptions=False)
     assert load(output).name == "v1"
 

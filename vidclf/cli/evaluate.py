@@ -71,7 +71,7 @@ def evaluate(
     place = choose_device(device)
     model = checkpoint.load(weights, place)
     test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
-    logits = evaluation.predict(model, test.images, batch)
+    logits = evaluation.predict(model, test.images, batch * test.images[0].numel())
     if not logits.isfinite().all():
         raise VidclfError(f"{weights}: its outputs are not finite; damaged weights?")
     metrics = {

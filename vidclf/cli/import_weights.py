@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vidclf.cli.options import DEBUG
+from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
@@ -41,6 +42,7 @@ def import_weights(
       vidclf import v3_params.pkl -o v3.safetensors --model v3
       vidclf eval v3.safetensors --data FOLDER
     """
+    refuse_clashes([("the file to import", file)], [output])
     if output.exists() and not force:
         raise UsageError(f"{output} already exists; --force replaces it")
     checkpoint.check_name(output)
