@@ -22,7 +22,7 @@ def problem(header: dict[str, Any]) -> str:
 
 def test_what_training_writes_is_checked_field_by_field() -> None:
     check_header(HEADER)
-    for_people = {"schema", "validation_top1", "seed", "data", "epochs"}
+    for_people = {"schema", "validation_top1", "seed", "data", "epochs", "commit"}
     assert HEADER.keys() - for_people == FIELDS.keys() - {"bin"}
 
 
