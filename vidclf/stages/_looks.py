@@ -16,6 +16,7 @@ ALIKE = 12.0  # grey levels of CIE L*a*b* (0..255 each) between two looks that s
 NEWER = 0.2  # share of the newest look in what is remembered of an object
 NEW = -0.5  # how alike, -1..1, a track without a number is to anything: one with a number comes first
 SLIGHT = 1e-6
+UNKNOWN = np.full(BANDS * 3, np.nan, np.float32)  # the look of what was not seen
 APART = 0.2  # objects that overlap more than this (IoU) hide each other: their looks are not remembered
 
 
@@ -62,6 +63,7 @@ class Looks(GIoU):
         similarity = super()._compute(boxes_1, boxes_2)
         if not self.weight:
             return similarity
+        # The tracker gives boxes alone, but as they are: a track's is its state, a detection's is one of those seen.
         numbers = {track.get_state_bbox().tobytes(): track.tracker_id for track in self.tracker.tracks}
         seen = dict(zip((box.tobytes() for box in self._boxes), self._seen, strict=True))
         known = np.stack([self._remembered.get(numbers.get(box.tobytes(), -1), UNKNOWN) for box in boxes_1])
@@ -91,6 +93,3 @@ def look(image: np.ndarray, box: Box) -> np.ndarray:
         return UNKNOWN
     colours = cv2.resize(np.ascontiguousarray(middle), (1, BANDS), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(colours, cv2.COLOR_BGR2LAB).astype(np.float32).ravel()
-
-
-UNKNOWN = np.full(BANDS * 3, np.nan, np.float32)

@@ -58,8 +58,8 @@ class Track:
         self.overlap, self.frames, self.looks = overlap, frames, looks
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        self._tracker(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
-        trackers: dict[Source, tuple[Any, Looks]] = {}
+        self._looks(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
+        known: dict[Source, Looks] = {}
         last: dict[Source, int] = {}
         for frame in frames:
             # Not searched: no detections does not mean no objects here. Repeated by a stage: no second sighting.
@@ -67,18 +67,19 @@ class Track:
                 yield frame
                 continue
             last[frame.source] = frame.index
-            if frame.source not in trackers:
-                trackers[frame.source] = self._tracker(frame.source)
-            tracker, looks = trackers[frame.source]
+            if frame.source not in known:
+                known[frame.source] = self._looks(frame.source)
+            looks = known[frame.source]
             detections = _to_supervision(frame)
             looks.see(frame.image, detections.xyxy)
-            tracked = tracker.update(detections, timestamp=frame.time)
+            tracked = looks.tracker.update(detections, timestamp=frame.time)
             for index, number in zip(tracked.data.get("index", ()), tracked.tracker_id, strict=True):
                 frame.detections[index].track = int(number) if number >= 0 else None
             looks.remember([detection.track for detection in frame.detections])
             yield frame
 
-    def _tracker(self, source: Source) -> tuple[Any, Looks]:
+    def _looks(self, source: Source) -> Looks:
+        """A tracker for one source, and how it compares objects."""
         from trackers import ByteTrackTracker, OCSORTTracker
 
         from vidclf.stages._looks import Looks
@@ -96,7 +97,7 @@ class Track:
             looks.tracker = OCSORTTracker(**options)
         else:
             looks.tracker = ByteTrackTracker(track_activation_threshold=self.confidence, **options)
-        return looks.tracker, looks
+        return looks
 
 
 def _to_supervision(frame: Frame) -> sv.Detections:

@@ -17,12 +17,14 @@ LEAST_CROPS, LEAST_MISTAKES = 100, 5
 
 
 @torch.inference_mode()
-def predict(model: Classifier, images: Tensor, values: int = 512 * 28 * 28) -> Tensor:
+def predict(model: Classifier, images: Tensor, batch: int | None = None) -> Tensor:
     """(N, channels, size, size) uint8 -> (N, classes) float32 logits, before the temperature.
 
-    `values` pixels at a time, because a network needs far more memory than the crops.
+    batch: crops at a time, because a network needs far more memory than they do; by default 512 of 28x28 grey pixels,
+    or fewer larger ones.
     """
-    return torch.cat([model(part).float() for part in images.split(max(1, values // images[0].numel()))])
+    batch = batch or max(1, 512 * 28 * 28 // images[0].numel())
+    return torch.cat([model(part).float() for part in images.split(batch)])
 
 
 def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: float = 1.0) -> dict[str, Any]:
