@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.models.labels import folder_name, read_labels
+from vidclf.models.labels import folder_name, is_same, read_labels
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,8 @@ def test_what_is_no_list_of_names_is_refused(tmp_path: Path, content: object) ->
     (tmp_path / "names.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"names\.json: "):
         read_labels(tmp_path / "names.json")
+
+
+def test_the_same_classes_in_another_order_or_called_like_folders() -> None:
+    assert is_same(["a/b", "c"], ["c", "a_b"])
+    assert not is_same(["a", "b"], ["a", "c"])

@@ -118,7 +118,7 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
 @click.option("--resume", is_flag=True, help="Continue an interrupted run after its last finished epoch.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run; replace existing weights.")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Named settings; options you give override them.")
-@click.option("--time-limit", type=Duration(), help="Finish, annealed, after this long: 90s, 20m, 1h30m.")
+@click.option("--time-limit", type=Duration(1), help="Finish, annealed, after this long: 90s, 20m, 1h30m.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one per core.")
 @DEVICE
 @VERIFY

@@ -28,6 +28,11 @@ def folder_name(label: str) -> str:
     return name or UNSORTED
 
 
+def is_same(labels: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether these are the same classes, in any order, by their folder names: `T-shirt_top` is `T-shirt/top`."""
+    return sorted(map(folder_name, labels)) == sorted(map(folder_name, others))
+
+
 def named(labels: Sequence[str]) -> str:
     """Classes as text, as many as fit: "3 classes: bike, car, van"."""
     return f"{len(labels)} classes: {shorten(', '.join(labels), 100, placeholder=' ...')}"

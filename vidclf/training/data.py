@@ -15,9 +15,11 @@ from torch import Tensor
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import to_tensor
-from vidclf.models.labels import folder_name
+from vidclf.models.labels import folder_name, is_same, named
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import fashion_mnist, pictures
+from vidclf.training.config import Config
+from vidclf.training.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,47 @@ class Dataset:
         sums = hashlib.sha256(self.images.contiguous().numpy().data)
         sums.update(self.targets.contiguous().numpy().data)
         return f"sha256:{sums.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run learns from, chooses its best epoch by and is tested on, of the same classes.
+
+    digests: hashes of the pictures, to notice when a run is resumed with others.
+    """
+
+    learning: Dataset
+    validation: Dataset
+    test: Dataset
+    digests: dict[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.learning.labels
+
+    def to(self, device: str) -> Parts:
+        """The same crops on another device."""
+        return Parts(self.learning.to(device), self.validation.to(device), self.test.to(device), self.digests)
+
+
+def load_parts(
+    config: Config, folder: Path | None, policy: Preprocess, before: Sequence[str], verify: bool, progress: Progress
+) -> Parts:
+    """Everything in `folder`, every picture preprocessed by `policy`.
+
+    before: the classes of the network that the run starts from. If they are those of the pictures, its spelling and
+    order are taken.
+    The other arguments and errors: see `open_pictures`; also UsageError that names a damaged picture.
+    """
+    everything = load(folder, "train", policy, verify, config.labels or None, progress.live)
+    if is_same(before, everything.labels):
+        everything = everything.named_as(before)
+    progress.line(named(everything.labels))
+    test = load(folder, "test", policy, verify, everything.labels, progress.live)
+    learning, validation = set_aside(everything, config.validation, folder, policy)
+    digests = {"data": everything.digest(), "validation": validation.digest(), "test": test.digest()}
+    return Parts(learning, validation, test, digests)
 
 
 def load(

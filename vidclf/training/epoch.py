@@ -4,35 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidclf.models.classifier import Classifier
 from vidclf.models.device import is_bf16_faster
 from vidclf.training import evaluation
 from vidclf.training.augment import mix
-from vidclf.training.config import Config
+from vidclf.training.learner import Learner
 from vidclf.training.optim import follow, learning_rate
 from vidclf.training.progress import Progress
 from vidclf.training.targets import distillation, smoothed
-
-
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """What every step needs: the trained network, the averaged one that is kept, and the optimiser."""
-
-    config: Config
-    batch: int  # crops in a step
-    model: Classifier
-    forward: Callable[[Tensor], Tensor]  # the model, or what torch.compile made of it
-    average: Classifier  # what is validated and kept
-    optimizer: torch.optim.Optimizer
-    class_weights: Tensor | None
-    device: str
 
 
 def train_epoch(
@@ -49,8 +33,7 @@ def train_epoch(
     answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
     because the clock may run out in the middle of it.
     """
-    config, batch = learner.config, learner.batch
-    steps = len(targets) // batch
+    config, batch, steps = learner.config, learner.batch, learner.steps
     torch.manual_seed(config.seed * 200_003 + epoch)
     order = torch.randperm(len(targets)).to(learner.device)
     losses, hits, rate = list[Tensor](), list[Tensor](), 0.0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
+from vidclf.files import hash_file
 from vidclf.models import checkpoint
-from vidclf.models.labels import folder_name
 from vidclf.models.zoo import last_layer
 
 if TYPE_CHECKING:
@@ -45,9 +44,12 @@ def load_start(config: Config) -> Classifier | None:
     return before
 
 
-def is_same(labels: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether these are the same classes, in any order, by their folder names: `T-shirt_top` is `T-shirt/top`."""
-    return sorted(map(folder_name, labels)) == sorted(map(folder_name, others))
+def weights_digests(config: Config) -> dict[str, Any]:
+    """Hashes of the weights that a run takes from elsewhere, to notice when it is resumed with others."""
+    return {
+        "start": hash_file(checkpoint.find(config.start)) if config.start else None,
+        "teachers": [hash_file(checkpoint.find(name)) for name in config.distill],
+    }
 
 
 def take_over(model: Classifier, before: Classifier) -> None:

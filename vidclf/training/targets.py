@@ -12,10 +12,9 @@ from torch.nn import functional as F
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
-from vidclf.models.labels import folder_name
+from vidclf.models.labels import folder_name, is_same
 from vidclf.preprocess import Preprocess
 from vidclf.training.evaluation import predict
-from vidclf.training.start import is_same
 
 
 def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
