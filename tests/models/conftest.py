@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-OPTIONS = {"conf": 0.3, "iou": 0.7, "classes": [0], "max_det": 300}
+from vidclf.models.selection import Selection
+
+PEOPLE = Selection(0.3, 0.7, [0], 300)
+SOME = Selection(0.1, 0.7, None, 20)
 
 
 @pytest.fixture(scope="session", params=["detect", "segment"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.models.conftest import OPTIONS, pictures
+from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
 from vidclf.models.detection import open_detector
 
@@ -22,12 +22,21 @@ def test_a_detector_without_yolos_head_stays_in_32_bits_and_says_so(
 
 def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> None:
     """With all of it in bfloat16 the corners are up to pixels off, as numbers beyond 256 are even ones only."""
-    options = OPTIONS | {"classes": None, "max_det": 20, "conf": 0.1}
     images = pictures(2, 640, 480)
     exact, fast = (open_detector(weights, "cpu", "torch", precision, 640) for precision in ("f32", "bf16"))
     assert (exact.name, fast.name) == ("torch f32 on cpu", "torch bf16 on cpu")
-    outputs = [network(np.stack(images))[0] for network in (exact._torch[0], fast._torch[0])]
-    outputs = [(output[0] if isinstance(output, tuple) else output)[:, :4] for output in outputs]
+    outputs = [network(np.stack(images))[0][:, :4] for network in (exact._torch[0], fast._torch[0])]
     assert outputs[1].dtype == outputs[0].dtype
-    assert float((outputs[0] - outputs[1]).abs().max()) < 0.5
-    assert all(len(result) for result in fast.start(images, **options)())
+    assert np.abs(outputs[0] - outputs[1]).max() < 0.5
+    assert all(len(found.boxes) for found in fast.start(images, SOME)())
+
+
+def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str) -> None:
+    detector = open_detector(weights, "cpu", "torch", "f32", 160)
+    network, batch = detector._torch[0], np.stack(pictures(2, 160, 96))
+    everything = network(batch)[0]
+    best = detector._facts.scores_in(everything).max(axis=1)
+    middle = float(np.median(best))
+    some = network(batch, middle)[0]
+    assert 0 < some.shape[2] < everything.shape[2]
+    assert np.array_equal(some, everything[:, :, (best > middle).any(axis=0)])

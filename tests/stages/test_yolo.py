@@ -19,6 +19,7 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted, Channel
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Frame
+from vidclf.models.selection import Found
 from vidclf.models.ultralytics_model import _download, load_detector
 from vidclf.pipeline import Pipeline
 from vidclf.stages import Capture, Yolo
@@ -113,8 +114,8 @@ def test_the_mask_lies_over_the_object() -> None:
     """A network's mask, over its letterboxed input, is brought back onto the box."""
     from vidclf.stages.yolo import _inside
 
-    mask = np.zeros((96, 160), bool)  # a 320x160 picture in a 160x96 input: scale 1/2, 8 rows of border above
-    mask[8 + 20 : 8 + 40, 30:60] = True  # rows 40..79, columns 60..119 of the picture
+    mask = np.full((96, 160), -1, np.float32)  # a 320x160 picture in a 160x96 input: scale 1/2, 8 rows of border above
+    mask[8 + 20 : 8 + 40, 30:60] = 1  # rows 40..79, columns 60..119 of the picture
     inside = _inside(mask, (50, 30, 130, 90), 320, 160)
     assert inside.shape == (60, 80)
     rows, columns = np.where(inside)
@@ -137,22 +138,20 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
 class Queue:
     """A detector that finds nothing, and remembers how many pictures were under way."""
 
-    names, most, most_under_way = {0: "person"}, 2, 4
+    names, most, most_under_way, on_torch = {0: "person"}, 2, 4, False
 
     def __init__(self) -> None:
         self.under_way, self.counts = deque[int](), [0]
         self.begin = lambda: None
 
-    def start(self, images: list[np.ndarray], **_: object) -> Callable[[], list[object]]:
+    def start(self, images: list[np.ndarray], _: object) -> Callable[[], list[Found]]:
         self.under_way.append(len(images))
         self.counts.append(sum(self.under_way))
         self.begin()
         return self.finish
 
-    def finish(self) -> list[object]:
-        nothing = SimpleNamespace(cpu=lambda: SimpleNamespace(numpy=lambda: SimpleNamespace(xyxy=[])))
-        result = SimpleNamespace(orig_shape=(96, 160), boxes=nothing, masks=None, names=self.names)
-        return [result] * self.under_way.popleft()
+    def finish(self) -> list[Found]:
+        return [Found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))] * self.under_way.popleft()
 
 
 @pytest.mark.parametrize(
@@ -209,10 +208,11 @@ def state():
 before = state()
 from vidclf.channel import Channel
 from vidclf.errors import UsageError
+from vidclf.models.selection import Found
 from vidclf.models.ultralytics_model import _download, load_detector
 from vidclf.stages import Yolo
 from tests.frames import make_frames
-assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64)(Channel.of(make_frames(2))))) == 2
+assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64, backend="torch")(Channel.of(make_frames(2))))) == 2
 assert state() == before, (before, state())
 from ultralytics.utils import ONLINE
 from ultralytics.utils.events import events

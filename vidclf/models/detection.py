@@ -1,7 +1,7 @@
 """Detects objects in pictures: an ultralytics model whose network runs on the fastest runtime.
 
-Only the network runs here: ultralytics makes the letterbox before it and selects the boxes after it, so the boxes are
-the same on every runtime.
+The letterbox before the network and the selection of boxes after it are the same on every runtime, and the same as
+ultralytics'. On OpenVINO, neither ultralytics nor torch is needed once the network is in the cache.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from vidclf.errors import UsageError
 from vidclf.models.backends import is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
+from vidclf.models.letterbox import Letterbox
 from vidclf.models.networks import LAYOUT, OpenVinoNetwork, TorchNetwork
-from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once, pool_for_torch
-from vidclf.models.ultralytics_model import export, find_weights, load_detector
+from vidclf.models.parallel import MOST_AT_ONCE, Executor, pictures_at_once, pool_for_torch
+from vidclf.models.selection import Found, Selection, corners
+from vidclf.models.ultralytics_model import Facts, export, facts_of, fetch_weights, find_weights, load_detector
 
 log = logging.getLogger(__name__)
 
-# Most that a score may differ from torch's in 32 bits. Measured with YOLO11n on PETS09: 4e-6 in f32, 0.08 in bf16.
-TOLERANCE = {"f32": 0.01, "f16": 0.2, "bf16": 0.2}
+Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and masks of a segmentation model
 
 
 def open_detector(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
@@ -77,16 +78,34 @@ class ReadyDetector:
 
     most = 1  # its batch size is fixed, usually one
     most_under_way = 1
+    on_torch = True  # or on what ultralytics has chosen, together with torch
 
     def __init__(self, weights: str, device: str, image_size: int):
         self._model = load_detector(weights, device)
         self.names: dict[int, str] = self._model.names
         self._device, self._size = device, image_size
 
-    def start(self, images: list[np.ndarray], **options: Any) -> Callable[[], list[Any]]:
+    def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
         """Like `Detector`'s, but it does all the work before it returns."""
-        found = self._model.predict(images, imgsz=self._size, device=self._device, verbose=False, **options)
+        results = self._model.predict(
+            images,
+            imgsz=self._size,
+            device=self._device,
+            conf=which.confidence,
+            iou=which.iou,
+            classes=which.kinds,
+            max_det=which.most,
+            verbose=False,
+        )
+        found = [_found(result) for result in results]
         return lambda: found
+
+
+def _found(result: Any) -> Found:
+    """The objects in an `ultralytics.engine.results.Results`."""
+    boxes = result.boxes.cpu().numpy()
+    masks = None if result.masks is None else result.masks.data.cpu().numpy().astype(np.float32) - 0.5
+    return Found(boxes.xyxy, boxes.conf, boxes.cls.astype(np.int64), masks)
 
 
 class Detector:
@@ -94,35 +113,34 @@ class Detector:
 
     weights: a file, or a name that ultralytics publishes. devices: cpu, or one or more of cuda:N, which then share
     each batch. image_size: pixels of the longer side that the network sees.
-    OpenVINO's first output is compared with torch's. If they differ, or it fails, one warning is logged, and torch is
-    used instead. Raises UsageError if the file is not a model.
+    If OpenVINO fails, or disagrees with torch, one warning is logged, and torch is used instead.
+    Raises UsageError if the file is not a model.
     """
 
     def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
-        self._models = [load_detector(weights, device) for device in devices]
-        first = self._models[0]
-        self.names: dict[int, str] = first.names
-        self._predictor = first.predictor
-        self._devices, self._precision = devices, precision
-        # In 32 bits if OpenVINO is compared with it.
-        self._torch = self._torch_networks("f32" if backend == "openvino" else precision)
-        self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
+        self._weights, self._devices, self._precision = weights, devices, precision
+        self._facts: Facts
         self._openvino: OpenVinoNetwork | None = None
-        self._is_checked = False
-        self._weights = weights
+        self._torch: list[TorchNetwork] = []
+        self._pool: Executor | None = None
         if backend == "openvino":
             try:
-                self._openvino = OpenVinoNetwork(first, precision)
+                self._openvino = OpenVinoNetwork(fetch_weights(weights), precision)
+                self._facts = self._openvino.facts
+            except UsageError:  # it is not a model
+                raise
             except Exception as error:
                 self._fall_back(error)
-        from ultralytics.data.augment import LetterBox
-        from ultralytics.utils.checks import check_imgsz
+        else:
+            self._load_torch()
+        stride = self._facts.stride
+        # The next multiple of the stride, as ultralytics' check_imgsz does.
+        self._letterbox = Letterbox(-(-image_size // stride) * stride, stride, self._facts.stretches)
 
-        stride = int(self._predictor.model.stride)
-        size = check_imgsz(image_size, stride=stride, min_dim=2)
-        # RT-DETR's boxes are for a picture that was stretched to a square.
-        stretches = getattr(self._predictor, "scale_fill", False)
-        self._letterbox = LetterBox(size, auto=not stretches, scale_fill=stretches, stride=stride)
+    @property
+    def names(self) -> dict[int, str]:
+        """The classes by number."""
+        return self._facts.names
 
     @property
     def most(self) -> int:
@@ -146,89 +164,80 @@ class Detector:
         return 2 * self._openvino.streams if self._openvino is not None else 1
 
     @property
+    def on_torch(self) -> bool:
+        """Whether it runs on torch."""
+        return self._openvino is None
+
+    @property
     def name(self) -> str:
         """The runtime and precision, such as "openvino bf16"."""
         return (self._openvino or self._torch[0]).name
 
-    def start(self, images: list[np.ndarray], **options: Any) -> Callable[[], list[Any]]:
+    def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
         """Begin to search pictures of one size, each (height, width, 3) uint8 BGR.
 
-        options: ultralytics' own: conf, iou, classes, max_det.
-        The function that is returned waits, and returns an `ultralytics.engine.results.Results` of each picture.
+        The function that is returned waits, and returns the objects in each picture.
         """
-        boxed = [self._letterbox(image=image) for image in images]
+        boxed = [self._letterbox.fit(image) for image in images]
         batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
-        network = self._openvino
-        if network is None:
-            return self._start_torch(batch, images, options)
+        height, width = images[0].shape[:2]
+
+        def select(outputs: list[Outputs]) -> list[Found]:
+            return [self._select(which, width, height, *each) for each in outputs]
+
+        if self._openvino is None:
+            found = select(self._run_torch(batch, which.confidence))
+            return lambda: found
         try:
-            outputs = network.start(batch)
+            outputs = self._openvino.start(batch)
         except Exception as error:
             self._fall_back(error)
-            return self._start_torch(batch, images, options)
+            return self.start(images, which)
 
-        def finish() -> list[Any]:
+        def finish() -> list[Found]:
             try:
-                found = outputs()
-                if self._openvino is not None:  # it was, until a batch before this one went wrong
-                    return self._results(self._checked(found, batch), batch, images, options)
+                return select(list(zip(*outputs(), strict=True)))
             except Exception as error:
-                if self._openvino is not None:
+                if self._openvino is not None:  # it was, until a batch before this one went wrong
                     self._fall_back(error)
-            return self._start_torch(batch, images, options)()
+                return select(self._run_torch(batch, which.confidence))
 
         return finish
 
-    def _start_torch(self, batch: np.ndarray, images: list[np.ndarray], options: Any) -> Callable[[], list[Any]]:
-        networks = self._torch * pictures_at_once() if self._pool else self._torch
-        parts = np.array_split(np.arange(len(batch)), min(len(networks), len(batch)))
+    def _select(
+        self, which: Selection, width: int, height: int, boxes: np.ndarray, masks: np.ndarray | None = None
+    ) -> Found:
+        """The objects in one picture, from its outputs."""
+        if self._facts.chooses:
+            found = which.of_chosen(boxes, masks)
+        else:
+            found = which.of_all(boxes, self._facts.classes_in(boxes), masks)
+        if self._facts.stretches:
+            found = found._replace(boxes=corners(found.boxes))
+        return found._replace(boxes=self._letterbox.boxes_in_picture(found.boxes, width, height))
 
-        def run(network: TorchNetwork, part: np.ndarray) -> list[Any]:
-            return network(batch[part])
+    def _run_torch(self, batch: np.ndarray, confidence: float) -> list[Outputs]:
+        networks = self._torch * pictures_at_once() if self._pool else self._torch
+        parts = np.array_split(batch, min(len(networks), len(batch)))
+
+        def run(network: TorchNetwork, part: np.ndarray) -> list[Outputs]:
+            return list(zip(*network(part, confidence), strict=True))
 
         # One picture alone gets all threads; a GPU runs by itself.
         at_once = self._pool.map if self._pool and len(parts) > 1 else map
-        outputs = list(at_once(run, networks, parts))
-        return lambda: [
-            result
-            for found, part in zip(outputs, parts, strict=True)
-            for result in self._results(found, batch[part], [images[i] for i in part], options)
-        ]
+        return [each for outputs in at_once(run, networks, parts) for each in outputs]
 
-    def _torch_networks(self, precision: str) -> list[TorchNetwork]:
-        pairs = zip(self._models, self._devices, strict=True)
-        return [TorchNetwork(model.predictor.model, device, precision) for model, device in pairs]
+    def _load_torch(self) -> None:
+        models = [load_detector(self._weights, device) for device in self._devices]
+        self._facts = facts_of(models[0])
+        pairs = zip(models, self._devices, strict=True)
+        self._torch = [TorchNetwork(model, device, self._precision) for model, device in pairs]
+        self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
 
     def _fall_back(self, error: Exception) -> None:
         _warn(self._weights, "openvino", error)
-        self._openvino, self._torch = None, self._torch_networks(self._precision)
-
-    def _checked(self, outputs: list[Any], batch: np.ndarray) -> list[Any]:
-        """OpenVINO's outputs; the first ones are compared with torch's, and UsageError is raised if they differ."""
-        assert self._openvino is not None
-        if not self._is_checked:
-            self._is_checked = True
-            answer = self._torch[0](batch[:1])[0]  # for a segmentation model a tuple with the mask prototypes
-            wanted = (answer[0] if isinstance(answer, tuple) else answer).numpy()
-            found = outputs[0][:1].numpy()
-            scores = slice(4, 4 + len(self.names))
-            difference = np.abs(wanted[:, scores] - found[:, scores]).max() if wanted.shape == found.shape else np.inf
-            if not difference <= TOLERANCE[self._openvino.precision]:  # `not`, so that NaN counts as different
-                forget(self._openvino.folder)  # probably damaged: the next run makes it again
-                raise UsageError(f"its scores differ from torch's by {difference:.2g}")
-            log.debug("%s runs on %s, within %.1g of torch", self._weights, self.name, difference)
-        return outputs
-
-    def _results(self, outputs: list[Any], batch: np.ndarray, images: list[np.ndarray], options: Any) -> list[Any]:
-        import torch
-
-        predictor = self._predictor
-        for name, value in options.items():
-            setattr(predictor.args, name, value)
-        predictor.batch = ([""] * len(images), images, [""] * len(images))
-        like = np.broadcast_to(np.uint8(0), (len(batch), 3, *batch.shape[1:3]))  # only its shape is used
-        with torch.inference_mode():
-            return predictor.postprocess(outputs[0] if len(outputs) == 1 else outputs, like, images)
+        self._openvino = None
+        self._load_torch()
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from vidclf.threads import threads
 
@@ -14,7 +14,7 @@ def pictures_at_once() -> int:
     return min(threads("detector"), MOST_AT_ONCE)
 
 
-def pool_for_torch() -> ThreadPoolExecutor:
+def pool_for_torch() -> Executor:
     """Threads to run torch in, each on its own pictures.
 
     So no thread waits, at every layer, for the slowest one that works on the same picture.

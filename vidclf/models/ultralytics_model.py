@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,10 +41,8 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     checkpoint with its own classes is refused, too, unless ULTRALYTICS_SAFE_LOAD=false marks it as trusted.
     Raises UsageError if there is no such model, it cannot be downloaded, or the file is not a model.
     """
-    path = find_weights(weights)
+    path = fetch_weights(weights)
     ultralytics = _import_quietly()
-    if not path.exists():
-        _download(path, ultralytics)
     try:
         with _undisturbed():
             model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
@@ -58,6 +57,38 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     if model.task not in ("detect", "segment") or not names:
         raise UsageError(f"{weights} is a {model.task} model; a detect or segment model is needed")
     return model
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a detector's network takes and gives."""
+
+    names: dict[int, str]  # of its classes
+    stride: int  # the sides of its input are multiples
+    chooses: bool  # it chooses one box for each object itself (YOLOv10, YOLO26, RT-DETR)
+    stretches: bool  # it takes pictures stretched to a square, and boxes are centre, size, in shares of it (RT-DETR)
+    masks: bool  # it gives masks, too
+
+    def scores_in(self, boxes: Any) -> Any:
+        """The scores in its first output, whose axis 1 is that of the classes, or of the chosen boxes.
+
+        boxes: (N, 4 + classes + mask coefficients, anchors), or (N, boxes, 6 + mask coefficients) if it chooses.
+        """
+        if self.chooses:
+            return boxes[:, :, 4]
+        return boxes[:, 4 : 4 + self.classes_in(boxes)]
+
+    def classes_in(self, boxes: Any) -> int:
+        """The number of classes in its first output, which may have more than it has names for."""
+        return len(self.names) if self.masks else int(boxes.shape[-2]) - 4
+
+
+def facts_of(model: Any) -> Facts:
+    """The facts of a loaded `ultralytics.YOLO`."""
+    network, stretches = model.predictor.model, bool(getattr(model.predictor, "scale_fill", False))
+    chooses = bool(getattr(network, "end2end", False)) or stretches
+    names = {int(number): str(name) for number, name in model.names.items()}
+    return Facts(names, int(network.stride), chooses, stretches, model.task == "segment")
 
 
 def to_openvino(model: Any, path: Path) -> None:
@@ -164,6 +195,17 @@ def find_weights(weights: str) -> Path:
     raise UsageError(
         f"no detector weights {weights!r}: no such file, and not a name that ultralytics publishes, {examples}"
     )
+
+
+def fetch_weights(weights: str) -> Path:
+    """The path of the weights, after the download of a published name into the cache.
+
+    Raises UsageError like `find_weights`, and if they cannot be downloaded.
+    """
+    path = find_weights(weights)
+    if not path.exists():
+        _download(path, _import_quietly())
+    return path
 
 
 def _import_quietly() -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
+from vidclf.models.selection import Found, Selection
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Frames whose pictures are being searched, and what waits for their results.
-Search = tuple[list[Frame], Callable[[], list[Any]]]
+Search = tuple[list[Frame], Callable[[], list[Found]]]
 Group = tuple[list[Frame], list[Search]]  # frames in the order of the stream, and the searches of some of them
 USUAL = "person"  # the class that is kept where none is asked for
 
@@ -78,17 +80,15 @@ class Yolo:
         self._detector: Detector | ReadyDetector | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
-        with torch_threads("detector"):
-            yield from self._detect_all(frames)
-
-    def _detect_all(self, frames: Channel) -> Iterator[Frame]:
         if self._detector is None:
             from vidclf.models.detection import open_detector
 
             self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
-        detector = self._detector
-        wanted = self.class_numbers(detector.names)
-        options = {"conf": self.confidence, "iou": self.iou, "classes": wanted, "max_det": self.max_objects}
+        with torch_threads("detector") if self._detector.on_torch else nullcontext():
+            yield from self._detect_all(frames, self._detector)
+
+    def _detect_all(self, frames: Channel, detector: Detector | ReadyDetector) -> Iterator[Frame]:
+        which = Selection(self.confidence, self.iou, self.class_numbers(detector.names), self.max_objects)
         under_way = deque[Group]()
         while True:
             room = self._room(detector, under_way)
@@ -97,14 +97,14 @@ class Yolo:
                     taken = frames.take(min(room, detector.most))
                 except Exception:  # a stage before this one failed: what is here is finished all the same
                     for group in under_way:
-                        yield from _finish(group)
+                        yield from _finish(group, detector.names)
                     raise
                 if taken:
-                    under_way.append((taken, _start(detector, taken, options)))
+                    under_way.append((taken, _start(detector, taken, which)))
                     continue
                 if not under_way:
                     return
-            yield from _finish(under_way.popleft())
+            yield from _finish(under_way.popleft(), detector.names)
 
     def _room(self, detector: Detector | ReadyDetector, under_way: Iterable[Group]) -> int:
         """How many more frames may be taken while others are under way."""
@@ -134,7 +134,7 @@ class Yolo:
         return [numbers[name] for name in self.classes] or None
 
 
-def _start(detector: Detector | ReadyDetector, frames: list[Frame], options: dict[str, Any]) -> list[Search]:
+def _start(detector: Detector | ReadyDetector, frames: list[Frame], which: Selection) -> list[Search]:
     """Begin to search the frames that are not to be skipped."""
     by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
     for frame in (frame for frame in frames if not frame.skip):
@@ -144,17 +144,17 @@ def _start(detector: Detector | ReadyDetector, frames: list[Frame], options: dic
         while alike:
             # By powers of two: the underlying libraries keep memory for every batch size they see.
             some = 1 << (len(alike).bit_length() - 1)
-            searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], **options)))
+            searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], which)))
             del alike[:some]
     return searches
 
 
-def _finish(group: Group) -> list[Frame]:
+def _finish(group: Group, names: Mapping[int, str]) -> list[Frame]:
     """Wait for the results; returns all of the group's frames, with their detections."""
     frames, searches = group
     for searched, results in searches:
-        for frame, result in zip(searched, results(), strict=True):
-            frame.detections += to_detections(result)
+        for frame, found in zip(searched, results(), strict=True):
+            frame.detections += to_detections(found, frame.image, names)
     return frames
 
 
@@ -167,19 +167,16 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(names[:12]) + (f", ...; {len(names)} in all" if len(names) > 12 else "")
 
 
-def to_detections(result: Any) -> list[Detection]:
-    """Convert one frame's `ultralytics.engine.results.Results` into our own type; keeps no reference to it."""
-    height, width = result.orig_shape
-    boxes = result.boxes.cpu().numpy()
-    masks = result.masks.data.cpu().numpy() if result.masks is not None else None
+def to_detections(found: Found, image: np.ndarray, names: Mapping[int, str]) -> list[Detection]:
+    """The objects found in an image as our own type; those without a pixel inside of it are left out."""
+    height, width = image.shape[:2]
     detections = []
-    for i, (x0, y0, x1, y1) in enumerate(boxes.xyxy):
+    for i, (x0, y0, x1, y1) in enumerate(found.boxes):
         box = nearest_box(x0, y0, x1, y1, width, height)
-        if box is None:
+        mask = _inside(found.masks[i], box, width, height) if box and found.masks is not None else None
+        if box is None or (mask is not None and not mask.any()):
             continue
-        mask = _inside(masks[i], box, width, height) if masks is not None else None
-        kind = result.names[int(boxes.cls[i])]
-        detections.append(Detection(box, score=float(boxes.conf[i]), kind=kind, mask=mask))
+        detections.append(Detection(box, score=float(found.scores[i]), kind=names[int(found.kinds[i])], mask=mask))
     return detections
 
 
@@ -194,7 +191,7 @@ def nearest_box(x0: float, y0: float, x1: float, y1: float, width: int, height: 
 
 
 def _inside(mask: np.ndarray, box: Box, width: int, height: int) -> np.ndarray:
-    """A mask as the network returns it, over its letterboxed input -> bool over the box."""
+    """A mask over the network's letterboxed input, positive inside -> bool over the box."""
     rows, columns = mask.shape
     scale = min(columns / width, rows / height)
     left, top = (columns - width * scale) / 2, (rows - height * scale) / 2
@@ -203,4 +200,4 @@ def _inside(mask: np.ndarray, box: Box, width: int, height: int) -> np.ndarray:
     xs = ((np.arange(x0, x1) + 0.5) * scale + left - 0.5).astype(np.float32)
     ys = ((np.arange(y0, y1) + 0.5) * scale + top - 0.5).astype(np.float32)
     grid = np.meshgrid(xs, ys)
-    return cv2.remap(mask.astype(np.float32), grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) > 0.5
+    return cv2.remap(mask, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) > 0
