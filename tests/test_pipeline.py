@@ -180,7 +180,8 @@ def test_after_a_failure_sinks_before_and_behind_it_know_that_they_are_not_compl
 def test_a_stage_that_ends_early_is_no_failure() -> None:
     before, behind = Finalise(), Finalise()
     stats = Pipeline([Frames(1000), before, Pass(end_at=50), behind], queue=4).run()
-    assert (before.ended, behind.ended) == ("closed", "complete")
+    assert before.ended in ("closed", "complete")  # told by the stage behind it, or by the source
+    assert behind.ended == "complete"
     assert stats["ledger"]["finished"] == 50
     assert stats["ledger"]["read"] == 50 + sum(stats["ledger"]["dropped"].values())
 
@@ -386,6 +387,79 @@ def test_a_camera_that_is_absent_has_a_place_in_the_books_and_joins_later() -> N
     assert entry["state"] == "absent" and entry["last_frame_s"] is None and entry["lag_ms"]["p50"] is None
     entry = stats["sources"]["late"]
     assert entry["state"] == "ended" and entry["read"] == 5 and entry["lag_ms"]["p50"] >= 0
+
+
+def fail(_: Iterable[Frame]) -> Iterator[Frame]:
+    """Fails before its first frame, as without its weights, or without its device."""
+    raise Broken
+    yield
+
+
+def enough(_: Iterable[Frame]) -> Iterator[Frame]:
+    """Ends before its first frame."""
+    yield from ()
+
+
+ABSENT = 500  # attempts to connect, 5 s; a run that has not ended by then reads a frame
+
+
+def test_a_stage_that_fails_while_the_camera_is_silent_ends_the_run() -> None:
+    before, behind = Finalise(), Finalise()
+    pipeline = Pipeline([Camera(1, absent=ABSENT), before, Pass(), fail, behind])
+    with pytest.raises(Broken):
+        pipeline.run()
+    assert pipeline.stats()["ledger"]["read"] == 0
+    assert (before.ended, behind.ended) == ("aborted", "aborted")
+    assert no_threads_left()
+
+
+def test_a_stage_that_ends_while_the_camera_is_silent_ends_the_run() -> None:
+    before, behind = Finalise(), Finalise()
+    stats = Pipeline([Camera(1, absent=ABSENT), before, Pass(), enough, behind]).run()
+    assert stats["ledger"]["read"] == 0
+    assert (before.ended, behind.ended) == ("complete", "complete")
+
+
+def test_a_source_that_fails_while_the_others_are_silent_ends_the_run() -> None:
+    sink = Finalise()
+    pipeline = Pipeline([[Camera(1, absent=ABSENT), fail], Pass(), sink])
+    with pytest.raises(Broken):
+        pipeline.run()
+    assert pipeline.stats()["ledger"]["read"] == 0
+    assert sink.ended == "aborted"
+    assert no_threads_left()
+
+
+def test_a_source_that_fails_beside_a_faster_one_ends_the_run() -> None:
+    """The stage after them always has a frame to take, so it would see the failure only at the end of the other."""
+    sink = Finalise()
+    pipeline = Pipeline([[fail, Frames(2000)], Pass(pause=0.002), sink], queue=4)
+    with pytest.raises(Broken):
+        pipeline.run()
+    assert pipeline.stats()["ledger"]["read"] < 1000
+    assert sink.ended == "aborted"
+
+
+def test_a_stage_that_waits_learns_that_another_one_failed() -> None:
+    """As the window does, which waits for a key while the run is paused."""
+
+    class Paused(Pass):
+        def attach(self, pipeline: Pipeline) -> None:
+            self.pipeline = pipeline
+
+        def __call__(self, frames: Channel) -> Iterator[Frame]:
+            until = perf_counter() + 5
+            while not self.pipeline.stopping and perf_counter() < until:
+                sleep(0.01)
+            self.has_learned = self.pipeline.stopping
+            yield from frames
+
+    stage = Paused()
+    pipeline = Pipeline([Frames(10), fail, stage])
+    with pytest.raises(Broken):
+        pipeline.run()
+    assert stage.has_learned
+    assert not pipeline.stopping
 
 
 def test_a_run_whose_camera_never_comes_can_be_stopped() -> None:

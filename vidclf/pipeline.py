@@ -36,8 +36,8 @@ class Pipeline:
     capture to output, so that fewer are skipped; by default as few seconds as possible.
     Each stage has its own thread, except the last: it runs in the caller's, so that windows and Ctrl-C work there.
     When a stage ends, for any reason, everything before it stops and everything after it finishes the frames that it
-    already has. After a failure, the stages after it see `Aborted` at the end of their frames, so that no incomplete
-    file gets its final name.
+    already has. When a source fails, the others stop. After a failure, the stages see `Aborted` at the end of their
+    frames, so that no incomplete file gets its final name.
     """
 
     def __init__(self, stages: Sequence[Stage | Sequence[Stage]], queue: int = 32, latency_target: float | None = None):
@@ -57,6 +57,7 @@ class Pipeline:
         self.queue, self.latency_target = queue, latency_target
         self._patience: list[Patience] = []
         self._stopping = False
+        self._is_over = False  # a source failed, or another stage ended: no source is to go on
         self._is_running = False
         self.stopped = False  # whether `stop()` ended the latest finished run
         self._error: BaseException | None = None
@@ -95,6 +96,7 @@ class Pipeline:
 
     def _run(self, watch: Callable[[Frame], object] | None, trace: Trace | None) -> dict[str, Any]:
         self._error, self._tally = None, Tally()
+        self._is_over = False  # not reset at the end of a run: a source that outlasts an abort has to see it, too
         self._watch = watch
         seconds = PATIENCE, LATER_PATIENCE  # before the first stage, and before all others
         self._patience = [Patience(each, self.latency_target) for each in seconds]
@@ -143,8 +145,8 @@ class Pipeline:
 
     @property
     def stopping(self) -> bool:
-        """Whether `stop()` was called for this run: a stage that makes the others wait should end its wait."""
-        return self._stopping
+        """Whether `stop()` was called for this run, or it failed: a stage that makes others wait should end that."""
+        return self._stopping or (self._is_running and self._error is not None)
 
     def stop(self) -> None:
         """Take no more frames from the sources and finish those in progress; safe in a signal handler.
@@ -187,10 +189,13 @@ class Pipeline:
                 meter.inbox.cancel()
             if meter.outbox:
                 meter.outbox.close(failed)
+            if failed or meter.inbox:
+                self._is_over = True
 
     def _move(self, stream: Iterator[Frame | None], meter: Meter) -> None:
         is_source = meter.inbox is None
-        while not (is_source and self._stopping):
+        # A source whose camera is silent puts no frame, so only this tells it that nobody is listening.
+        while not (is_source and (self._stopping or self._is_over)):
             asked = perf_counter()
             try:
                 frame = next(stream)
@@ -217,10 +222,9 @@ class Pipeline:
                 if self._watch:
                     self._watch(frame)
             elif not meter.put(frame):
-                # Nobody is listening. If that is because the run failed, the stage has to know.
-                if self._error and (throw := getattr(stream, "throw", None)):
-                    throw(Aborted())
-                return
+                break  # nobody is listening
+        if self._error:  # the stage is cut short because the run failed: it must not look complete
+            raise Aborted
 
     def stats(self) -> dict[str, Any]:
         """The statistics so far; callable while running, from any thread.
