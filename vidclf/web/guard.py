@@ -6,6 +6,7 @@ ours (Cross-Origin-Resource-Policy) nor reach it under their own name (DNS rebin
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -41,6 +42,7 @@ SIGN_IN = """<!doctype html>
 """
 WRONG = '\n<p role="alert">Wrong token.</p>'
 LONGEST_FORM = 65_536  # bytes of a form that are read
+FORM_SECONDS = 10.0  # for which it is read: who sends it has no token yet
 
 
 class Guard:
@@ -108,10 +110,14 @@ class Guard:
 async def posted(request: Request) -> str:
     """The token in a submitted form; empty if there is none."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_FORM:
-            return ""
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_FORM:
+                    return ""
+    except TimeoutError:
+        return ""
     return parse_qs(body.decode("latin-1")).get("token", [""])[0]
 
 

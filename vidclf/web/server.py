@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 GRACE = 1  # seconds that open connections have to finish at the end; those that never read are cut off then
-CONNECTIONS = 512  # at once; more are answered with 503
+BACKLOG = 32  # connections that may wait to be accepted: asyncio accepts all of them before it closes the first
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -27,7 +27,7 @@ def bind(host: str, port: int) -> socket.socket:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except socket.gaierror:
         raise UsageError(f"cannot serve on {address}: {host} is not an address of this machine") from None
     except OSError as error:
@@ -45,10 +45,12 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
     """Serve an ASGI application in its own thread while the block lasts."""
     import uvicorn
 
+    from vidclf.web.connection import Connection
+
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -56,7 +58,7 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
         access_log=False,  # addresses may hold the token
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)

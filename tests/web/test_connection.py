@@ -1,0 +1,90 @@
+"""Connections that ask for nothing: they need no token, and must not take what the run needs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from time import sleep
+
+import pytest
+
+from tests.web.cameras import Camera, get, page, until
+from vidclf.stages import Serve
+
+TOKEN = "correct-horse"
+HEAD = b"Host: x\r\nAuthorization: Bearer correct-horse\r\n\r\n"
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    monkeypatch.setattr("vidclf.web.connection.MOST", 8)
+    monkeypatch.setattr("vidclf.web.connection.PATIENCE", 1.0)
+    monkeypatch.setattr("vidclf.web.guard.FORM_SECONDS", 1.0)
+    with page([Camera()], token=TOKEN) as serve:
+        yield serve
+
+
+def connect(serve: Serve, sent: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", serve.port), timeout=10)
+    connection.sendall(sent)
+    return connection
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed it; reads what came before."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(65_536):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
+def test_connections_are_limited_in_number(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.web.connection.PATIENCE", 60.0)
+    idle = [connect(serve) for _ in range(40)]
+    until(lambda: sum(not is_closed(each) for each in idle) <= 8)
+    for each in idle:
+        each.close()
+    until(lambda: get(f"{serve.url}healthz", Authorization=f"Bearer {TOKEN}")[0] == 200)
+
+
+def test_connections_without_a_request_make_room_for_others(serve: Serve) -> None:
+    idle = [connect(serve) for _ in range(40)]
+    until(lambda: get(f"{serve.url}healthz", Authorization=f"Bearer {TOKEN}")[0] == 200)
+    until(lambda: all(map(is_closed, idle)))
+    for each in idle:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="none"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost:", id="half a request"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + HEAD, id="a whole one"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\ntoken=", id="half a form"),
+    ],
+)
+def test_a_request_that_never_ends_is_limited_in_time(serve: Serve, sent: bytes) -> None:
+    with closing(connect(serve, sent)) as connection:
+        sleep(0.5)
+        assert not is_closed(connection)
+        connection.sendall(b"G")  # of the next one, if the first is whole
+        until(lambda: is_closed(connection), seconds=10)
+
+
+def test_a_stream_goes_on_and_so_does_a_connection_that_is_used(serve: Serve) -> None:
+    with (
+        closing(connect(serve, b"GET /cameras/0.mjpg HTTP/1.1\r\n" + HEAD)) as stream,
+        closing(connect(serve)) as used,
+    ):
+        for _ in range(6):
+            used.setblocking(True)
+            used.sendall(b"GET /healthz HTTP/1.1\r\n" + HEAD)
+            sleep(0.5)
+            assert not is_closed(stream) and not is_closed(used)

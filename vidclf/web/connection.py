@@ -1,0 +1,47 @@
+"""Limits the connections to the page: each takes a file descriptor, which the recording needs, too.
+
+uvicorn's `limit_concurrency` answers a request with 503. A connection that sends no request stays open, and needs no
+token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+MOST = 128  # connections at once, six for each browser; macOS gives a process 256 file descriptors by default
+PATIENCE = 10.0  # seconds that a connection may be open without a request in progress
+
+
+class Connection(H11Protocol):
+    """A client's connection: closed at once if there are too many, and later if no request comes."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        if len(self.connections) > MOST:
+            transport.abort()
+        else:
+            self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._await_request()  # first, since the next request may already be here
+        super().on_response_complete()
+
+    def _await_request(self) -> None:
+        """Begin to wait; uvicorn waits only after a response, and no longer once a first byte has come."""
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(PATIENCE, self._close_after, self.cycle)
+
+    def _close_after(self, cycle: RequestResponseCycle | None) -> None:
+        """Close if this is still the latest request."""
+        if self.cycle is cycle:
+            self.transport.close()
