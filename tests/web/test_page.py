@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from threading import Thread
 from typing import Any
@@ -51,19 +52,25 @@ const card = document.querySelector("#pipeline"), style = getComputedStyle(card)
 const inside = card.getBoundingClientRect().right - parseFloat(style.paddingRight) - parseFloat(style.borderRightWidth);
 return document.querySelector("#pipeline table").getBoundingClientRect().right - inside;
 """
-# From now on the server seems to tell of other labels, and of frames that came late.
 OTHERWISE = """
 window.asked = window.fetch;
 window.fetch = async (...question) => {
   const answer = await window.asked(...question), books = await answer.json();
-  if (books.history) {
-    const count = (before, now) => ({ colour: "#123456", detections: [1, 1], in_view: [before, now] });
-    const labels = { seen: count(0, 0.07), rare: count(0, 0.01), "long ago": count(2, 0) };
-    books.history = { seconds: 3, at: [books.now.at - 400, books.now.at - 3], labels };
-    books.ledger.dropped = { late: 3, find: 1 };
-  }
+  if (books.history) { %s }
   return new Response(JSON.stringify(books));
 };
+"""
+# Other labels, and frames that came late.
+LABELS = """
+const count = (before, now) => ({ colour: "#123456", detections: [1, 1], in_view: [before, now] });
+const labels = { seen: count(0, 0.07), rare: count(0, 0.01), "long ago": count(2, 0) };
+books.history = { seconds: 3, at: [books.now.at - 400, books.now.at - 3], labels };
+books.ledger.dropped = { late: 3, find: 1 };
+"""
+# A camera with a frame a minute, and one that is silent.
+PAUSES = """
+Object.assign(books.cameras[0], { last_frame_s: 59 });
+Object.assign(books.cameras[1], { last_frame_s: 20, state: "silent", away: true });
 """
 CUT = """
 const nodes = [...document.querySelectorAll(".camera h2, th, .card")];
@@ -110,6 +117,16 @@ def opened(browser: Any, serve: Serve) -> Any:
 def text(browser: Any, selector: str) -> str:
     """All the words of an element, None of them where it is not there."""
     return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+
+@contextmanager
+def otherwise(browser: Any, change: str) -> Iterator[None]:
+    """The server seems to tell something else; `change` is JavaScript that changes `books`."""
+    browser.execute_script(OTHERWISE % change)
+    try:
+        yield
+    finally:
+        browser.execute_script("window.fetch = window.asked")
 
 
 def card(name: str) -> str:
@@ -173,12 +190,22 @@ def test_the_chart_has_a_bar_for_each_label(opened: Any) -> None:
 
 
 def test_the_legend_leaves_out_what_the_chart_does_not_show_and_reasons_are_explained(opened: Any) -> None:
-    opened.execute_script(OTHERWISE)
-    try:
+    with otherwise(opened, LABELS):
         until(lambda: text(opened, "#legend").split() == ["seen0.1"])
         until(lambda: text(opened, "#reasons") == "late: skipped because a newer frame of the camera was waiting")
-    finally:
-        opened.execute_script("window.fetch = window.asked")
+
+
+def test_whether_a_camera_is_away_is_for_the_server_to_say(opened: Any) -> None:
+    with otherwise(opened, PAUSES):
+        until(lambda: "silent" in text(opened, card("yard")))
+        assert "no frame for 20 s" in text(opened, card("yard"))
+        assert "1 of 3 cameras offline" in text(opened, "#state")
+        look = "return document.querySelector(arguments[0]).className"
+        assert opened.execute_script(look, f"{card('yard')} .badge") == "badge bad"
+        assert opened.execute_script(look, f"{card('front door')} .badge") == "badge good"
+        assert opened.execute_script(look, card("front door")) == "camera"
+        assert "connected" in text(opened, card("front door"))
+    until(lambda: text(opened, "#state") == "running")
 
 
 def test_the_table_stays_inside_its_card(opened: Any) -> None:

@@ -17,15 +17,13 @@ from starlette.routing import Route
 
 from vidclf.web.board import BIN, WANTED, Board, Camera, Sighting, encode
 from vidclf.web.books import Books, Stats
+from vidclf.web.health import Health, summary
 from vidclf.web.metrics import exposition
 
 TICK = 0.03  # seconds between two checks for a new picture
 RESEND = 10.0  # seconds after which the same picture is sent again: proxies end silent connections, often after 60 s
 # Between two pictures. The next one's header follows a picture at once: Chromium shows a picture only after that.
 NEXT = b"\r\n--vidclf-picture\r\nContent-Type: image/jpeg\r\n\r\n"
-AWAY = ("absent", "reconnecting", "given up", "silent")  # states of a source without frames, as in page.js
-SILENT = 10.0  # seconds without a frame after which a connected camera is silent: something in the pipeline hangs
-LOADING = 120.0  # the same, before any camera's first frame: networks are loaded and converted
 STREAM = "multipart/x-mixed-replace; boundary=vidclf-picture"
 ASSETS = {
     "/": ("page.html", "text/html"),
@@ -42,8 +40,7 @@ class Site:
     """
 
     def __init__(self, board: Board, stats: Callable[[], Stats], colour: Callable[[str], str]) -> None:
-        self._board, self._books, self._colour = board, Books(stats), colour
-        self._since: dict[str, tuple[object, float]] = {}  # each source's connection, and when it was first looked at
+        self._board, self._books, self._health, self._colour = board, Books(stats), Health(board), colour
         self._assets = {path: files(__package__).joinpath(name).read_bytes() for path, (name, _) in ASSETS.items()}
         self.app = Starlette(
             routes=[
@@ -54,7 +51,7 @@ class Site:
                 Route("/detections/{number:int}.png", self._crop),
                 Route("/api/stats", self._stats),
                 Route("/api/detections", self._detections),
-                Route("/healthz", self._health),
+                Route("/healthz", self._healthz),
                 Route("/metrics", self._metrics),
             ],
             exception_handlers={HTTPException: _error},
@@ -131,49 +128,10 @@ class Site:
             {
                 **books,
                 "now": {"at": time.time(), **now},
-                "cameras": self._cameras(books, now),
+                "cameras": self._health.cameras(books, now),
                 "history": self._history(),
             }
         )
-
-    def _cameras(self, books: Stats, now: dict[str, Any]) -> list[dict[str, Any]]:
-        """Every source, including those without a picture yet: its statistics, health, and address of its picture."""
-        # A single file has no entry of its own: its statistics are the run's.
-        entries = books.get("sources") or ({books["source"]: books["ledger"]} if books["source"] else {})
-        numbers = {camera.name: number for number, camera in enumerate(self._board.cameras)}
-        rows = []
-        for name in {**entries, **numbers}:
-            entry, number = entries.get(name, {}), numbers.get(name)
-            camera = None if number is None else self._board.cameras[number]
-            rows.append(
-                {
-                    "name": name,
-                    "state": self._state(name, entry, camera),
-                    "problem": entry.get("problem", ""),
-                    "live": entry.get("live", False),
-                    "reconnects": entry.get("reconnects", 0),
-                    "lag_ms": entry.get("lag_ms"),
-                    "fps": now["sources"].get(name, now["fps"]),
-                    **{key: entry[key] for key in ("read", "finished", "corrupt", "dropped") if key in entry},
-                    "last_frame_s": round(time.monotonic() - camera.seen, 3) if camera else None,
-                    "size": list(camera.size) if camera else None,
-                    "picture": f"/cameras/{number}.jpg" if camera else None,
-                    "stream": f"/cameras/{number}.mjpg" if camera else None,
-                }
-            )
-        return rows
-
-    def _state(self, name: str, entry: Stats, camera: Camera | None) -> str:
-        """A source's state; silent if it is connected but no frames of it come out."""
-        state, now = entry.get("state", "connected"), time.monotonic()
-        connection = state, entry.get("reconnects")
-        if self._since.get(name, ("", 0.0))[0] != connection:
-            self._since[name] = connection, now
-        latest, pause = (camera.seen, camera.pause) if camera else (0.0, 0.0)
-        # With a large stride, the next frame may be as far away as the one before.
-        patience = max(SILENT, 2 * pause) if self._board.cameras else LOADING
-        is_silent = entry.get("live") and now - max(self._since[name][1], latest) > patience
-        return "silent" if is_silent and state == "connected" else state
 
     def _history(self) -> dict[str, Any]:
         history = self._board.history
@@ -191,17 +149,14 @@ class Site:
             },
         }
 
-    async def _health(self, request: Request) -> Response:
-        """ok; degraded if some sources are away or silent; down, with status 503, if all are."""
-        books, now = self._books.look()
-        states = {camera["name"]: camera["state"] for camera in self._cameras(books, now)}
-        away = [name for name, state in states.items() if state in AWAY]
-        status = "ok" if not away else "degraded" if len(away) < len(states) else "down"
+    async def _healthz(self, request: Request) -> Response:
+        cameras = self._health.cameras(*self._books.look())
+        status, states = summary(cameras), {camera["name"]: camera["state"] for camera in cameras}
         return JSONResponse({"status": status, "sources": states}, 503 if status == "down" else 200)
 
     async def _metrics(self, request: Request) -> Response:
         books, now = self._books.look()
-        body, kind = exposition(books, self._cameras(books, now))
+        body, kind = exposition(books, self._health.cameras(books, now))
         return Response(body, headers={"Content-Type": kind})
 
 

@@ -9,7 +9,6 @@ const WHY = { // reasons for which frames are dropped
   behind: "skipped while reading, to catch up with the camera",
   stride: "skipped because of capture.stride",
 };
-const AWAY = ["absent", "reconnecting", "given up", "silent"]; // states of a camera, as in /healthz
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
@@ -42,7 +41,6 @@ function duration(seconds) {
 const ago = (seconds) => (seconds < 1.5 ? "now" : `${duration(seconds)} ago`);
 const decimal = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const milliseconds = (value) => (value === null || value === undefined ? "–" : `${decimal(value)} ms`);
-const isAway = (camera) => AWAY.includes(camera.state);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 const reasons = (dropped) => Object.keys(dropped).filter((why) => why in WHY).map((why) => `${why}: ${WHY[why]}`).join("; ");
@@ -90,15 +88,12 @@ function showPicture(image, camera, place, round) {
 function showCamera(camera, place) {
   const parts = card(camera.name);
   const { node, image, view, notice, badge: sign, facts } = parts;
-  const silent = camera.last_frame_s !== null && camera.last_frame_s > 5;
-  const away = isAway(camera);
-  const moods = { connected: silent ? "warn" : "good", ended: "" };
-  badge(sign, silent && camera.state === "connected" ? "no frames" : camera.state, away ? "bad" : moods[camera.state] ?? "");
+  badge(sign, camera.state, camera.away ? "bad" : camera.state === "ended" ? "" : "good");
   const wasDim = node.classList.contains("away");
-  const isDim = node.classList.toggle("away", away || silent || !camera.picture);
+  const isDim = node.classList.toggle("away", camera.state !== "connected" || !camera.picture);
   if (wasDim && !isDim) parts.returns += 1; // a proxy may have ended the stream meanwhile, without any event
   const since = camera.last_frame_s === null ? "no picture yet" : `no frame for ${duration(camera.last_frame_s)}`;
-  set(notice, camera.problem && away ? `${since}: ${camera.problem}` : since);
+  set(notice, camera.problem && camera.away ? `${since}: ${camera.problem}` : since);
   if (camera.size) view.style.aspectRatio = `${camera.size[0]} / ${camera.size[1]}`;
   showPicture(image, camera, place, round + parts.returns);
   const dropped = Object.entries(camera.dropped ?? {});
@@ -221,7 +216,7 @@ function showDetections(detections, now, several) {
 }
 
 function showState(books) {
-  const away = books.cameras.filter(isAway).length;
+  const away = books.cameras.filter((camera) => camera.away).length;
   if (!away) badge($("state"), "running", "good");
   else badge($("state"), `${away} of ${books.cameras.length} cameras offline`, away < books.cameras.length ? "warn" : "bad");
   const figures = [["frames/s", decimal(books.now.fps)]];
