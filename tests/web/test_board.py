@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -73,13 +75,29 @@ def test_a_picture_is_small_and_encoded_once(board: Board) -> None:
 
 def test_what_a_later_stage_draws_is_not_on_the_page(board: Board) -> None:
     (frame,) = make_frames(1, make_source(size=(32, 24)))
-    frame.detections = [Detection((0, 0, 8, 8))]
+    frame.detections = [Detection((0, 0, 8, 8), crop=np.zeros((28, 28), np.uint8))]
     board.show(frame)
-    frame.image[:] = 255
+    frame.image[:] = frame.detections[0].crop[:] = 255
     picture = board.cameras[0].picture
     assert picture is not None
     assert cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR).max() < 10
     assert board.latest[0].thumbnail.max() == 0
+    assert board.latest[0].crop is not None and board.latest[0].crop.max() == 0
+
+
+def test_a_camera_is_complete_when_it_appears(clock: Clock) -> None:
+    """The server may look at any time, and would report a camera that was never seen as silent."""
+    found = []
+
+    class Watched(Board):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "cameras":
+                found.extend((camera.name, camera.seen, camera.size) for camera in value)
+            super().__setattr__(name, value)
+
+    (frame,) = make_frames(1, make_source("door", (32, 24)))
+    Watched(fps=10, width=64, quality=80).show(frame)
+    assert found == [("door", clock.now, (32, 24))]
 
 
 def seen(*detections: Detection, name: str = "camera", index: int = 0) -> Frame:

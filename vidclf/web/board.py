@@ -1,7 +1,9 @@
 """What the page shows of the frames: each camera's latest picture, the latest detections, the counts over time.
 
-Only the `serve` stage's thread writes here; the web server's thread reads. Neither ever waits for the other, because
-every value is complete before it is stored, and is only ever replaced as a whole.
+Two threads use it without a lock: the `serve` stage's, which shows the frames, and the web server's. Every field has
+one writer: the stage, except that `Camera.wanted` and `Picture.jpeg` are the server's. What is stored is complete and
+never changed, only replaced; the dict `kept` does change, by single operations, which are atomic. Fields that are set
+one after the other may be found as of two frames.
 """
 
 from __future__ import annotations
@@ -41,11 +43,10 @@ class Picture:
 class Camera:
     """One source: the slot for its latest picture, and until when viewers want the next."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.size = (0, 0)
+    def __init__(self, name: str, size: tuple[int, int], seen: float) -> None:
+        self.name, self.size = name, size
         self.picture: Picture | None = None
-        self.seen = 0.0  # time.monotonic() of its latest frame
+        self.seen = seen  # time.monotonic() of its latest frame
         self.pause = 0.0  # seconds between its latest two
         self.wanted = 0.0  # until this time.monotonic(); written only by the server's thread
         self.due = 0.0  # the earliest time of the next picture
@@ -93,20 +94,15 @@ class Board:
         self._frames: Counter[str] = Counter()
         self._labels: Counter[tuple[str, str]] = Counter()
 
-    def camera(self, name: str) -> Camera:
-        """The camera of that name; a new one if it is unknown."""
-        for camera in self.cameras:
-            if camera.name == name:
-                return camera
-        self.cameras = (*self.cameras, camera := Camera(name))
-        return camera
-
     def show(self, frame: Frame) -> None:
         """Copy what is new on a frame; keeps no reference to the frame."""
-        now = time.monotonic()
-        camera = self.camera(self._name(frame.source))
-        camera.pause = now - camera.seen if camera.seen else 0.0
-        camera.seen, camera.size = now, (frame.image.shape[1], frame.image.shape[0])
+        now, size = time.monotonic(), (frame.image.shape[1], frame.image.shape[0])
+        name = self._name(frame.source)
+        camera = next((each for each in self.cameras if each.name == name), None)
+        if camera is None:
+            self.cameras = (*self.cameras, camera := Camera(name, size, now))
+        camera.pause = now - camera.seen
+        camera.seen, camera.size = now, size
         pace = 1 / self.fps if now < camera.wanted else UNWATCHED
         if now >= camera.due:
             number = camera.picture.number + 1 if camera.picture else 1
@@ -179,4 +175,5 @@ def _sighting(number: int, frame: Frame, source: str, detection: Detection) -> S
     x0, y0, x1, y1 = detection.box
     thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
     row = to_row(frame, detection) | {"source": source}
-    return Sighting(number, row, time.time(), thumbnail, detection.crop)
+    crop = None if detection.crop is None else detection.crop.copy()
+    return Sighting(number, row, time.time(), thumbnail, crop)

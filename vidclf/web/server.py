@@ -1,7 +1,7 @@
 """The web server and its thread.
 
-uvicorn needs an event loop, which needs its own thread. The thread shares no lock with the pipeline: it reads `Board`
-and `Pipeline.stats()`.
+uvicorn needs an event loop, which needs its own thread. The thread reads `Board`, without a lock, and
+`Pipeline.stats()`.
 """
 
 from __future__ import annotations
