@@ -57,7 +57,12 @@ class Mqtt:
     def send(self, messages: Sequence[Message]) -> dict[int, Refused | Unreachable]:
         # Without `wait_for_publish`, which waits for a network thread that we do not have.
         on_the_way = [self._client.publish(m.topic, m.payload.encode(), qos=1) for m in messages]
-        self._until(lambda: all(info.is_published() for info in on_the_way), "it does not confirm messages")
+        try:
+            # They are confirmed in order. Each has the time limit for itself: on a slow link, all of them take longer.
+            for info in on_the_way:
+                self._until(info.is_published, "it does not confirm messages")
+        except Unreachable as error:  # not raised: those that are confirmed must not be sent again
+            return {n: error for n, info in enumerate(on_the_way) if not info.is_published()}
         return {}
 
     def idle(self, seconds: float) -> None:
