@@ -6,10 +6,10 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.frame import Frame, Source
+from vidclf.stages._awaited import awaited
 from vidclf.stages.annotate import Annotate
 
 if TYPE_CHECKING:
@@ -55,11 +56,15 @@ class Display:
         self._stop, self._stopping = pipeline.stop, lambda: pipeline.stopping
         self._learners = [stage.relearn for stage in pipeline.stages if hasattr(stage, "relearn")]
 
-    def __call__(self, frames: Any) -> Iterator[Frame]:
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         windows: dict[Source, Window] = {}
         classified, seconds = 0, 0.0  # objects, and what their inference took
         try:
-            for frame in self._awaited(frames, windows):
+            for frame in awaited(frames, LOOK):
+                if frame is None:
+                    if windows:
+                        self._obey(cv2.waitKeyEx(1), windows)
+                    continue
                 window = windows.get(frame.source)
                 if window is None:
                     window = windows[frame.source] = Window(frame.source, self)
@@ -73,18 +78,6 @@ class Display:
             cv2.destroyAllWindows()
             cv2.waitKey(1)  # windows close only when events are handled
             log.info("%s", summary(classified, seconds))
-
-    def _awaited(self, frames: Any, windows: dict[Source, Window]) -> Iterator[Frame]:
-        """Yield the frames; handle windows and keys while none comes, as from a lost camera."""
-        wait = getattr(frames, "wait", lambda _: True)
-        stream = iter(frames)
-        while True:
-            while windows and not wait(LOOK):
-                self._obey(cv2.waitKeyEx(1), windows)
-            frame = next(stream, None)
-            if frame is None:
-                return
-            yield frame
 
     def _obey(self, key: int, windows: dict[Source, Window]) -> None:
         """Perform a key's action; returns when the run may continue."""

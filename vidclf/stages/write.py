@@ -18,6 +18,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, NoSpaceError, PartFile, check_folder, no_space, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
+from vidclf.stages._awaited import awaited
 from vidclf.stages._leftovers import name_leftovers, plays
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages._video_file import VideoFile, finished
@@ -132,7 +133,7 @@ class Write:
         paths: dict[Source, Path] = {}  # without the times in their names
         taken: set[Path] = set()
         with ExitStack() as stack:
-            for frame in _awaited(frames, lambda: self._sweep(paths, taken)):
+            for frame in _swept(frames, lambda: self._sweep(paths, taken)):
                 source = frame.source
                 if source not in recordings:
                     if recordings and not self.is_folder:
@@ -233,18 +234,14 @@ def _refuse_the_source(source: Source, *written: Path) -> None:
                 raise UsageError(f"{path} is the file being read; write to another file")
 
 
-def _awaited(frames: Any, sweep: Callable[[], None]) -> Iterator[Frame]:
+def _swept(frames: Iterable[Frame], sweep: Callable[[], None]) -> Iterator[Frame]:
     """Yield the frames; call `sweep` about once a minute, even while no frames come."""
-    wait = getattr(frames, "wait", lambda _: True)
-    stream, swept = iter(frames), monotonic()
-    while True:
-        is_here = wait(SWEEP_SECONDS)
-        if not is_here or monotonic() - swept > SWEEP_SECONDS:
+    swept = monotonic()
+    for frame in awaited(frames, SWEEP_SECONDS):
+        if frame is None or monotonic() - swept > SWEEP_SECONDS:
             sweep()
             swept = monotonic()
-        if is_here:
-            if (frame := next(stream, None)) is None:
-                return
+        if frame is not None:
             yield frame
 
 
