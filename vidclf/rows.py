@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import isfinite, nan
 from pathlib import Path, PurePosixPath
 from reprlib import repr as shown  # of a value that may be long
+from time import perf_counter, time
 from typing import Any
 
 from vidclf.errors import UsageError
@@ -81,6 +82,14 @@ def to_row(frame: Frame, detection: Detection | None) -> Row:
 def utc(seconds: float) -> str:
     """A time in seconds since 1970 as ISO 8601, UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def since_1970(captured: float) -> float:
+    """Seconds since 1970 at a time of `perf_counter`, by the clock as it is set now.
+
+    Not from an offset that is computed once: a board without a clock battery begins in the past, until it is online.
+    """
+    return time() - (perf_counter() - captured)
 
 
 def read_record(path: Path) -> dict[str, list[RecordRow]]:

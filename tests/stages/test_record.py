@@ -106,8 +106,8 @@ class TestEveryFormat:
         frames = list(detected(3))
         for frame in frames:
             frame.captured = 110 + frame.index / 8
-        monkeypatch.setattr("vidclf.stages.record.time", lambda: 1_800_000_100.0)
-        monkeypatch.setattr("vidclf.stages.record.perf_counter", lambda: 100.0)
+        monkeypatch.setattr("vidclf.rows.time", lambda: 1_800_000_100.0)
+        monkeypatch.setattr("vidclf.rows.perf_counter", lambda: 100.0)
         path = tmp_path / f"out{suffix}"
         record(frames, path, at=True, frames=True)
         monkeypatch.setitem(COLUMNS, "at", "string")  # for `rows`
@@ -214,8 +214,8 @@ def live(count: int) -> Iterator[Frame]:
 def test_a_live_record_goes_on_in_a_new_file_and_the_oldest_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    monkeypatch.setattr("vidclf.stages.record.time", lambda: 1_800_000_000.0)
-    monkeypatch.setattr("vidclf.stages.record.perf_counter", lambda: 100.0)
+    monkeypatch.setattr("vidclf.rows.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("vidclf.rows.perf_counter", lambda: 100.0)
     old, others = tmp_path / f"cam-20200101T000000Z{suffix}", tmp_path / f"other-20200101T000000Z{suffix}"
     for path in (old, others):
         path.touch()
@@ -229,6 +229,24 @@ def test_a_live_record_goes_on_in_a_new_file_and_the_oldest_are_deleted(
         [*range(10)], [*range(10, 20)], [*range(20, 25)],
     ]  # fmt: skip
     assert (stage.made.files, stage.made.latest) == (3, tmp_path / made[-1])
+
+
+def test_dates_are_right_from_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board without a battery for its clock begins in 1970, and goes on in the present once it is online."""
+
+    def seen() -> Iterator[Frame]:
+        for frame in live(4):
+            now = frame.index + (1_800_000_000.0 if frame.index > 1 else 0.0)
+            monkeypatch.setattr("vidclf.rows.time", lambda now=now: now)
+            monkeypatch.setattr("vidclf.rows.perf_counter", lambda frame=frame: frame.captured)
+            yield frame
+
+    record(seen(), tmp_path / "out.jsonl", at=True, segment=2)
+    assert names(tmp_path) == ["out-19700101T000000Z.jsonl", "out-20270115T080002Z.jsonl"]
+    dates = [row["at"] for name in names(tmp_path) for row in rows(tmp_path / name)]
+    assert dates == [f"{date}.000Z" for date in (
+        "1970-01-01T00:00:00", "1970-01-01T00:00:01", "2027-01-15T08:00:02", "2027-01-15T08:00:03",
+    )]  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from time import perf_counter, time
 from types import TracebackType
 from typing import Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from vidclf.files import NoSpaceError, no_space
 from vidclf.frame import Frame, Source
+from vidclf.rows import since_1970
 from vidclf.stages._pause import Pause
 from vidclf.video.naming import stamped
 
@@ -168,8 +168,8 @@ class Recording:
             # A recording in one file begins where reading began, even if its first picture is later.
             self._start = shot.at if self._next_is_stamped else Fraction(self._source.begin)
             if self._next_is_stamped:
-                since_1970 = time() - (perf_counter() - shot.captured)
-                path = stamped(path, self._source, since_1970 if self._source.live else float(shot.at), self._taken)
+                seconds = since_1970(shot.captured) if self._source.live else float(shot.at)
+                path = stamped(path, self._source, seconds, self._taken)
             self._taken.add(path)
             self._next_is_stamped = True
             self._shape = shot.image.shape

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from time import perf_counter, time
 from types import TracebackType
 from typing import Self
 
 from vidclf.errors import UsageError
 from vidclf.files import Made, NoSpaceError, PartFile, no_space, put_aside
 from vidclf.frame import Frame
-from vidclf.rows import AT, COLUMNS, to_row, utc
+from vidclf.rows import AT, COLUMNS, since_1970, to_row, utc
 from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
 from vidclf.stages._pause import Pause
 from vidclf.stages._tables import STDOUT, TABLES, Csv, JsonLines, Parquet, stdout
@@ -84,7 +83,6 @@ class _Files:
 
     def __init__(self, record: Record, live: bool):
         self._record, self._live = record, live
-        self._since_1970 = time() - perf_counter()  # once: the clock may be set meanwhile
         self._columns = COLUMNS | AT if record.at else COLUMNS
         self._stack = ExitStack()
         self._table: JsonLines | Csv | Parquet | None = None
@@ -127,7 +125,7 @@ class _Files:
 
     def _write(self, frame: Frame) -> None:
         assert self._table
-        more = {"at": utc(self._since_1970 + frame.captured)} if self._record.at else {}
+        more = {"at": utc(since_1970(frame.captured))} if self._record.at else {}
         if self._record.frames:
             self._table.write(to_row(frame, None) | more)
         for detection in frame.detections:
@@ -141,7 +139,7 @@ class _Files:
             return record.path
         base, seconds = record.path, frame.time
         if self._live:
-            base, seconds = unstamped(record.path), self._since_1970 + frame.captured
+            base, seconds = unstamped(record.path), since_1970(frame.captured)
             if record.keep:
                 sweep([base], record.keep, None, self._taken)
         self._taken.add(path := stamped(base, frame.source, seconds, self._taken))
