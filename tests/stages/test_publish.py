@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -16,8 +17,9 @@ import pytest
 from tests.brokers import Mosquitto, Program, RedisServer, free_port, wait_for
 from tests.frames import make_frames, make_source
 from vidclf.errors import UsageError
+from vidclf.events.spool import Spool
 from vidclf.frame import Detection, Frame, Source
-from vidclf.stages import Publish
+from vidclf.stages import Publish, Record
 
 pytest.importorskip("paho.mqtt")
 pytest.importorskip("redis")
@@ -72,7 +74,7 @@ def test_every_detection_is_a_message(broker: Any, tmp_path: Path) -> None:
     assert len({event["key"] for event in events}) == 50
     assert stage.counts == {"events": 50, "delivered": 50, "waiting": 0, "dropped": 0}
     event = events[7]
-    assert event.pop("key") and event.pop("at").endswith("+00:00")
+    assert event.pop("key") and event.pop("at")
     assert event == {
         "schema": 1, "event": "detection", "source": "clip", "frame": 7, "time": 0.28, "track": 1, "kind": "object",
         "x0": 7, "y0": 2, "x1": 27, "y1": 40, "score": 0.9, "label": "Coat", "label_score": 0.8,
@@ -201,6 +203,33 @@ def test_changes_of_tracks_without_tracks_are_none_and_it_says_so(
     assert [record.getMessage() for record in caplog.records] == [
         "publish has no events: no detection has a track; put track after the detector (--track)"
     ]
+
+
+def waiting(stage: Publish) -> list[dict[str, Any]]:
+    """The events in the stage's spool."""
+    with Spool(stage.spool) as spool:
+        return [json.loads(event.message.payload) for event in spool.oldest(1000)]
+
+
+def unheard(tmp_path: Path, **options: Any) -> Publish:
+    """A stage without a broker, so that its events stay in its spool."""
+    return Publish(f"redis://127.0.0.1:{free_port()}", spool=str(tmp_path / "events.sqlite"), linger=0.0, **options)
+
+
+@pytest.mark.parametrize(("on", "frames"), [("detection", [0, 1, 2]), ("track", [0, 2])])
+def test_an_event_tells_like_a_record_when_its_frame_was_captured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: str, frames: list[int]
+) -> None:
+    monkeypatch.setattr("vidclf.rows.time", lambda: 1_800_000_100.0)
+    monkeypatch.setattr("vidclf.rows.perf_counter", lambda: 100.0)
+    stage, seen = unheard(tmp_path, on=on), list(sights(3))
+    for frame in seen:
+        frame.captured = 110 + frame.index / 8
+    list(Record(str(tmp_path / "out.jsonl"), at=True)(stage(seen)))
+    with (tmp_path / "out.jsonl").open() as lines:
+        recorded = {row["frame"]: row["at"] for row in map(json.loads, list(lines)[1:])}
+    assert recorded[1] == "2027-01-15T08:01:50.125Z"
+    assert [(event["frame"], event["at"]) for event in waiting(stage)] == [(n, recorded[n]) for n in frames]
 
 
 def test_a_file_gives_the_same_keys_again_and_a_camera_does_not(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from string import Formatter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
@@ -26,15 +25,15 @@ class Message(NamedTuple):
 
 
 def make_message(event: str, row: dict[str, Any], topic: str, live: bool) -> Message:
-    """The message about one row of a record: `event` is the event's name, `topic` a template.
+    """The message about one row of a record, with `at`: `event` is the event's name, `topic` a template.
 
     The key is a name-based UUID (version 5) of the event's content. A file that is read again gives the same keys
-    again; for a live source the key includes the wall clock, since frame numbers restart with every run.
+    again, so theirs leave `at` out; a live source's do not, since frame numbers restart with every run.
     """
-    now = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")}
     said = {"schema": SCHEMA, "event": event, **row}
-    key = str(uuid5(NAMESPACE, json.dumps(said | now if live else said, sort_keys=True, ensure_ascii=False)))
-    payload = json.dumps({"key": key, **said, **now}, ensure_ascii=False)
+    same = {name: value for name, value in said.items() if live or name != "at"}
+    key = str(uuid5(NAMESPACE, json.dumps(same, sort_keys=True, ensure_ascii=False)))
+    payload = json.dumps({"key": key, **said}, ensure_ascii=False)
     return Message(fill_topic(topic, {**row, "event": event}), key, payload)
 
 

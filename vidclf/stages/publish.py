@@ -15,7 +15,7 @@ from vidclf.events.courier import Courier
 from vidclf.events.message import check_topic, clean, make_message
 from vidclf.events.spool import Spool, usual_path
 from vidclf.frame import Frame, Source
-from vidclf.rows import to_row
+from vidclf.rows import since_1970, to_row, utc
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ class Publish:
 
     url: the broker, as `mqtts://user:password@host:port`; the credentials are never shown. on: `detection` sends every
     detection; `track` only when a tracked object appears, changes its label, or is gone.
-    A message holds the columns of a record's row, and a `key`: a message whose key was received before is a duplicate.
+    A message holds the columns of a record's row, when the frame was captured (`at`), and a `key`: a message whose key
+    was received before is a duplicate.
     topic: may hold {source}, {kind}, {label}, {track}, {event}; by default vidclf/{source}/{label}, and for Redis the
     stream vidclf:{source}. gone: seconds without a sighting after which an object counts as gone.
     spool: the file in which events wait until the broker confirms them (by default one per broker, in the user's own
@@ -104,7 +105,8 @@ class Publish:
                 self.counts["dropped"] += courier.refused  # already logged by the courier
 
     def _events(self, frame: Frame, changes: dict[Source, Changes]) -> Iterator[Change]:
-        rows = [to_row(frame, detection) for detection in frame.detections]
+        at = utc(since_1970(frame.captured))
+        rows = [to_row(frame, detection) | {"at": at} for detection in frame.detections]
         if self.on == "detection":
             yield from (("detection", row) for row in rows)
             return
