@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 
 from tests.brokers import Mosquitto, Program, RedisServer, free_port, wait_for
 from tests.frames import make_frames, make_source
+from tests.web.cameras import Camera, Find
 from vidclf.errors import UsageError
 from vidclf.events.spool import Spool
 from vidclf.frame import Detection, Frame, Source
+from vidclf.pipeline import Pipeline
 from vidclf.stages import Publish, Record
 
 pytest.importorskip("paho.mqtt")
@@ -230,6 +233,37 @@ def test_an_event_tells_like_a_record_when_its_frame_was_captured(
         recorded = {row["frame"]: row["at"] for row in map(json.loads, list(lines)[1:])}
     assert recorded[1] == "2027-01-15T08:01:50.125Z"
     assert [(event["frame"], event["at"]) for event in waiting(stage)] == [(n, recorded[n]) for n in frames]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_a_lost_camera_saw_is_gone_and_appears_again(tmp_path: Path, others: int) -> None:
+    camera, stage = Camera(), unheard(tmp_path, on="track", gone=0.5)
+
+    def told(name: str = "camera") -> list[str]:
+        return [event["event"] for event in waiting(stage) if event["source"] == name]
+
+    pipeline = Pipeline([[camera, *(Camera("other") for _ in range(others))], Find(), stage])
+    run = Thread(target=pipeline.run)
+    run.start()
+    try:
+        wait_for(lambda: told() == ["appeared"])
+        camera.unplug()
+        wait_for(lambda: told() == ["appeared", "gone"])
+        camera.plug_in()
+        wait_for(lambda: told() == ["appeared", "gone", "appeared"])
+        assert told("other") == ["appeared"] * others
+    finally:
+        pipeline.stop()
+        run.join(20)
+
+
+def test_a_slow_pipeline_is_no_lost_camera(tmp_path: Path) -> None:
+    slow, other = (Source(name, (640, 480), live=True) for name in ("slow", "other"))
+    (one, two), others = sights(2, slow), sights(2, other)
+    stage = unheard(tmp_path, on="track", gone=0.1)
+    list(stage(pace(iter([one, *others, two]), 0.2)))
+    events = [(event["event"], event["frame"]) for event in waiting(stage) if event["source"] == "slow"]
+    assert events == [("appeared", 0), ("gone", 1)]
 
 
 def test_a_file_gives_the_same_keys_again_and_a_camera_does_not(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 Row = dict[str, Any]
@@ -18,9 +19,11 @@ class Changes:
     def __init__(self, gone: float):
         self._gone = gone
         self._seen: dict[int, tuple[Row, Row]] = {}  # track: its first row, its latest
+        self._time = self._came = 0.0  # the latest frame's time, and when it came here
 
     def update(self, time: float, rows: list[Row]) -> Iterator[Change]:
         """Yield the changes on a frame; rows without a track are ignored, since they have no identity."""
+        self._time, self._came = time, monotonic()
         for row in rows:
             track = row["track"]
             if track is None:
@@ -31,14 +34,21 @@ class Changes:
                 yield "appeared", row
             elif row["label"] != latest["label"]:
                 yield "label", {**row, "previous": latest["label"]}
-        for track, (_, latest) in list(self._seen.items()):
-            if time - latest["time"] > self._gone:
-                yield from self._leave(track)
+        yield from self._expire(time)
+
+    def pass_time(self) -> Iterator[Change]:
+        """Yield the changes since the latest frame: without another, the source's time goes on like our clock."""
+        yield from self._expire(self._time + monotonic() - self._came)
 
     def end(self) -> Iterator[Change]:
         """Yield the last changes: the source has ended, so all its objects are gone."""
         for track in list(self._seen):
             yield from self._leave(track)
+
+    def _expire(self, now: float) -> Iterator[Change]:
+        for track, (_, latest) in list(self._seen.items()):
+            if now - latest["time"] > self._gone:
+                yield from self._leave(track)
 
     def _leave(self, track: int) -> Iterator[Change]:
         first, latest = self._seen.pop(track)

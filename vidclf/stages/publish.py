@@ -16,8 +16,11 @@ from vidclf.events.message import check_topic, clean, make_message
 from vidclf.events.spool import Spool, usual_path
 from vidclf.frame import Frame, Source
 from vidclf.rows import since_1970, to_row, utc
+from vidclf.stages._awaited import awaited
 
 log = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds between two looks for lost cameras while no frame comes
 
 
 class Publish:
@@ -28,7 +31,8 @@ class Publish:
     A message holds the columns of a record's row, when the frame was captured (`at`), and a `key`: a message whose key
     was received before is a duplicate.
     topic: may hold {source}, {kind}, {label}, {track}, {event}; by default vidclf/{source}/{label}, and for Redis the
-    stream vidclf:{source}. gone: seconds without a sighting after which an object counts as gone.
+    stream vidclf:{source}. gone: seconds without a sighting after which an object counts as gone, even if its
+    camera is lost meanwhile.
     spool: the file in which events wait until the broker confirms them (by default one per broker, in the user's own
     folder); the next run delivers those that a run, even a killed one, left there. max_events, max_mb: limits of the
     spool; beyond them the oldest events are dropped and counted. linger: seconds to wait for the broker at the end.
@@ -86,12 +90,17 @@ class Publish:
         with Spool(self.spool, *self.bounds) as spool:
             try:
                 with courier:
-                    for frame in frames:
-                        is_tracked = is_tracked or any(d.track is not None for d in frame.detections)
-                        has_objects = has_objects or bool(frame.detections)
-                        self._put(spool, frame.source, self._events(frame, changes))
+                    for frame in awaited(frames, LOOK):
+                        if frame is not None:
+                            is_tracked = is_tracked or any(d.track is not None for d in frame.detections)
+                            has_objects = has_objects or bool(frame.detections)
+                            self._put(spool, frame.source, self._events(frame, changes))
+                        for source, seen in changes.items():
+                            if source.state != "connected":  # not by time alone: a slow pipeline's frames come late
+                                self._put(spool, source, seen.pass_time())
                         self.counts["delivered"] = courier.delivered
-                        yield frame
+                        if frame is not None:
+                            yield frame
                     for source, seen in changes.items():
                         self._put(spool, source, seen.end())
             finally:
