@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,10 @@ import pytest
 from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted
 from vidclf.errors import UsageError, VidclfError
-from vidclf.frame import Detection, Frame
+from vidclf.frame import Detection, Frame, Source
 from vidclf.rows import COLUMNS, read_record
 from vidclf.stages.record import Record
+from vidclf.video.naming import stamped
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = [".jsonl", ".csv", ".parquet"]
@@ -229,6 +230,18 @@ def test_a_live_record_goes_on_in_a_new_file_and_the_oldest_are_deleted(
         [*range(10)], [*range(10, 20)], [*range(20, 25)],
     ]  # fmt: skip
     assert (stage.made.files, stage.made.latest) == (3, tmp_path / made[-1])
+
+
+def test_a_live_record_keeps_no_list_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[int] = []
+
+    def noted(path: Path, source: Source, seconds: float, taken: Collection[Path]) -> Path:
+        known.append(len(taken))
+        return stamped(path, source, seconds, taken)
+
+    monkeypatch.setattr("vidclf.stages.record.stamped", noted)
+    record(live(6), tmp_path / "out.jsonl", segment=2)
+    assert len(names(tmp_path)) == 3 and known == [0, 0, 0]
 
 
 def test_dates_are_right_from_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

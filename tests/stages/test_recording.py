@@ -241,7 +241,9 @@ def test_what_is_kept_before_an_event_is_bounded(tmp_path: Path, monkeypatch: py
 
 
 @contextmanager
-def counted(plan: _recording.Plan) -> Iterator[tuple[_recording.Recording, list[Fraction]]]:
+def counted(
+    plan: _recording.Plan, taken: set[Path] | None = None
+) -> Iterator[tuple[_recording.Recording, list[Fraction]]]:
     """A recording of a camera, and the times of the pictures that reached its files so far."""
     times: list[Fraction] = []
 
@@ -255,7 +257,7 @@ def counted(plan: _recording.Plan) -> Iterator[tuple[_recording.Recording, list[
     def opener(*_: object) -> Iterator[File]:
         yield File()
 
-    with _recording.Recording(Path("a.mp4"), camera(), plan, opener, set()) as recording:
+    with _recording.Recording(Path("a.mp4"), camera(), plan, opener, set() if taken is None else taken) as recording:
         yield recording, times
 
 
@@ -285,6 +287,15 @@ def test_what_waits_to_be_written_is_bounded_and_none_of_it_is_forgotten(monkeyp
             if frame.index in (55, 59):
                 assert len(times) == {55: 12, 59: 40}[frame.index]
     assert len(times) == 40
+
+
+def test_files_of_a_live_source_are_forgotten_when_they_are_finished() -> None:
+    taken: set[Path] = set()
+    with counted(_recording.Plan(segment=Fraction(1)), taken) as (recording, _):
+        for frame in frames(100):
+            recording.write(frame)
+            assert len(taken) == 1
+    assert not taken
 
 
 @pytest.mark.parametrize("ends", ["event", "source", "closed", "failed"])

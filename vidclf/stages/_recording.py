@@ -171,6 +171,8 @@ class Recording:
                 seconds = since_1970(shot.captured) if self._source.live else float(shot.at)
                 path = stamped(path, self._source, seconds, self._taken)
             self._taken.add(path)
+            if self._source.live:  # a finished file is found on disk, and the set would grow as long as the run
+                self._stack.callback(self._taken.discard, path)
             self._next_is_stamped = True
             self._shape = shot.image.shape
             source = replace(self._source, begin=float(self._start))

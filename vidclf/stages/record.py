@@ -87,7 +87,8 @@ class _Files:
         self._stack = ExitStack()
         self._table: JsonLines | Csv | Parquet | None = None
         self._begin = 0.0
-        self._taken: set[Path] = set()
+        self._is_first = True
+        self._taken: set[Path] = set()  # not of live sources: theirs are found on disk, and there is no end of them
         self._pause = Pause("detections")
 
     def __enter__(self) -> Self:
@@ -133,17 +134,16 @@ class _Files:
 
     def _path(self, frame: Frame) -> Path:
         """The path of the file that begins with a frame; deletes files that are old enough."""
-        record = self._record
-        if not record.segment and not self._taken:
-            self._taken.add(record.path)
+        record, is_first, self._is_first = self._record, self._is_first, False
+        if is_first and not record.segment:
             return record.path
-        base, seconds = record.path, frame.time
-        if self._live:
-            base, seconds = unstamped(record.path), since_1970(frame.captured)
-            if record.keep:
-                sweep([base], record.keep, None, self._taken)
-        self._taken.add(path := stamped(base, frame.source, seconds, self._taken))
-        return path
+        if not self._live:
+            self._taken.add(path := stamped(record.path, frame.source, frame.time, self._taken))
+            return path
+        base = unstamped(record.path)
+        if record.keep:
+            sweep([base], record.keep, None)
+        return stamped(base, frame.source, since_1970(frame.captured), ())
 
     def _gave_up(self, error: BaseException, now: float) -> bool:
         """Whether an error says that there is no space for live sources; if so, end their file, and warn once."""
