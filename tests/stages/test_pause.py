@@ -1,22 +1,62 @@
 from __future__ import annotations
 
+import errno
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from vidclf.stages._pause import RETRY, Pause
+from vidclf.errors import VidclfError
+from vidclf.files import NoSpaceError, PartFile
+from vidclf.stages._leftovers import holds_lines
+from vidclf.stages._pause import RETRY, Pause, ends_when_full
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_pause_warns_once_until_something_was_written_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "vidclf")
-    pause = Pause("cam")
+    pause = Pause("cam", Path("rec"), can_wait=True)
     assert not pause.holds(0)
     pause.wrote(0, 100)  # nothing to tell
     for now in (100, 100 + RETRY):
-        pause.begin(Path("rec"), now)
+        assert pause.begins(FULL, ExitStack(), now)
         assert pause.holds(now + RETRY - 0.1) and not pause.holds(now + RETRY)
         pause.wrote(now, now + RETRY)
     assert caplog.messages == ["rec: no space left; recording of cam pauses until there is"]
     for _ in range(2):
         pause.wrote(200, 201 + RETRY)
     assert caplog.messages[1:] == ["recording of cam goes on"]
+
+
+def test_other_errors_are_no_pause_nor_is_a_full_disk_that_cannot_wait(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as files:
+        files.callback(pytest.fail, "the files were ended")
+        assert not Pause("cam", Path("rec"), can_wait=True).begins(OSError(errno.EIO, "I/O error"), files)
+        assert not Pause("cam", Path("rec"), can_wait=False).begins(FULL, files)
+        files.pop_all()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "can_wait", "left"),
+    [
+        ("1\n2\n3", FULL, True, {"out.csv": "1\n2\n"}),
+        ("1", FULL, True, {}),
+        ("1\n2", FULL, False, {"out.csv.part": "1\n2"}),
+        ("1\n2", OSError(errno.EIO, "I/O error"), True, {"out.csv.part": "1\n2"}),
+    ],
+)
+def test_what_was_written_until_the_disk_was_full_has_its_name(
+    tmp_path: Path, text: str, error: OSError, can_wait: bool, left: dict[str, str]
+) -> None:
+    path = tmp_path / "out.csv"
+    with (
+        pytest.raises(VidclfError) as raised,
+        ends_when_full(PartFile(path), holds_lines, can_wait) as part,
+    ):
+        part.write_text(text)
+        raise error
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == left
+    assert str(raised.value) == f"cannot write {path}: {error.strerror}"
+    assert isinstance(raised.value, NoSpaceError) == (error is FULL)

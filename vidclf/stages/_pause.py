@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import inf
 from pathlib import Path
+
+from vidclf.files import NoSpaceError, PartFile, no_space
 
 log = logging.getLogger(__name__)
 
@@ -13,25 +17,53 @@ RETRY = 10  # seconds until it is tried again
 
 
 class Pause:
-    """When to write again, in seconds of any clock; one warning for as long as the disk is full."""
+    """When to write again, in seconds of any clock; one warning for as long as the disk is full.
 
-    def __init__(self, what: str):
-        self._what = what
+    what: is written to `folder`. can_wait: otherwise a full disk is an error like any other.
+    """
+
+    def __init__(self, what: str, folder: Path, can_wait: bool):
+        self._what, self._folder, self._can_wait = what, folder, can_wait
         self._until: float | Fraction = -inf
         self._has_warned = False
 
     def holds(self, now: float | Fraction) -> bool:
         return now < self._until
 
-    def begin(self, folder: Path, now: float | Fraction) -> None:
-        """There is no space left in a folder."""
+    def begins(self, error: BaseException, files: ExitStack, now: float | Fraction = 0) -> bool:
+        """Whether an error says that there is no space, and that can wait; if so, end the files, and warn once."""
+        if not self._can_wait or not no_space(error):
+            return False
+        with suppress(NoSpaceError):  # that of these files, again
+            files.__exit__(type(error), error, error.__traceback__)
         self._until = now + RETRY
         if not self._has_warned:
-            log.warning("%s: no space left; recording of %s pauses until there is", folder, self._what)
+            log.warning("%s: no space left; recording of %s pauses until there is", self._folder, self._what)
         self._has_warned = True
+        return True
 
     def wrote(self, began: float | Fraction, now: float | Fraction) -> None:
         """Something was written to a file that began some time ago; whether there is space shows after a while only."""
         if self._has_warned and now > began + RETRY:
             log.info("recording of %s goes on", self._what)
             self._has_warned = False
+
+
+@contextmanager
+def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wait: bool) -> Iterator[Path]:
+    """Enter a file; if the disk gets full, what there is gets its final name, or is deleted if it is not readable.
+
+    can_wait: otherwise a full disk is an error like any other. Raises NoSpaceError in both cases.
+    """
+    full: OSError | None = None
+    with whole as part:
+        try:
+            yield part
+        except OSError as error:
+            if not can_wait or not no_space(error):
+                raise
+            full = error
+            if not is_readable(part):
+                part.unlink(missing_ok=True)
+    if full:  # the file has its name nevertheless: it can be used up to here, and deleted when it is old
+        raise NoSpaceError(f"cannot write {whole.path}: {full.strerror}")

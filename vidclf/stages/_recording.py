@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from vidclf.files import NoSpaceError, no_space
+from vidclf.files import NoSpaceError
 from vidclf.frame import Frame, Source
 from vidclf.rows import since_1970
 from vidclf.stages._pause import Pause
@@ -81,7 +81,7 @@ class Recording:
         self._shape: tuple[int, ...] = ()
         self._start = self._latest = Fraction(0)
         self._until = Fraction(-1)  # the end of the event
-        self._pause = Pause(source.name)
+        self._pause = Pause(source.name, path.parent, source.live)
         self._before: deque[_Shot] = deque()
         self._before_bytes = 0
 
@@ -94,7 +94,7 @@ class Recording:
         try:
             self._flush()
         except BaseException as failure:
-            if not self._gave_up(failure):
+            if not self._pause.begins(failure, self._stack):
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 if error is None:  # otherwise report the first error, not this one
                     raise
@@ -104,7 +104,7 @@ class Recording:
             try:
                 self._stack.__exit__(kind, error, trace)
             except NoSpaceError as failure:
-                if not self._gave_up(failure):
+                if not self._pause.begins(failure, self._stack):
                     raise
 
     def write(self, frame: Frame) -> bool:
@@ -123,20 +123,11 @@ class Recording:
             else:
                 self._write_in_turn(shot)
         except Exception as error:
-            if not self._gave_up(error, shot.at):
+            if not self._pause.begins(error, self._stack, shot.at):
                 raise
+            self._file = None
             return True  # deleting old files may make room
         return before is not None and self._file is not before
-
-    def _gave_up(self, error: BaseException, at: Fraction = Fraction(0)) -> bool:
-        """Whether an error says that there is no space for a live source; if so, end its file, and warn once."""
-        if not self._source.live or not no_space(error):
-            return False
-        self._file = None
-        with suppress(NoSpaceError):  # that of this file, again
-            self._stack.__exit__(type(error), error, error.__traceback__)
-        self._pause.begin(self._path.parent, at)
-        return True
 
     def _write_in_turn(self, shot: _Shot) -> None:
         """Write a picture of an event after the kept ones from before it; writes a few of those now."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from vidclf.errors import UsageError
-from vidclf.files import Made, NoSpaceError, PartFile, no_space, put_aside
+from vidclf.files import Made, NoSpaceError, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, since_1970, to_row, utc
 from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
-from vidclf.stages._pause import Pause
+from vidclf.stages._pause import Pause, ends_when_full
 from vidclf.stages._tables import STDOUT, TABLES, Csv, JsonLines, Parquet, stdout
 from vidclf.units import to_seconds
 from vidclf.video.naming import stamped, sweep, unstamped
@@ -83,13 +83,14 @@ class _Files:
 
     def __init__(self, record: Record, live: bool):
         self._record, self._live = record, live
+        self._can_wait = live and record.suffix in (".jsonl", ".csv")
         self._columns = COLUMNS | AT if record.at else COLUMNS
         self._stack = ExitStack()
         self._table: JsonLines | Csv | Parquet | None = None
         self._begin = 0.0
         self._is_first = True
         self._taken: set[Path] = set()  # not of live sources: theirs are found on disk, and there is no end of them
-        self._pause = Pause("detections")
+        self._pause = Pause("detections", record.path.parent, self._can_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +101,7 @@ class _Files:
         try:
             self._stack.__exit__(kind, error, trace)
         except NoSpaceError as failure:
-            if not self._gave_up(failure, 0):
+            if not self._pause.begins(failure, self._stack):
                 raise
 
     def write(self, frame: Frame) -> None:
@@ -116,8 +117,9 @@ class _Files:
                 self.open(self._path(frame))
             self._write(frame)
         except (OSError, NoSpaceError) as error:
-            if not self._gave_up(error, now):
+            if not self._pause.begins(error, self._stack, now):
                 raise
+            self._table = None
         else:
             self._pause.wrote(self._begin, now)
 
@@ -145,42 +147,19 @@ class _Files:
             sweep([base], record.keep, None)
         return stamped(base, frame.source, since_1970(frame.captured), ())
 
-    def _gave_up(self, error: BaseException, now: float) -> bool:
-        """Whether an error says that there is no space for live sources; if so, end their file, and warn once."""
-        if not self._can_wait(error):
-            return False
-        self._table = None
-        with suppress(NoSpaceError):  # that of this file, again
-            self._stack.__exit__(type(error), error, error.__traceback__)
-        self._pause.begin(self._record.path.parent, now)
-        return True
-
-    def _can_wait(self, error: BaseException) -> bool:
-        return self._live and no_space(error) and self._record.suffix in (".jsonl", ".csv")
-
     @contextmanager
     def _file(self, path: Path) -> Iterator[JsonLines | Csv | Parquet]:
         if str(path) == STDOUT:
             with stdout(), JsonLines(None, self._columns) as table:
                 yield table
             return
-        full: OSError | None = None
         whole = PartFile(path, self._record.force)
         try:
-            with whole as part:
+            with ends_when_full(whole, holds_lines, self._can_wait) as part:
                 if self._live:
                     put_aside(part)
-                try:
-                    with TABLES[self._record.suffix](part, self._columns) as table:
-                        yield table
-                except OSError as error:
-                    if not self._can_wait(error):
-                        raise
-                    full = error
-                    if not holds_lines(part):
-                        part.unlink(missing_ok=True)
+                with TABLES[self._record.suffix](part, self._columns) as table:
+                    yield table
         finally:
             if whole.is_complete:
                 self._record.made.add(path)
-        if full:  # the file has its name nevertheless: it can be read up to here
-            raise NoSpaceError(f"cannot write {path}: {full.strerror}")

@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import Made, NoSpaceError, PartFile, check_folder, no_space, put_aside
+from vidclf.files import Made, PartFile, check_folder, put_aside
 from vidclf.frame import Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
 from vidclf.stages._leftovers import name_leftovers, plays
+from vidclf.stages._pause import ends_when_full
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages._video_file import VideoFile, finished
 from vidclf.stages.capture import LARGEST
@@ -173,29 +174,19 @@ class Write:
     @contextmanager
     def _file(self, path: Path, first: np.ndarray, source: Source) -> Iterator[VideoFile]:
         """Write one file, from its first picture to its end; after an error it does not get its final name."""
-        full: OSError | None = None
         file: VideoFile | None = None
         whole = PartFile(path, self.force, keep_suffix=self.backend != "pyav")
         try:
-            with whole as part:
+            with ends_when_full(whole, plays, source.live) as part:
                 _refuse_the_source(source, path, part)
                 if source.live:
                     put_aside(part)
-                try:
-                    file = VideoFile(*self._open(part, first, source), rate_of(source), self._fit)
-                    with finished(file):
-                        yield file
-                except OSError as error:
-                    if not source.live or not no_space(error):
-                        raise
-                    full = error
-                    if not plays(part):
-                        part.unlink(missing_ok=True)
+                file = VideoFile(*self._open(part, first, source), rate_of(source), self._fit)
+                with finished(file):
+                    yield file
         finally:
             if whole.is_complete and file:
                 self.made.add(path, float(file.end))
-        if full:  # the file has its name nevertheless: it plays up to here, and can be deleted when it is old
-            raise NoSpaceError(f"cannot write {path}: {full.strerror}")
 
     def _open(self, part: Path, first: np.ndarray, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
         height, width = first.shape[:2]  # a stage may have changed the size
