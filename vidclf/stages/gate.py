@@ -32,8 +32,8 @@ class Gate:
     """
 
     def __init__(self, every: int | Literal["auto"] = "auto", still: bool = False):
-        if every != "auto" and not 1 <= every <= 1000:
-            raise UsageError(f"every must be 1 to 1000 frames, or auto, got {every}")
+        if every != "auto" and not (isinstance(every, int) and 1 <= every <= 1000):
+            raise UsageError(f"every must be 1 to 1000 frames, or auto, got {every!r}")
         self.every, self.still = every, still
         self.counts = {"searched": 0, "between": 0, "still": 0}
 
