@@ -71,9 +71,8 @@ class Frame:
     image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
     detections: list[Detection] = field(default_factory=list)
     captured: float = field(default_factory=perf_counter)  # when it reached this machine, by `time.perf_counter`
-    skip: Skip = (
-        ""  # why the detector skips it: "between" two searched frames, or "still": nothing changed since the last
-    )
+    # Why the detector skips it: "between" two searched frames, or "still": nothing has changed since the last one.
+    skip: Skip = ""
 
     @property
     def time(self) -> float:

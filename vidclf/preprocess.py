@@ -33,9 +33,8 @@ class Preprocess:
     aspect: Aspect = "letterbox"  # keep the aspect ratio, centred on black; or squash to the square
     mask: bool = True  # paint everything outside the detection's mask black
     padding: float = 0.0  # how far to widen the box on each side, as a share of its longer side
-    polarity: Polarity = (
-        "light"  # the object is lighter than its background ("light"), darker ("dark": inverted), or "auto"
-    )
+    # The object is lighter than its background ("light"), darker ("dark": inverted), or either ("auto").
+    polarity: Polarity = "light"
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
