@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -129,7 +130,7 @@ def _writer_class() -> Any:
             quiet = [program, "-y", "-loglevel", "error"]
             command = [*quiet, *self._dict2Args(inputdict), "-i", "-", *self._dict2Args(outputdict), self._filename]
             self._proc = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.said, start_new_session=True
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.said, **_beyond_ctrl_c()
             )
 
         def writeFrame(self, im: np.ndarray) -> None:
@@ -142,6 +143,13 @@ def _writer_class() -> Any:
 
 
 WRITERS: dict[str, type[OpenCvWriter | SkVideoWriter]] = {"opencv": OpenCvWriter, "skvideo": SkVideoWriter}
+
+
+def _beyond_ctrl_c() -> dict[str, Any]:
+    """Arguments of `Popen` for a process that Ctrl-C in this terminal does not reach."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _frames_in(path: Path) -> int:
