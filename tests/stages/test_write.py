@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -53,6 +54,17 @@ class TestEveryBackend:
         if not (suffix == "avi" and backend == "skvideo"):  # H.264 in AVI: FFmpeg's reader counts one frame too late
             assert seen.times == pytest.approx([i / 25 for i in range(30)], abs=0.0006)
         assert names(tmp_path) == [f"out.{suffix}"]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
+    @pytest.mark.parametrize("name", ["12:30.mp4", "file:a.mp4", "pipe:1.mp4", "a%03d.mp4", "-a.mp4", "a?#b.mp4"])
+    def test_a_name_is_a_files_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, name: str
+    ) -> None:
+        """FFmpeg takes 12: for a protocol; with file: the output had another name, and was not found."""
+        monkeypatch.chdir(tmp_path)
+        write(numbered(3), Path(name), backend=backend)
+        assert names(tmp_path) == [name]
+        assert look(tmp_path / name).indices == [0, 1, 2]
 
     def test_odd_sides_repeat_the_last_row_and_column(self, tmp_path: Path, backend: str) -> None:
         write(numbered(3, (97, 73)), tmp_path / "out.mp4", backend=backend)

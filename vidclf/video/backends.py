@@ -31,7 +31,8 @@ class OpenCvWriter:
         self._part, self._written = part, 0
         fourcc = codec or FOURCC[part.suffix.lower()]
         code = cv2.VideoWriter.fourcc(*fourcc)
-        self._writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, code, float(rate), self.size)
+        # An absolute path, because FFmpeg takes what is before a colon for a protocol; skvideo makes its own absolute.
+        self._writer = cv2.VideoWriter(str(part.absolute()), cv2.CAP_FFMPEG, code, float(rate), self.size)
         if not self._writer.isOpened():
             raise VidclfError(f"OpenCV cannot write {fourcc} into {part.suffix} files here")
 
@@ -154,7 +155,7 @@ def _beyond_ctrl_c() -> dict[str, Any]:
 
 def _frames_in(path: Path) -> int:
     try:
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:
             return sum(packet.size > 0 for packet in container.demux(video=0))
     except (av.error.FFmpegError, IndexError):
         return 0

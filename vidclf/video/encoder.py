@@ -66,7 +66,8 @@ class Encoder:
             time_base = 1 / rate
         self._what = f"{codec} to {part}"
         with self._explained():
-            self._output = av.open(str(part), "w", format=container, options=options)
+            # The file: prefix keeps FFmpeg from taking what is before a colon for a protocol.
+            self._output = av.open(f"file:{part}", "w", format=container, options=options)
             self._stream: Any = self._output.add_stream(codec, rate=rate, options=encoder_options(codec, quality))
             self._configure(codec, size, rate, time_base)
             if sample_aspect_ratio:  # in the codec's own header: VP9, AV1 and FFV1 mostly lose it
