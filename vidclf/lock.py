@@ -25,7 +25,11 @@ else:
 
 log = logging.getLogger(__name__)
 
-HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # the codes for a lock held by another
+# The codes for a lock held by another; EBADF: for one that a network folder gives only to who may write its file.
+HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK, errno.EBADF}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENAMETOOLONG}
+# No file can be made in the folder: whoever writes there will fail, too, and can say what it was to write.
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT}
 
 
 class NameLock:
@@ -42,11 +46,14 @@ class NameLock:
     def acquire(self) -> bool:
         """Take the lock without waiting; False if another user holds it.
 
-        True, without a lock, if locks are not supported, as in some network folders.
+        True, without a lock, if locks are not supported, as in some network folders, or if the folder cannot be
+        written. OSError if it is unknown whether another holds it, as with too many open files.
         """
         while self._held is None:
             try:
-                file = self.file.open("ab")
+                file, is_new = self._open()
+            except PermissionError as error:
+                return not self.file.exists() and self._do_without(error)
             except OSError as error:
                 return self._do_without(error)
             try:
@@ -58,14 +65,27 @@ class NameLock:
                 pass
             except OSError as error:
                 file.close()
-                return error.errno not in HELD and self._do_without(error)
+                if error.errno in HELD:
+                    return False
+                if is_new:  # one that was there may be another's
+                    self.file.unlink(missing_ok=True)
+                return self._do_without(error)
             file.close()  # the last owner removed this file before we could lock it: try again with the current one
         return True
 
+    def _open(self) -> tuple[IO[bytes], bool]:
+        """The file, and whether it is new."""
+        with suppress(FileExistsError):
+            return self.file.open("xb"), True
+        try:
+            return self.file.open("ab"), False
+        except PermissionError:  # that of a run of another user's, which may have been killed
+            return self.file.open("rb"), False
+
     def _do_without(self, error: OSError) -> bool:
+        if error.errno not in NO_LOCKS | UNWRITABLE:
+            raise error
         log.debug("no lock for %s: %s", self.file, error.strerror)
-        with suppress(OSError):
-            self.file.unlink(missing_ok=True)
         return True
 
     def release(self) -> None:
