@@ -152,10 +152,15 @@ def lag(before: Seen, after: Seen) -> float:
     return shift / rate + (after.sound_start - after.times[0]) - in_before
 
 
-def rotate_metadata(path: Path, degrees: int) -> None:
-    """Ask the player of an mp4 to turn its pictures by so many degrees clockwise, as a phone held upright does."""
-    matrices = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+def turn_metadata(path: Path, degrees: int, mirrored: bool = False) -> None:
+    """Ask the player of an mp4 to turn its pictures by so many degrees clockwise, as a phone held upright does.
+
+    mirrored: and, before that, to swap left and right, as front cameras do.
+    """
+    matrices = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
     a, b, c, d = (value << 16 for value in matrices[degrees])
+    if mirrored:
+        a, b = -a, -b
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version and flags, times and ids, reserved, layer and volume
     content[at : at + 36] = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()

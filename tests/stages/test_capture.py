@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.clips import MARK, blocks, index_of, look, picture, rotate_metadata, write_clip
+from tests.clips import MARK, blocks, index_of, look, picture, turn_metadata, write_clip
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline
@@ -82,16 +82,18 @@ def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(("degrees", "size"), [(90, (72, 96)), (180, (96, 72)), (270, (72, 96))])
-def test_rotated_clips_come_out_upright(tmp_path: Path, degrees: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_turned_and_mirrored_clips_come_out_upright(tmp_path: Path, degrees: int, mirrored: bool) -> None:
     path = write_clip(tmp_path / "clip.mp4", 3, context_sample_aspect_ratio=Fraction(16, 11))
-    rotate_metadata(path, degrees)
+    turn_metadata(path, degrees, mirrored)
     frames = read(path)
-    assert frames[0].source.size == size
-    assert frames[0].source.sample_aspect_ratio == (Fraction(16, 11) if degrees == 180 else Fraction(11, 16))
-    turned = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[degrees]
+    lies = degrees in (90, 270)
+    assert frames[0].source.size == ((72, 96) if lies else (96, 72))
+    assert frames[0].source.sample_aspect_ratio == (Fraction(11, 16) if lies else Fraction(16, 11))
     for number, frame in enumerate(frames):
-        expected = cv2.rotate(picture(number), turned)
+        stored = cv2.flip(picture(number), 1) if mirrored else picture(number)
+        expected = np.rot90(stored, -degrees // 90)
         assert frame.image.flags.c_contiguous
         assert frame.image.shape == expected.shape
         assert np.abs(cv2.blur(frame.image, (9, 9)).astype(int) - cv2.blur(expected, (9, 9))).mean() < 12

@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import av.error
 import cv2
-import psutil
 import pytest
 
 from tests.clips import damage, index_of, write_clip
@@ -168,11 +167,3 @@ def test_no_noise(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pyt
         read(path)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
-
-
-def test_a_picture_is_converted_by_the_calling_thread_alone() -> None:
-    """With a thread a core, each picture waits for the busiest core: a live source falls behind."""
-    upright, process = decoder.Upright(), psutil.Process()
-    before = process.num_threads()
-    assert upright(av.VideoFrame(1920, 1080, "yuv420p")).shape == (1080, 1920, 3)
-    assert process.num_threads() <= before

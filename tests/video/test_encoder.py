@@ -36,7 +36,7 @@ def encode(path: Path, images: list[np.ndarray], codec: str | None = None, quali
 
 def decode(path: Path) -> list[np.ndarray]:
     """As any player does it: with the colours that the file says, or else that everybody guesses."""
-    from vidclf.video.decoder import Upright
+    from vidclf.video.upright import Upright
 
     upright = Upright()
     with open_source(str(path)) as container:

@@ -125,8 +125,9 @@ class Capture:
 
     def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
         """Read a source that has an end; yields None for skipped frames, so that it can be stopped."""
-        from vidclf.video.decoder import Upright, pictures, video_stream
+        from vidclf.video.decoder import pictures, video_stream
         from vidclf.video.opening import open_source
+        from vidclf.video.upright import Upright
 
         with opened or open_source(self.uri, self.rate, self.hardware) as container:
             stream = video_stream(container, self.uri)
@@ -170,10 +171,10 @@ class Capture:
 
     def _watch(self) -> Iterator[Frame | None]:
         """Read a live source over all its connections; yields None while there is nothing yet."""
-        from vidclf.video.decoder import Upright
         from vidclf.video.live import Live
         from vidclf.video.live_clock import TICKS
         from vidclf.video.opening import is_recording
+        from vidclf.video.upright import Upright
 
         source = Source(self.shown, self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
         self.reading = source
@@ -248,8 +249,10 @@ def readable(name: str) -> str:
 
 def _upright_ratio(stream: VideoStream, picture: VideoFrame) -> Fraction | None:
     """A pixel's width by its height in the upright picture; None if the source does not say."""
-    ratio = stream.sample_aspect_ratio
-    return 1 / ratio if ratio and round(picture.rotation / 90) % 2 else ratio
+    from vidclf.video.upright import orientation
+
+    ratio, (_, turns) = stream.sample_aspect_ratio, orientation(picture)
+    return 1 / ratio if ratio and turns % 2 else ratio
 
 
 def _until(due: float, source: Source) -> Iterator[None]:

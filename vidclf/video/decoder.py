@@ -1,4 +1,4 @@
-"""Decodes a source, packet by packet, into upright pictures with reliable timestamps."""
+"""Decodes a source, packet by packet, into pictures with reliable timestamps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import av.error
-import numpy as np
 from av.format import Flags
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidclf.errors import VidclfError
 from vidclf.threads import threads
@@ -174,26 +172,3 @@ class _AviTimes:
             if self._held_back is None:
                 self._held_back = (picture.dts or 0) - (self._first_packet or 0)
             picture.pts = None if picture.dts is None else picture.dts - self._held_back
-
-
-class Upright:
-    """Converts a decoded picture into (height, width, 3) uint8 BGR, rotated as the file's metadata says."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()  # reused, since creating one may take longer than using it
-
-    def __call__(self, picture: VideoFrame) -> np.ndarray:
-        # Untagged video is BT.709 from 720 lines up and BT.601 below, by convention.
-        space, limits = picture.colorspace, picture.color_range
-        if space in (2, 3) or space > 9:  # unspecified, reserved, or nothing swscale knows
-            space = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
-        if limits not in (ColorRange.MPEG, ColorRange.JPEG):
-            limits = ColorRange.JPEG if picture.format.name.startswith("yuvj") else ColorRange.MPEG
-        is_rgb = picture.format.is_rgb or picture.format.has_palette
-        colours = (
-            {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
-        )
-        # By default it uses every core for a millisecond's work, and waits for the busiest of them.
-        image = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
-        turns = round(picture.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, turns))

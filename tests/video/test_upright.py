@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from tests.clips import picture, turn_metadata, write_clip
+from vidclf.video.upright import Upright, orientation
+
+
+def photo(path: Path, tag: int) -> Path:
+    """A JPEG whose EXIF says how it is to be shown, 1..8."""
+    jpeg = cv2.imencode(".jpg", picture(9))[1].tobytes()
+    # Big-endian, and one entry: the tag of the orientation, one 16-bit number.
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, tag, 0, 0)
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    return path
+
+
+def first(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0))
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_photos_are_shown_as_opencv_shows_them(tmp_path: Path, tag: int) -> None:
+    path = photo(tmp_path / "photo.jpg", tag)
+    image, expected = Upright()(first(path)), cv2.imread(str(path))
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 3
+
+
+def test_a_picture_goes_when_nobody_needs_it(tmp_path: Path) -> None:
+    """`picture.side_data` makes a cycle of references: hundreds of pictures piled up until they were collected."""
+    path = write_clip(tmp_path / "clip.mp4", 1)
+    turn_metadata(path, 90, mirrored=True)
+    shot = first(path)
+    before = sys.getrefcount(shot)
+    assert orientation(shot) == (True, 1)
+    assert sys.getrefcount(shot) == before
+
+
+def test_a_picture_is_converted_by_the_calling_thread_alone() -> None:
+    """With a thread a core, each picture waits for the busiest core: a live source falls behind."""
+    upright, process = Upright(), psutil.Process()
+    before = process.num_threads()
+    assert upright(av.VideoFrame(1920, 1080, "yuv420p")).shape == (1080, 1920, 3)
+    assert process.num_threads() <= before

@@ -1,0 +1,60 @@
+"""Converts decoded pictures into upright BGR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from av.sidedata import sidedata
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+
+class Upright:
+    """Converts a decoded picture into (height, width, 3) uint8 BGR, turned and mirrored as its metadata says."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # reused, since creating one may take longer than using it
+
+    def __call__(self, picture: VideoFrame) -> np.ndarray:
+        # Untagged video is BT.709 from 720 lines up and BT.601 below, by convention.
+        space, limits = picture.colorspace, picture.color_range
+        if space in (2, 3) or space > 9:  # unspecified, reserved, or nothing swscale knows
+            space = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
+        if limits not in (ColorRange.MPEG, ColorRange.JPEG):
+            limits = ColorRange.JPEG if picture.format.name.startswith("yuvj") else ColorRange.MPEG
+        is_rgb = picture.format.is_rgb or picture.format.has_palette
+        colours = (
+            {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
+        )
+        # By default it uses every core for a millisecond's work, and waits for the busiest of them.
+        image = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
+        is_mirrored, turns = orientation(picture)
+        return np.ascontiguousarray(np.rot90(image[::-1] if is_mirrored else image, turns))
+
+
+def orientation(picture: VideoFrame) -> tuple[bool, int]:
+    """How to make a picture upright: whether to flip it top to bottom, and then its quarter turns counterclockwise."""
+    # `picture.side_data` would keep the picture in memory until the garbage collector finds their reference cycle.
+    side_data: Any = sidedata.SideDataContainer
+    matrix = side_data(picture).get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 0
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    return a * d < b * c, round(picture.rotation / 90) % 4
+
+
+def _unnamed(_: object, value: int) -> Any:
+    """A member for a kind of side data that PyAV has no name for, such as the EXIF of a phone's picture.
+
+    PyAV 18.1 gives no side data at all if there is such a kind; its next version will (its pull request 2392).
+    """
+    kind = object.__new__(_KINDS)
+    kind._name_, kind._value_ = f"UNNAMED_{value}", value
+    return kind
+
+
+_KINDS: Any = sidedata.Type
+_KINDS._missing_ = classmethod(_unnamed)
