@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -94,6 +95,34 @@ def test_sound_survives_a_clock_that_is_set_back(tmp_path: Path) -> None:
     assert after.indices == list(range(120))
     assert after.size == (96, 72)
     assert len(after.sound) / after.sound_rate == pytest.approx(4, abs=0.1)
+
+
+def times_of(kind: str, path: Path) -> list[float]:
+    """When each packet of a kind is due, in seconds."""
+    with av.open(str(path)) as container:
+        packets = container.demux(next(stream for stream in container.streams if stream.type == kind))
+        return [float(packet.pts * packet.time_base) for packet in packets if packet.size]
+
+
+@pytest.mark.parametrize("kinds", [["video"], ["audio"], ["video", "audio"]], ids="+".join)
+def test_one_timestamp_far_ahead_moves_no_other_picture_and_no_sound(tmp_path: Path, kinds: list[str]) -> None:
+    """A bit has flipped in one packet of each track; everything after it was two hours late."""
+    whole = write_clip(tmp_path / "whole.mkv", 60, rate=25, sound="aac", tune="zerolatency")
+    counts: Counter[int] = Counter()
+    with av.open(str(whole)) as right, av.open(str(tmp_path / "wrong.mkv"), "w") as wrong:
+        tracks = {stream: wrong.add_stream_from_template(stream) for stream in right.streams}
+        for packet in right.demux():
+            if packet.size:
+                counts[packet.stream_index] += 1
+                if counts[packet.stream_index] == 20 and packet.stream.type in kinds:
+                    packet.pts += round(7200 / packet.time_base)
+                packet.stream = tracks[packet.stream]
+                wrong.mux(packet)
+    before, after = look(whole), through(tmp_path / "wrong.mkv", tmp_path / "out.mkv")
+    assert after.indices == before.indices
+    assert np.array_equal(after.sound, before.sound)
+    for kind in ("video", "audio"):
+        assert times_of(kind, tmp_path / "out.mkv") == pytest.approx(times_of(kind, whole), abs=0.0015)
 
 
 def test_every_audio_track_is_kept_with_its_language(tmp_path: Path) -> None:

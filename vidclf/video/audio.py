@@ -101,20 +101,20 @@ class Audio:
         """The packets of all tracks, each later than the one before on its track, up to the first read error."""
         if not self._tracks:
             return
-        clocks: dict[int, Timestamps] = {}
+        clocks: dict[int, Timestamps[Packet[Any]]] = {}
         if seek:
             with suppress(av.error.FFmpegError):  # otherwise read from the start: early packets are not written
                 self._source.seek(int(self._shift * 1_000_000), backward=True)
         try:
             for packet in self._source.demux([self._source.streams[i] for i in self._tracks]):
                 if packet.size:
-                    clock = clocks.setdefault(packet.stream_index, Timestamps(packet.duration or 1))
-                    ahead = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
-                    packet.dts = clock.repair(packet.dts)
-                    packet.pts = packet.dts + ahead
-                    yield packet
+                    usual = packet.duration or 1
+                    clock = clocks.setdefault(packet.stream_index, Timestamps(usual, packet.time_base))
+                    yield from _retimed(clock.add(packet, packet.dts))
         except av.error.FFmpegError as error:
             log.warning("the sound ends early: %s", reason(error))
+        for clock in clocks.values():
+            yield from _retimed(clock.rest())
 
 
 class _Copied:
@@ -177,6 +177,13 @@ class _Transcoded:
         for piece in self._resampler.resample(None):
             made += self._encoder.encode(piece)
         return made + self._encoder.encode(None)
+
+
+def _retimed(repaired: list[tuple[Packet[Any], int]]) -> list[Packet[Any]]:
+    for packet, dts in repaired:
+        ahead = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
+        packet.dts, packet.pts = dts, dts + ahead
+    return [packet for packet, _ in repaired]
 
 
 def _can_hold(container: str, stream: AudioStream) -> bool:

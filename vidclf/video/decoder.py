@@ -64,21 +64,18 @@ def pictures(container: InputContainer, stream: VideoStream, source: Source) -> 
     Counts corrupt packets in `source.corrupt`. Raises VidclfError if the source cannot be read any further.
     """
     begin = Fraction(source.begin).limit_denominator(1_000_000)  # exactly 0.1, not its binary approximation
-    origin = round(source.origin / source.time_base)
     for place in _places(begin, source.origin):
         maybe_late = place is not None and _seek(container, place) and place > 0
         source.corrupt = 0
-        timestamps = Timestamps(_step(stream))
-        for picture in _decode(container, stream, source):
-            if picture is None:
+        for shot in _timed(container, stream, source):
+            if shot is None:
                 yield None
                 continue
-            pts = timestamps.repair(None if picture.pts is None else picture.pts - origin)
-            time = pts * source.time_base
+            time = shot[1] * source.time_base
             if maybe_late and time > begin:
                 break
             maybe_late = False
-            yield (picture, pts) if time >= begin else None
+            yield shot if time >= begin else None
         if not maybe_late:
             return
 
@@ -106,6 +103,18 @@ def _seek(container: InputContainer, time: Fraction) -> bool:
     except av.error.FFmpegError:
         return False
     return True
+
+
+def _timed(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int] | None]:
+    """Decode, and repair the timestamps; yields None while there is no picture, or one that is held back."""
+    origin = round(source.origin / source.time_base)
+    timestamps: Timestamps[VideoFrame] = Timestamps(_step(stream), source.time_base)
+    for picture in _decode(container, stream, source):
+        if picture is None:
+            yield None
+        else:
+            yield from timestamps.add(picture, None if picture.pts is None else picture.pts - origin) or (None,)
+    yield from timestamps.rest()
 
 
 def _step(stream: VideoStream) -> int:
