@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from vidclf.pipeline import Pipeline
+    from vidclf.video.live import Shot
 
 log = logging.getLogger(__name__)
 
@@ -127,90 +129,88 @@ class Capture:
         """Read a source that has an end; yields None for skipped frames, so that it can be stopped."""
         from vidclf.video.decoder import pictures, video_stream
         from vidclf.video.opening import open_source
-        from vidclf.video.upright import Upright
 
         with opened or open_source(self.uri, self.rate, self.hardware) as container:
             stream = video_stream(container, self.uri)
-            source = self._describe(container, stream)
-            upright = Upright()
-            index = given = 0
-            began: float | None = None  # when the source's own clock showed 0, by ours
-            for shot in pictures(container, stream, source):
-                if shot is None:
-                    yield None
-                    continue
-                picture, pts = shot
-                if index % self.stride:
-                    source.dropped["stride"] += 1
-                    yield None
-                else:
-                    if self.realtime:
-                        time = float(pts * source.time_base)
-                        began = perf_counter() - time if began is None else began
-                        yield from _until(began + time, source)
-                    image = upright(picture)
-                    if not given:
-                        source.size = self.size or (image.shape[1], image.shape[0])
-                        source.sample_aspect_ratio = _upright_ratio(stream, picture)
-                    if source.size != (image.shape[1], image.shape[0]):
-                        image = letterbox(image, *source.size)
-                    yield Frame(source, index, pts, image)
-                    given += 1
-                    if given == self.max_frames:
-                        return
-                index += 1
+            source, progress = self._describe(container, stream), _Progress()
+            shots = self._paced(pictures(container, stream, source), source)
+            yield from self._frames(shots, source, stream, progress)
+            if progress.given == self.max_frames:
+                return
             source.ended = True
-            if not index:
+            if not progress.read:
                 corrupt = f" ({source.corrupt} corrupt packets)" if source.corrupt else ""
                 after = f" after {self.start:g} s" if self.start else ""
                 raise VidclfError(f"no picture could be decoded from {source.name}{after}{corrupt}")
             # Too few frames alone prove nothing: an edit list may hide some, but then the duration is shorter, too.
-            is_short = index + source.corrupt < ENDS_EARLY * (source.frames or 0)
-            if is_short and not self.start and pts * source.time_base < ENDS_EARLY * (source.duration or float("inf")):
-                log.warning("%s ends early: its header says %d frames, it has %d", source.name, source.frames, index)
+            is_short = progress.read + source.corrupt < ENDS_EARLY * (source.frames or 0)
+            until = progress.pts * source.time_base
+            if is_short and not self.start and until < ENDS_EARLY * (source.duration or float("inf")):
+                said = "%s ends early: its header says %d frames, it has %d"
+                log.warning(said, source.name, source.frames, progress.read)
+
+    def _paced(self, shots: Iterable[tuple[VideoFrame, int] | None], source: Source) -> Iterator[Shot | None]:
+        """Add to each picture when it was taken: now, or for `realtime` when it is due."""
+        began: float | None = None  # when the source's own clock showed 0, by ours
+        for shot in shots:
+            if shot and self.realtime:
+                time = float(shot[1] * source.time_base)
+                began = perf_counter() - time if began is None else began
+                yield from _until(began + time, source)
+            yield (*shot, perf_counter()) if shot else None
 
     def _watch(self) -> Iterator[Frame | None]:
         """Read a live source over all its connections; yields None while there is nothing yet."""
         from vidclf.video.live import Live
         from vidclf.video.live_clock import TICKS
         from vidclf.video.opening import is_recording
-        from vidclf.video.upright import Upright
 
         source = Source(self.shown, self.size or (0, 0), time_base=Fraction(1, TICKS), live=True, state="absent")
-        self.reading = source
+        self.reading, progress = source, _Progress()
         live = Live(self.uri, source, self.options, self.transport, self.give_up_after, self.hardware)
-        index = given = 0
         for connection in live.connections():
             if connection is None:
                 yield None
                 continue
             container, stream = connection
             if is_recording(self.uri, container):
-                if not index:
+                if not progress.read:
                     self.reading = None
                     yield from self._read(container)
                 return
             source.rate = stream.average_rate or stream.guessed_rate
-            upright = Upright()
-            for shot in live.pictures(container, stream):
-                if shot is None:
-                    yield None
-                    continue
-                picture, pts, taken = shot
-                if index % self.stride:
-                    source.dropped["stride"] += 1
-                    yield None
-                else:
-                    image = upright(picture)
-                    if self.size and self.size != (image.shape[1], image.shape[0]):
-                        image = letterbox(image, *self.size)
-                    source.size = (image.shape[1], image.shape[0])  # a camera may come back with another size
-                    source.sample_aspect_ratio = _upright_ratio(stream, picture)
-                    yield Frame(source, index, pts, image, captured=taken)
-                    given += 1
-                    if given == self.max_frames:
-                        return
-                index += 1
+            yield from self._frames(live.pictures(container, stream), source, stream, progress)
+            if progress.given == self.max_frames:
+                return
+
+    def _frames(
+        self, shots: Iterable[Shot | None], source: Source, stream: VideoStream, progress: _Progress
+    ) -> Iterator[Frame | None]:
+        """Make frames of pictures, up to `max_frames`; yields None for a skipped one, and while there is none."""
+        from vidclf.video.upright import Upright
+
+        upright = Upright()
+        for shot in shots:
+            if shot is None:
+                yield None
+                continue
+            picture, pts, taken = shot
+            index = progress.read
+            progress.read, progress.pts = index + 1, pts
+            if index % self.stride:
+                source.dropped["stride"] += 1
+                yield None
+                continue
+            image = upright(picture)
+            if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
+                source.size = self.size or (image.shape[1], image.shape[0])
+                source.sample_aspect_ratio = _upright_ratio(stream, picture)
+            if source.size != (image.shape[1], image.shape[0]):
+                image = letterbox(image, *source.size)
+            yield Frame(source, index, pts, image, captured=taken)
+            progress.given += 1
+            if progress.given == self.max_frames:
+                return
 
     def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
         from vidclf.video.decoder import origin_of
@@ -240,6 +240,15 @@ class Capture:
         if self._sound_is_wanted:
             log.warning("no sound from %s: a pipe cannot be read twice", self.shown)
         return None
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the pictures of a source have been read."""
+
+    read: int = 0  # pictures, skipped ones included
+    given: int = 0  # frames
+    pts: int = 0  # of the latest picture
 
 
 def readable(name: str) -> str:
