@@ -13,7 +13,7 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models import detection, networks
+from vidclf.models import detection, networks, openvino_detector
 from vidclf.models.detection import Detector, ReadyDetector, open_detector
 from vidclf.models.selection import Found
 from vidclf.stages.yolo import to_detections
@@ -153,7 +153,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
     precision: str, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr(networks, "to_openvino", fails)
+    monkeypatch.setattr(openvino_detector, "to_openvino", fails)
     detector = open_detector(weights, "cpu", "auto", precision, 160)
     assert warning_of(detector, caplog, precision).endswith("using torch instead: no such operation")
 
@@ -182,7 +182,6 @@ def test_what_cannot_be_is_told(shared: Path) -> None:
         open_detector(exported, "cpu", "torch", "auto", 640)
     with pytest.raises(UsageError, match="backend tensorrt needs a CUDA device"):
         open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "tensorrt", "auto", 640)
-    assert isinstance(open_detector(exported, "cpu", "auto", "auto", 640), ReadyDetector)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])

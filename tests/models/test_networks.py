@@ -35,7 +35,7 @@ def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str
     detector = open_detector(weights, "cpu", "torch", "f32", 160)
     network, batch = detector._torch[0], np.stack(pictures(2, 160, 96))
     everything = network(batch)[0]
-    best = detector._facts.scores_in(everything).max(axis=1)
+    best = network.facts.scores_in(everything).max(axis=1)
     middle = float(np.median(best))
     some = network(batch, middle)[0]
     assert 0 < some.shape[2] < everything.shape[2]

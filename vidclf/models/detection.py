@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models.backends import is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.letterbox import Letterbox
-from vidclf.models.networks import LAYOUT, OpenVinoNetwork, TorchNetwork
+from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
+from vidclf.models.openvino_detector import LAYOUT, converted, exported
 from vidclf.models.parallel import MOST_AT_ONCE, Executor, pictures_at_once, pool_for_torch
 from vidclf.models.selection import Found, Selection, corners
-from vidclf.models.ultralytics_model import Facts, export, facts_of, fetch_weights, find_weights, load_detector
+from vidclf.models.ultralytics_model import export, fetch_weights, find_weights, load_detector
 
 log = logging.getLogger(__name__)
 
@@ -36,41 +37,53 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
     if path.suffix != ".pt":
         if backend != "auto":
             raise UsageError(f"{weights} is an exported model with its own runtime; --backend is only for .pt files")
-        return ReadyDetector(weights, devices[0], image_size)
+        on_cpu = devices == ["cpu"] and is_installed("openvino")
+        network = exported(path, precision) if path.is_dir() and on_cpu else None
+        return Detector(weights, image_size, network) if network else ReadyDetector(weights, devices[0], image_size)
+
+    def load_torch() -> list[TorchNetwork]:
+        return [TorchNetwork(load_detector(weights, device), device, precision) for device in devices]
+
     if backend == "auto":
         backend = "openvino" if devices == ["cpu"] and is_installed("openvino") else "torch"
-    if backend in ("onnx", "tensorrt"):
-        return _exported(weights, devices[0], backend, precision, image_size)
+    if backend == "tensorrt" and devices[0] == "cpu":
+        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
     if backend == "openvino" and devices != ["cpu"]:
         raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
-    return Detector(weights, devices, backend, precision, image_size)
-
-
-def _exported(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
-    """A .pt model as exported by ultralytics, from the cache; on torch, with a warning, if that fails."""
-    if backend == "tensorrt" and device == "cpu":
-        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
-    model = load_detector(weights, device)
-    kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
-    try:
-        made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
-        options: dict[str, Any] = {}
-        if backend == "tensorrt":  # made for one kind of GPU
-            import torch
-
-            options = {"device": device, "half": precision != "f32"}
-            made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
-        folder = cached(
-            Path(model.ckpt_path), made_by, lambda folder: export(model, kind, image_size, folder, **options)
-        )
+    network = None
+    if backend != "torch":
         try:
-            return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
-        except Exception:
-            forget(folder)  # probably damaged: the next run makes it again
+            path = fetch_weights(weights)
+            if backend != "openvino":
+                return _export(path, devices[0], backend, precision, image_size)
+            network = converted(path, precision)
+        except UsageError:  # it is not a model
             raise
+        except Exception as error:
+            _warn(weights, backend, error)
+    return Detector(weights, image_size, network, load_torch)
+
+
+def _export(path: Path, device: str, backend: str, precision: str, image_size: int) -> ReadyDetector:
+    """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
+    kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
+    made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
+    options: dict[str, Any] = {}
+    if backend == "tensorrt":  # made for one kind of GPU
+        import torch
+
+        options = {"device": device, "half": precision != "f32"}
+        made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
+
+    def make(folder: Path) -> None:
+        export(load_detector(str(path), device), kind, image_size, folder, **options)
+
+    folder = cached(path, made_by, make)
+    try:
+        return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
     except Exception as error:
-        _warn(weights, backend, error)
-        return Detector(weights, [device], "torch", precision, image_size)
+        forget(folder)  # probably damaged: the next run makes it again
+        raise RuntimeError(str(error)) from error
 
 
 class ReadyDetector:
@@ -109,33 +122,29 @@ def _found(result: Any) -> Found:
 
 
 class Detector:
-    """A .pt model on torch or OpenVINO; one network for pictures of all sizes, any number of one size at once.
+    """A detector whose network we run ourselves, for pictures of all sizes, any number of one size at once.
 
-    weights: a file, or a name that ultralytics publishes. devices: cpu, or one or more of cuda:N, which then share
-    each batch. image_size: pixels of the longer side that the network sees.
-    If OpenVINO fails, or disagrees with torch, one warning is logged, and torch is used instead.
-    Raises UsageError if the file is not a model.
+    weights: their name, for messages. image_size: pixels of the longer side that the network sees.
+    openvino: its network there. load_torch: loads it in torch, for the CPU or for each GPU, which then share each
+    batch; called if there is no network in OpenVINO, or, with one warning, if that fails or disagrees with torch.
     """
 
-    def __init__(self, weights: str, devices: Sequence[str], backend: str, precision: str, image_size: int):
-        self._weights, self._devices, self._precision = weights, devices, precision
-        self._facts: Facts
-        self._openvino: OpenVinoNetwork | None = None
+    def __init__(
+        self,
+        weights: str,
+        image_size: int,
+        openvino: OpenVinoNetwork | None,
+        load_torch: Callable[[], list[TorchNetwork]] | None = None,
+    ):
+        self._weights, self._openvino, self._load_torch = weights, openvino, load_torch
         self._torch: list[TorchNetwork] = []
         self._pool: Executor | None = None
-        if backend == "openvino":
-            try:
-                self._openvino = OpenVinoNetwork(fetch_weights(weights), precision)
-                self._facts = self._openvino.facts
-            except UsageError:  # it is not a model
-                raise
-            except Exception as error:
-                self._fall_back(error)
-        else:
-            self._load_torch()
-        stride = self._facts.stride
+        if openvino is None:
+            self._use_torch()
+        self._facts = facts = (openvino or self._torch[0]).facts
         # The next multiple of the stride, as ultralytics' check_imgsz does.
-        self._letterbox = Letterbox(-(-image_size // stride) * stride, stride, self._facts.stretches)
+        side = -(-image_size // facts.stride) * facts.stride
+        self._letterbox = Letterbox(facts.side or side, facts.side or facts.stride, facts.stretches)
 
     @property
     def names(self) -> dict[int, str]:
@@ -227,19 +236,22 @@ class Detector:
         at_once = self._pool.map if self._pool and len(parts) > 1 else map
         return [each for outputs in at_once(run, networks, parts) for each in outputs]
 
-    def _load_torch(self) -> None:
-        models = [load_detector(self._weights, device) for device in self._devices]
-        self._facts = facts_of(models[0])
-        pairs = zip(models, self._devices, strict=True)
-        self._torch = [TorchNetwork(model, device, self._precision) for model, device in pairs]
-        self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
-
     def _fall_back(self, error: Exception) -> None:
+        if self._load_torch is None:
+            raise VidclfError(f"{self._weights} does not run on openvino: {_reason(error)}") from error
         _warn(self._weights, "openvino", error)
         self._openvino = None
-        self._load_torch()
+        self._use_torch()
+
+    def _use_torch(self) -> None:
+        assert self._load_torch is not None
+        self._torch = self._load_torch()
+        self._pool = pool_for_torch() if self._torch[0].is_on_cpu else None
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    log.warning("%s does not run on %s, using torch instead: %s", weights, backend, reason)
+    log.warning("%s does not run on %s, using torch instead: %s", weights, backend, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -6,30 +6,25 @@ with N as their first axis: boxes with scores, as `selection` takes them, and fo
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
-from vidclf.files import hash_file
-from vidclf.models.cache import cached, forget
+from vidclf.models.cache import forget
 from vidclf.models.device import is_bf16_faster
+from vidclf.models.facts import Facts
 from vidclf.models.parallel import pictures_at_once
 from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
-from vidclf.models.ultralytics_model import Facts, facts_of, keep_boxes_exact, load_detector, to_openvino
+from vidclf.models.ultralytics_model import facts_of, keep_boxes_exact
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 5  # version of the detectors in the cache; another number makes them again
-# Most that the logits of the scores on `pattern` may differ from torch's in 32 bits, on average. Measured with YOLO11n:
+# Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
 # 4e-6 in f32, 0.05 in bf16.
 TOLERANCE = {"f32": 0.01, "f16": 0.5, "bf16": 0.5}
 
@@ -46,7 +41,7 @@ class TorchNetwork:
         import torch
 
         network = model.predictor.model
-        self._network, self._device, self._facts = network, device, facts_of(model)
+        self._network, self._device, self.facts = network, device, facts_of(model)
         self.is_on_cpu = not device.startswith("cuda")
         asked = precision
         if precision == "auto":
@@ -75,9 +70,9 @@ class TorchNetwork:
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
             outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
-            boxes, *masks = _flat(outputs)[: 1 + self._facts.masks]
-            if not self._facts.chooses:
-                boxes = boxes[:, :, (self._facts.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
+            boxes, *masks = _flat(outputs)[: 1 + self.facts.masks]
+            if not self.facts.chooses:
+                boxes = boxes[:, :, (self.facts.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
             return [output.float().cpu().numpy() for output in (boxes, *masks)]
 
 
@@ -88,51 +83,29 @@ def _flat(outputs: Any) -> list[Any]:
     return [tensor for output in outputs for tensor in _flat(output)]
 
 
-def convert(weights: Path, folder: Path) -> None:
-    """Fill a folder of the cache: the network in OpenVINO's format, and what is known of it, with torch's answers."""
-    model = load_detector(str(weights))
-    to_openvino(model, folder / "network.xml")
-    facts = facts_of(model)
-    (folder / "facts.json").write_text(json.dumps(asdict(facts) | {"sha256": hash_file(folder / "network.bin")}))
-    np.save(folder / "answers.npy", facts.scores_in(TorchNetwork(model, "cpu", "f32")(pattern(facts.stride))[0]))
-
-
-def pattern(stride: int) -> np.ndarray:
-    """(1, side, side, 3) uint8, always the same: soft patches of colour, of which a network thinks this and that."""
-    patches = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
-    return cv2.resize(patches, (5 * stride, 5 * stride), interpolation=cv2.INTER_CUBIC)[None]
-
-
 class OpenVinoNetwork:
-    """The network of a .pt file in OpenVINO's CPU plugin, converted once into the cache.
+    """A network in OpenVINO's CPU plugin, which takes the bytes as they are.
 
-    Then neither torch nor ultralytics is imported, which saves seconds at the start, and memory.
+    network: an `openvino.Model`. known: a picture, and torch's scores on it, with which the network's are compared
+    before the first batch; if they differ, UsageError is raised, and its folder in the cache is removed.
     The first batch decides how the threads are used. If pictures come one by one, as from a camera, each gets all
     threads, which has the lowest latency. If several come at once, each gets a share of the threads: then no thread
-    waits for the slowest one at every layer, which has the highest throughput. Before it, the scores of a test pattern
-    are compared with torch's, and UsageError is raised if they differ.
+    waits for the slowest one at every layer, which has the highest throughput.
     """
 
-    def __init__(self, weights: Path, precision: str):
+    def __init__(
+        self,
+        network: Any,
+        facts: Facts,
+        precision: str,
+        known: tuple[np.ndarray, np.ndarray] | None = None,
+        folder: Path | None = None,
+    ):
+        self.facts = facts
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
         self.streams = 0  # pictures computed at the same time; 0 before the first batch
-        self._folder = folder = cached(
-            weights,
-            f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
-            lambda folder: convert(weights, folder),
-        )
-        try:
-            known = json.loads((folder / "facts.json").read_text())
-            if known.pop("sha256") != hash_file(folder / "network.bin"):
-                raise RuntimeError("its weights in the cache were damaged")
-            names = {int(number): name for number, name in known.pop("names").items()}
-            self.facts = Facts(names, **known)
-            self._answers = np.load(folder / "answers.npy", allow_pickle=False)
-            self._network = openvino_core().read_model(str(folder / "network.xml"))
-        except Exception:
-            forget(folder)  # the next run makes it again
-            raise
+        self._network, self._known, self._folder = network, known, folder
         self._compiled: Any = None
         self._idle: list[Any] = []  # requests that are free to be used again
 
@@ -142,7 +115,8 @@ class OpenVinoNetwork:
             self.streams = min(pictures_at_once(), len(batch))
             settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": self.streams}
             self._compiled = openvino_core().compile_model(self._network, "CPU", settings)
-            self._check()
+            if self._known:
+                self._check(*self._known)
         while len(self._idle) < len(batch):
             self._idle.append(self._compiled.create_infer_request())
         running = [self._idle.pop() for _ in batch]
@@ -158,14 +132,14 @@ class OpenVinoNetwork:
         self._idle += running
         return copies
 
-    def _check(self) -> None:
-        found = self.facts.scores_in(self.start(pattern(self.facts.stride))()[0])
-        wanted = self._answers
+    def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
+        found = self.facts.scores_in(self.start(picture)()[0])
         difference = np.abs(_logits(found) - _logits(wanted)).mean() if found.shape == wanted.shape else np.inf
         if not difference <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
-            forget(self._folder)  # probably damaged: the next run makes it again
+            if self._folder:
+                forget(self._folder)  # probably damaged: the next run makes it again
             raise UsageError(f"its scores differ from torch's by {difference:.2g} (logits, on average)")
-        log.debug("%s on %s is within %.1g of torch", self._folder.name, self.name, difference)
+        log.debug("%s is within %.1g of torch", self.name, difference)
 
 
 def _logits(scores: np.ndarray) -> np.ndarray:

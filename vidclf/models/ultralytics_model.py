@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +19,9 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
+from vidclf.models.facts import Facts
 
 PAGE = "https://docs.ultralytics.com/models/"
-# The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
-LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 # Read by ultralytics once, on import.
 QUIET = {
     "YOLO_VERBOSE": "false",
@@ -44,7 +42,7 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     path = fetch_weights(weights)
     ultralytics = _import_quietly()
     try:
-        with _undisturbed():
+        with undisturbed():
             model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
             names = model.names
             if model.task in (
@@ -59,93 +57,12 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     return model
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a detector's network takes and gives."""
-
-    names: dict[int, str]  # of its classes
-    stride: int  # the sides of its input are multiples
-    chooses: bool  # it chooses one box for each object itself (YOLOv10, YOLO26, RT-DETR)
-    stretches: bool  # it takes pictures stretched to a square, and boxes are centre, size, in shares of it (RT-DETR)
-    masks: bool  # it gives masks, too
-
-    def scores_in(self, boxes: Any) -> Any:
-        """The scores in its first output, whose axis 1 is that of the classes, or of the chosen boxes.
-
-        boxes: (N, 4 + classes + mask coefficients, anchors), or (N, boxes, 6 + mask coefficients) if it chooses.
-        """
-        if self.chooses:
-            return boxes[:, :, 4]
-        return boxes[:, 4 : 4 + self.classes_in(boxes)]
-
-    def classes_in(self, boxes: Any) -> int:
-        """The number of classes in its first output, which may have more than it has names for."""
-        return len(self.names) if self.masks else int(boxes.shape[-2]) - 4
-
-
 def facts_of(model: Any) -> Facts:
     """The facts of a loaded `ultralytics.YOLO`."""
     network, stretches = model.predictor.model, bool(getattr(model.predictor, "scale_fill", False))
     chooses = bool(getattr(network, "end2end", False)) or stretches
     names = {int(number): str(name) for number, name in model.names.items()}
     return Facts(names, int(network.stride), chooses, stretches, model.task == "segment")
-
-
-def to_openvino(model: Any, path: Path) -> None:
-    """Convert an `ultralytics.YOLO` for pictures of all sizes: (N, height, width, 3) uint8 BGR, sides by its stride.
-
-    Raises any error of torch or OpenVINO for operations that they cannot convert.
-    """
-    from copy import deepcopy
-
-    import torch
-    from ultralytics.nn.modules import DFL, Detect
-
-    from vidclf.models.exporting import convert
-    from vidclf.models.runners import import_openvino
-
-    ov = import_openvino()
-    with _undisturbed():
-        network = deepcopy(model.model).cpu().float().eval().fuse(verbose=False)
-        for module in network.modules():
-            if isinstance(module, Detect):  # and derived classes: as ultralytics' own exporter does
-                module.export, module.dynamic, module.format = True, True, "openvino"
-                if isinstance(module.dfl, DFL):
-                    module.dfl.forward = partial(expected_distance, module.dfl)
-        converted = convert(network, torch.zeros(1, 3, 64, 96), [-1, 3, -1, -1])
-    steps = ov.preprocess.PrePostProcessor(converted)
-    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
-        ov.preprocess.ColorFormat.BGR
-    )
-    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(ov.preprocess.ColorFormat.RGB).scale(
-        255.0
-    )
-    steps.input().model().set_layout(ov.Layout("NCHW"))
-    converted = steps.build()
-    keep_distances_exact(converted)
-    ov.save_model(converted, path, compress_to_fp16=False)
-
-
-def expected_distance(dfl: Any, x: Any) -> Any:
-    """Computes ultralytics' DFL of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
-
-    The original computes the mean by a convolution. In a 16-bit network OpenVINO runs that, and the softmax before it,
-    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09 (960x720), this takes the error of boxes in bf16 from
-    0.11 to 0.09 pixels, and `keep_distances_exact` then to 0.03; that alone would leave 0.10.
-    """
-    count, _, anchors = x.shape
-    return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
-
-
-def keep_distances_exact(network: Any) -> None:
-    """Mark the last convolution of each box branch in an `openvino.Model`: it stays in 32 bits at every precision.
-
-    It is less than 1 % of the work, and its rounding is most of what bf16 does to the boxes: of 1,879 people on
-    PETS09, 97.5 instead of 96.1 % have the same box and label as in 32 bits.
-    """
-    for operation in network.get_ops():
-        if LAST_OF_BOXES.search(operation.get_friendly_name()):
-            operation.get_rt_info()["precise_0"] = True  # OpenVINO's attribute "precise", version 0; it is saved, too
 
 
 def keep_boxes_exact(network: Any) -> bool:
@@ -176,7 +93,7 @@ def export(model: Any, kind: str, image_size: int, folder: Path, **options: Any)
 
     source = folder / "model.pt"
     shutil.copyfile(model.ckpt_path, source)  # it writes beside the file it reads
-    with _undisturbed():
+    with undisturbed():
         type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False, **options)
     source.unlink()
     if not (folder / f"model.{kind}").is_file():
@@ -212,7 +129,7 @@ def _import_quietly() -> Any:
     if "ultralytics" not in sys.modules:
         import torch  # noqa: F401 - before ultralytics, which would start it with one thread
 
-        with _undisturbed():
+        with undisturbed():
             os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
             try:
                 import ultralytics
@@ -238,7 +155,7 @@ def _wait_for_boxes() -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Restore what ultralytics changes for the whole process: threads, environment variables, number formatting."""
     import torch
 

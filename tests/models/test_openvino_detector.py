@@ -1,0 +1,88 @@
+"""Detectors for OpenVINO: converted, or exported by ultralytics; `stages/test_yolo.py` loads and downloads some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.models.conftest import PEOPLE, SOME, pictures
+from vidclf.errors import UsageError
+from vidclf.models.detection import Detector, ReadyDetector, open_detector
+from vidclf.models.openvino_detector import expected_distance, exported, to_openvino
+from vidclf.models.runners import openvino_core, openvino_settings
+from vidclf.models.ultralytics_model import load_detector
+
+
+def test_the_sum_that_stays_in_32_bits_is_the_mean_distance_of_ultralytics() -> None:
+    import torch
+    from ultralytics.nn.modules import DFL
+
+    distances = torch.randn(2, 4 * 16, 21, generator=torch.Generator().manual_seed(0)) * 4
+    dfl = DFL(16)
+    assert torch.allclose(expected_distance(dfl, distances), dfl(distances), atol=1e-5)
+
+
+def test_the_last_convolutions_of_the_boxes_stay_in_32_bits(weights: str, tmp_path: Path) -> None:
+    core = openvino_core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("needs a CPU with bfloat16")
+    to_openvino(load_detector(weights), tmp_path / "network.xml")
+    compiled = core.compile_model(tmp_path / "network.xml", "CPU", openvino_settings("bf16", "detector"))
+    details = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    exact = [
+        found["originalLayersNames"].astype(str)
+        for found in details
+        if found["layerType"].astype(str) == "Convolution" and found["runtimePrecision"].astype(str) == "f32"
+    ]
+    assert len(exact) == 3
+    assert all(f"cv2.{scale}.2/" in name for scale, name in enumerate(sorted(exact)))
+
+
+@pytest.fixture(scope="module")
+def folder(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model as ultralytics exports it for OpenVINO."""
+    copy = tmp_path_factory.mktemp("exported") / "random.pt"
+    copy.write_bytes(Path(weights).read_bytes())
+    return Path(load_detector(str(copy)).export(format="openvino", imgsz=160, verbose=False))
+
+
+def test_an_exported_model_finds_what_it_finds_in_ultralytics(folder: Path) -> None:
+    detector = open_detector(str(folder), "cpu", "auto", "f32", 640)
+    assert isinstance(detector, Detector) and detector.name == "openvino f32"
+    for count, width, height in ((1, 160, 90), (4, 90, 33)):
+        images = pictures(count, width, height)
+        wanted = ReadyDetector(str(folder), "cpu", 160).start(images, SOME)()
+        for one, other in zip(wanted, detector.start(images, SOME)(), strict=True):
+            assert np.allclose(np.sort(one.scores), np.sort(other.scores), atol=1e-3)
+            assert (one.masks is None) == (other.masks is None)
+    assert detector.names[1] == "tie"
+
+
+def test_an_exported_model_of_another_kind_is_left_to_ultralytics(folder: Path, tmp_path: Path) -> None:
+    assert exported(tmp_path, "f32") is None
+    (tmp_path / "network.xml").write_text("not a network")
+    assert exported(tmp_path, "f32") is None  # without its metadata
+    told = (folder / "metadata.yaml").read_text()
+    (tmp_path / "metadata.yaml").write_text(told)
+    with pytest.raises(UsageError, match="is not a detector that OpenVINO can load: "):
+        exported(tmp_path, "f32")
+    for file in folder.glob("*.*[nl]"):
+        (tmp_path / file.with_stem("network").name).write_bytes(file.read_bytes())
+    assert exported(tmp_path, "f32") is not None
+    (tmp_path / "metadata.yaml").write_text(told.replace("- 160", "- 320"))
+    assert exported(tmp_path, "f32") is None  # of another size
+
+
+def test_people_are_those_that_ultralytics_finds_with_an_exported_model(shared: Path) -> None:
+    import cv2
+
+    path = str(shared / "detectors/yolo11n_int8_openvino_model")
+    video = cv2.VideoCapture(str(shared / "clips/pets09_s2l1_480x360.mp4"))
+    ours, theirs = open_detector(path, "cpu", "auto", "f32", 640), ReadyDetector(path, "cpu", 640)
+    images = [video.read()[1] for _ in range(4)]
+    for one, other in zip(theirs.start(images, PEOPLE)(), ours.start(images, PEOPLE)(), strict=True):
+        assert len(one.boxes) == len(other.boxes) > 2
+        assert np.allclose(one.boxes, other.boxes, atol=0.5)
+        assert np.allclose(one.scores, other.scores, atol=0.01)
