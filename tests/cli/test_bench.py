@@ -46,6 +46,18 @@ def test_a_broker_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: 
     assert "secret" not in _short("mqtt://user:secret@127.0.0.1:1")
 
 
+def test_the_start_is_measured_without_the_broker_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every run that was measured sent events to it; this one would refuse the address."""
+    monkeypatch.setenv("VIDCLF_PUBLISH", "nowhere://")
+    clip, copy = write_clip(tmp_path / "in.mp4", frames=1), tmp_path / "copy.yaml"
+    copy.write_text("- capture\n- write\n")
+    result = CliRunner().invoke(bench, ["start", str(clip), "-p", str(copy), "--repeat", "1", "--json", "-"])
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["seconds"]) == ["vidclf --help", "first frame of copy"]
+
+
 def test_a_clip_is_compared_with_the_serial_loop(tmp_path: Path) -> None:
     clip, figures = write_clip(tmp_path / "in.mp4", frames=6, size=(160, 120)), tmp_path / "figures.json"
     words = [str(clip), "--repeat", "2", "--no-memory", "--codec", "mpeg4", "--json", str(figures)]
