@@ -4,7 +4,7 @@ import pytest
 
 from vidclf.errors import UsageError
 from vidclf.models import backends
-from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision
+from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision, runs_on_cuda
 
 
 @pytest.fixture
@@ -67,6 +67,25 @@ def test_what_cannot_be_is_told_before_anything_runs(
 def test_a_backend_and_a_device_that_do_not_go_together(backend: str, device: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         choose_backend(backend, device, Path("a.xml"))
+
+
+@pytest.mark.parametrize(
+    ("file", "providers", "expected"),
+    [
+        ("a.safetensors", ["CPU"], True),
+        ("a.pt", ["CPU"], True),
+        ("a.xml", ["CUDA", "CPU"], False),
+        ("a.onnx", ["CPU"], False),
+        ("a.onnx", ["CUDA", "CPU"], True),
+    ],
+)
+def test_whether_a_file_can_run_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], file: str, providers: list[str], expected: bool
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    there = [f"{name}ExecutionProvider" for name in providers]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    assert runs_on_cuda(Path(file)) is expected
 
 
 def test_precision() -> None:

@@ -95,6 +95,19 @@ def test_every_runtime_gives_what_torch_gives_for_any_batch(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_beside_a_gpu_auto_takes_the_cpu_for_a_file_that_runs_nowhere_else(
+    folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was refused, although ONNX Runtime is installed for the CPU only."""
+    monkeypatch.setattr(predictor, "choose_devices", lambda _: ["cuda"])
+    weights = str(folder / f"pets{suffix}")
+    assert Predictor(weights, device="auto").name == "openvino f32"
+    assert Predictor(weights, "openvino", "auto").name == "openvino f32"
+    with pytest.raises(UsageError, match=r"ONNX Runtime has no CUDAExecutionProvider here|runs on the CPU only"):
+        Predictor(weights, device="cuda")
+
+
 @pytest.mark.parametrize("precision", ["f16", "bf16"])
 def test_torch_in_16_bits(precision: str) -> None:
     """What a GPU does by itself: every crop raised, as the network had 16 bits and its input 32."""

@@ -70,6 +70,16 @@ def choose_backend(backend: str, device: str, weights: Path) -> str:
     raise UsageError(f"{weights} runs on the CPU only; add --device cpu")
 
 
+def runs_on_cuda(weights: Path) -> bool:
+    """Whether an installed backend can run a classifier's file on a GPU."""
+    able = [name for name in _able(weights) if is_installed(name)]
+    if "torch" in able or "onnx" not in able:
+        return "torch" in able
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()  # not in its build for CPUs
+
+
 def _able(weights: Path) -> list[str]:
     """The backends that can run a file; any suffix other than those of exported files counts as a checkpoint."""
     kind = weights.suffix.lower()

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, exported
-from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision
+from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision, runs_on_cuda
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.runners import OnnxRunner, OpenVinoRunner, Runner, TorchRunner
@@ -46,6 +46,8 @@ class Predictor:
         is_exported = self.path.suffix.lower() in exported.READERS
         self._can_fall_back = not is_exported
         self._device = choose_devices(device)[-1]  # of several, the detector waits for the first
+        if device == "auto" and self._device != "cpu" and not runs_on_cuda(self.path):
+            self._device = "cpu"
         self._backend = choose_backend(backend, self._device, self.path)
         self._precision = choose_precision(precision, self._backend, self._device, is_exported)
         try:
