@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.clips import write_clip
+from vidclf.bench.parts import _simple_cnn
 from vidclf.bench.setting import _short
 from vidclf.cli.bench import bench
 from vidclf.errors import UsageError
@@ -81,8 +82,15 @@ def test_the_classifier_is_measured_by_batch() -> None:
     result = CliRunner().invoke(bench, ["classifier", "--batch", "1", "--batch", "8", "--repeat", "1", "--json", "-"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert set(found["crops_per_second"]) == {"1", "8", "simple-cnn in eager torch, batch 1"}
+    assert set(found["crops_per_second"]) == {"1", "8", "simple-cnn in eager torch on cpu, batch 1"}
     assert all(each["median"] > 0 for each in found["crops_per_second"].values())
+
+
+def test_the_classifier_is_compared_with_a_network_on_the_same_device() -> None:
+    """On a GPU, it was compared with one on the CPU."""
+    work = _simple_cnn("meta")  # torch's device without data: whatever is computed there cannot be copied back
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        work()
 
 
 @pytest.mark.parametrize(("by", "at"), [("cameras", [2]), ("objects", [0, 1, 4, 16, 64])])

@@ -18,7 +18,6 @@ from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-REFERENCE = "simple-cnn in eager torch, batch 1"
 SECONDS = 0.5  # for each batch size in every round
 PUBLISH_VARIABLE = "VIDCLF_PUBLISH"  # a broker for other runs: these frames must not be published
 
@@ -35,7 +34,8 @@ def classifier(
     shape = (policy.size, policy.size, *((3,) if policy.channels == 3 else ()))
     crops = list(random.integers(0, 256, (max(batches), *shape), np.uint8))
     works = {str(batch): partial(_for_a_while, partial(model, crops[:batch]), batch) for batch in batches}
-    works[REFERENCE] = partial(_for_a_while, _simple_cnn(), 1)
+    reference = f"simple-cnn in eager torch on {model.device}, batch 1"
+    works[reference] = partial(_for_a_while, _simple_cnn(model.device), 1)
     for work in works.values():
         work()  # warm up
     costs = by_turns(works, repeat, tell)
@@ -44,7 +44,7 @@ def classifier(
         "classifier": Path(weights).name,
         "runs_on": model.name,
         "crops_per_second": {name: summary(each)["fps"] for name, each in costs.items()},
-        "ratio": {f"batch {largest} to {REFERENCE}": ratio(costs[largest], costs[REFERENCE])},
+        "ratio": {f"batch {largest} to {reference}": ratio(costs[largest], costs[reference])},
     }
 
 
@@ -57,18 +57,18 @@ def _for_a_while(work: Callable[[], object], count: int) -> int:
     return done
 
 
-def _simple_cnn() -> Callable[[], object]:
-    """A forward pass of one crop through SimpleCNN: eager torch, eval mode, no gradients."""
+def _simple_cnn(device: str) -> Callable[[], object]:
+    """A forward pass of one crop through SimpleCNN: eager torch, eval mode, no gradients, to the device and back."""
     import torch
 
     from vidclf.models import create
 
-    network = create("simple-cnn").eval()
+    network = create("simple-cnn").eval().to(device)
     crop = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
 
     def work() -> object:
         with torch.no_grad():
-            return network(crop)
+            return network(crop.to(device)).cpu()
 
     return work
 

@@ -45,11 +45,11 @@ class Predictor:
         self.temperature = float(header["temperature"])
         is_exported = self.path.suffix.lower() in exported.READERS
         self._can_fall_back = not is_exported
-        self._device = choose_devices(device)[-1]  # of several, the detector waits for the first
-        if device == "auto" and self._device != "cpu" and not runs_on_cuda(self.path):
-            self._device = "cpu"
-        self._backend = choose_backend(backend, self._device, self.path)
-        self._precision = choose_precision(precision, self._backend, self._device, is_exported)
+        self.device = choose_devices(device)[-1]  # of several, the detector waits for the first
+        if device == "auto" and self.device != "cpu" and not runs_on_cuda(self.path):
+            self.device = "cpu"
+        self._backend = choose_backend(backend, self.device, self.path)
+        self._precision = choose_precision(precision, self._backend, self.device, is_exported)
         try:
             self._runner = self._open()
         except Exception as error:
@@ -83,7 +83,7 @@ class Predictor:
         if not np.isfinite(probabilities).all() and self._precision == "f16" and self._can_fall_back:
             log.warning("%s has values that 16-bit floats cannot hold, using torch in 32 bits instead", self.path.name)
             self._backend, self._precision = "torch", "f32"
-            self._runner = TorchRunner(self.path, self._device, self._precision)
+            self._runner = TorchRunner(self.path, self.device, self._precision)
             probabilities = softmax(self._runner(batch), self.temperature)
         if not np.isfinite(probabilities).all():
             raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
@@ -109,12 +109,12 @@ class Predictor:
             raise error
         reason = " ".join(str(error).split()) or type(error).__name__
         log.warning("%s does not run on %s, using torch instead: %s", self.path.name, self._backend, reason)
-        self._backend, self._precision = "torch", choose_precision("auto", "torch", self._device, exported=False)
-        return TorchRunner(self.path, self._device, self._precision)
+        self._backend, self._precision = "torch", choose_precision("auto", "torch", self.device, exported=False)
+        return TorchRunner(self.path, self.device, self._precision)
 
     def _open(self) -> Runner:
         if self._backend == "torch":
-            return TorchRunner(self.path, self._device, self._precision)
+            return TorchRunner(self.path, self.device, self._precision)
         if not self._can_fall_back:  # exported: nothing to convert, and nothing to compare with
             return self._start(self.path)
         kind = "openvino" if self._backend == "openvino" else "onnx"
@@ -134,7 +134,7 @@ class Predictor:
     def _start(self, file: Path) -> Runner:
         if self._backend == "openvino":
             return OpenVinoRunner(file, self._precision)
-        return OnnxRunner(file, self._device, tensorrt=self._backend == "tensorrt")
+        return OnnxRunner(file, self.device, tensorrt=self._backend == "tensorrt")
 
 
 def convert(weights: Path, kind: str, folder: Path) -> None:
