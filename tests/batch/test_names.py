@@ -37,6 +37,14 @@ def test_no_result_is_called_as_another_while_it_is_written() -> None:
     assert not parts & {Path(f"{name}.mp4") for name in names.values()}
 
 
+def test_no_result_has_the_name_of_a_folder() -> None:
+    """The clips in that folder failed for good: a file was in its place."""
+    for paths in (["a.mov", "a.mp4/b.mp4"], ["A.mov", "a.jsonl/b.mp4"], ["a.mov", "a.part.mp4/b.mp4"]):
+        assert name_outputs(paths, {}) == {paths[0]: paths[0], paths[1]: paths[1].removesuffix(".mp4")}
+    assert name_outputs(["a.mov"], {"a.mp4/b.mp4": "a.mp4/b"}) == {"a.mov": "a.mov"}
+    assert name_outputs(["a.mov", "a/b.mp4"], {}) == {"a.mov": "a", "a/b.mp4": "a/b"}
+
+
 def test_a_long_name_leaves_room_for_suffixes() -> None:
     letters, signs = "x" * 200 + ".mp4", "漢" * 83 + ".mkv"  # 200 and 253 bytes
     names = name_outputs([letters, signs, "漢" * 82 + "字.mkv"], {})

@@ -11,7 +11,8 @@ import pytest
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
-from vidclf.batch.plan import Plan, Settings, output_names
+from vidclf.batch.names import output_names
+from vidclf.batch.plan import Plan, Settings
 from vidclf.batch.storage import Folder
 from vidclf.errors import UsageError
 

@@ -13,7 +13,8 @@ from vidclf.batch.disk import Disk, DiskFull
 from vidclf.batch.events import Began, Ended, Event, Report
 from vidclf.batch.job import Job, Outcome, Progress
 from vidclf.batch.manifest import Manifest
-from vidclf.batch.plan import Plan, Settings, output_names
+from vidclf.batch.names import output_names
+from vidclf.batch.plan import Plan, Settings
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError
 

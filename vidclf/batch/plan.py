@@ -15,13 +15,13 @@ from vidclf.batch.checks import counts
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
+from vidclf.batch.names import output_names
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, describe
 from vidclf.files import hash_file
 
 log = logging.getLogger(__name__)
 
-SUFFIX = {"write": ".mp4", "record": ".jsonl"}
 SCAN_SECONDS = 2.0  # between two scans for new clips
 
 
@@ -187,8 +187,3 @@ class Plan:
         if same:
             self._manifest.touch(clip.path, clip.mtime_ns)
         return same
-
-
-def output_names(name: str) -> dict[str, str]:
-    """All outputs that a clip of this name can have, by the stage that writes them."""
-    return {kind: name + suffix for kind, suffix in SUFFIX.items()}
