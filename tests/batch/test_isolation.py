@@ -125,8 +125,9 @@ def test_a_configuration_that_cannot_work_ends_the_batch_at_the_first_clip(batch
     assert set(states()) == {"pending"}
 
 
-def test_a_worker_that_was_silent_costs_no_results(batch: Run) -> None:
+def test_a_worker_that_was_silent_costs_no_results(batch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert batch()[0] == 0
+    monkeypatch.setattr("vidclf.batch.workers.START_SECONDS", 2.0)
     Path("trouble.yaml").write_text(
         Path("quick.yaml").read_text().replace("- motion", "- trouble:Trouble: {pause: 9}\n- motion")
     )

@@ -42,6 +42,7 @@ def test_workers_that_die_at_their_start_end_the_batch() -> None:
 
 def test_workers_that_are_silent_from_their_start_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidclf.batch.workers.STILLBORN", 1)
+    monkeypatch.setattr("vidclf.batch.workers.START_SECONDS", 0.0)
     workers = Processes([], None, jobs=1, timeout=0.0)  # type: ignore[arg-type]
     workers.submit(Job("a.mp4", "", {}))
     try:
@@ -52,6 +53,19 @@ def test_workers_that_are_silent_from_their_start_end_the_batch(monkeypatch: pyt
         workers.close()
     wanted = "1 worker processes died while starting; the last one did not respond for 0 s and was stopped"
     assert str(raised.value) == wanted
+
+
+def test_a_worker_may_take_longer_than_the_timeout_to_start() -> None:
+    """With a short one, every worker was killed while it imported its libraries."""
+    workers = Processes([], None, jobs=1, timeout=0.0)  # type: ignore[arg-type]
+    workers.submit(Job("a.mp4", "none.mp4", {}))
+    told: list[Any] = []
+    try:
+        while not told:
+            told = workers.wait(1)
+    finally:
+        workers.close()
+    assert [outcome.error for outcome in told] == ["cannot read none.mp4: No such file or directory"]
 
 
 def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(

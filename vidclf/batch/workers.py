@@ -23,6 +23,7 @@ from vidclf.errors import VidclfError
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE, cores, limit_opencv
 
+START_SECONDS = 120.0  # least time for a worker to import the libraries, and to load or convert the models
 STILLBORN = 3  # workers that die in a row before any was ready: then it is not the fault of a clip
 READY = "ready"
 # Read by the parts of a pipeline, torch and numpy.
@@ -32,8 +33,9 @@ THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 class Processes:
     """Up to `jobs` worker processes, each started when there is work for it.
 
-    timeout: seconds without a message before a worker is killed; twice that for its first clip, because it loads the
-    models. The cores are divided among the workers (see `vidclf.threads`).
+    timeout: seconds without a message before a worker is killed. Until its first frame it is twice that, and at least
+    `START_SECONDS`, because the worker starts and loads its models. The cores are divided among the workers (see
+    `vidclf.threads`).
     """
 
     def __init__(self, items: list[Item], storage: Storage, jobs: int, timeout: float):
@@ -67,7 +69,8 @@ class Processes:
         told = [message for pipe in wait(list(busy), seconds) for message in self._hear(busy[pipe])]  # type: ignore[index]
         for worker in busy.values():
             silent = monotonic() - worker.heard
-            if worker.job and silent > self.timeout * (1 if worker.ready else 2):
+            allowed = self.timeout if worker.ready else max(2 * self.timeout, START_SECONDS)
+            if worker.job and silent > allowed:
                 told.append(self._bury(worker, f"did not respond for {silent:.0f} s and was stopped"))
         return told
 
@@ -88,10 +91,8 @@ class Processes:
         if message == READY:
             self._stillborn = None
             return
-        if (
-            isinstance(message, Outcome) or message.frames
-        ):  # a frame, or the end of a clip, means that its models are loaded
-            worker.ready = True
+        # A frame, or the end of a clip, means that its models are loaded.
+        worker.ready = worker.ready or isinstance(message, Outcome) or message.frames > 0
         if isinstance(message, Outcome):
             worker.job = None
         yield message
