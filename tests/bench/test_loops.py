@@ -6,13 +6,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
-from tests.clips import look
+from tests.clips import look, write_clip
 from vidclf.bench.agree import agreement
 from vidclf.bench.loops import Namer, Person, ReferencePicture
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.errors import VidclfError
 from vidclf.models.predictor import Predictor
 from vidclf.preprocess import crop_picture
 
@@ -46,6 +48,16 @@ def test_frames_bounds_every_loop(tmp_path):
     three = setting(square_clip(tmp_path / "in.mkv"), tmp_path, max_frames=3)
     assert len(ReferencePicture(three).run()) == 3
     assert len(Ours(three).run()[0]) == 3
+
+
+def test_a_clip_that_opencv_cannot_read_is_an_error(tmp_path):
+    """All was measured, and then the speed was divided by zero."""
+    clip = write_clip(tmp_path / "in.mp4", frames=2, codec="libsvtav1")
+    if cv2.VideoCapture(str(clip)).grab():
+        pytest.skip("this OpenCV reads AV1")
+    with pytest.raises(VidclfError) as raised:
+        ReferencePicture(setting(clip, tmp_path))
+    assert str(raised.value) == f"{clip}: OpenCV, with which the other loops read, finds no frame in it"
 
 
 def test_the_classifier_of_the_loops_names_as_the_stage_does(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 
 from vidclf.bench.agree import Seen
 from vidclf.bench.setting import PlainWriter, Setting
+from vidclf.errors import VidclfError
 from vidclf.frame import Box
 from vidclf.models import load
 from vidclf.models.device import choose_device
@@ -52,6 +53,15 @@ def draw(image: np.ndarray, box: Box, caption: str) -> None:
     cv2.putText(image, caption, (box[0], box[1] - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.5, GREEN, 1, cv2.LINE_AA)
 
 
+def check_readable(setting: Setting) -> None:
+    """Raise VidclfError if OpenCV, with which the loops read, finds no frame in the clip."""
+    capture = cv2.VideoCapture(str(setting.clip))
+    there = capture.grab()
+    capture.release()
+    if not there:
+        raise VidclfError(f"{setting.clip}: OpenCV, with which the other loops read, finds no frame in it")
+
+
 class Clip:
     """`with Clip(...) as clip`: pictures read with cv2.VideoCapture, and a writer for the annotated ones."""
 
@@ -83,6 +93,7 @@ class Person:
     """cv2 reads, `YOLO.predict` detects, the classifier runs crop by crop, cv2 draws, PyAV writes."""
 
     def __init__(self, setting: Setting):
+        check_readable(setting)
         self._setting = setting
         device = torch_device(setting, "yolo")
         self._detector = load_detector(str(setting.option("yolo", "weights")), device)
@@ -139,6 +150,7 @@ class ReferencePicture:
     THRESHOLD, LEAST = 50, 2500  # grey levels; pixels
 
     def __init__(self, setting: Setting):
+        check_readable(setting)
         self._setting = setting
         self._namer = Namer(setting)
 
