@@ -104,6 +104,24 @@ def test_curves_are_measured(tmp_path: Path, by: str, at: list[int]) -> None:
     assert all(point["median"] > 0 for point in curve["points"])
 
 
+def test_every_number_of_cores_is_measured_repeatedly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = iter([30.0, 10.0, 20.0])
+    monkeypatch.setattr("vidclf.bench.scaling.measure_alone", lambda *_: {"fps": next(speeds)})
+    words = ["scaling", str(write_clip(tmp_path / "in.mp4", frames=1)), "--by", "cores", "--cores", "1"]
+    result = CliRunner().invoke(bench, [*words, "--repeat", "3", "--json", "-"])
+    assert result.exit_code == 0, result.output
+    (curve,) = json.loads(result.stdout)["curves"]
+    assert curve["points"] == [{"at": 1, "median": 20.0, "min": 10.0, "max": 30.0}]
+
+
+def test_more_cores_than_there_are_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are were measured, and called by that number."""
+    monkeypatch.setattr("vidclf.cli.bench.granted", lambda: 2)
+    result = CliRunner().invoke(bench, ["scaling", "--by", "cores", "--cores", "2", "--cores", "3"])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == "--cores must be 1 to 2 on this machine, got 3"
+
+
 def test_a_clip_that_is_not_there_is_told() -> None:
     result = CliRunner().invoke(bench, ["none.mp4"])
     assert str(result.exception) == "no such file: none.mp4"

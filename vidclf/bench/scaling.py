@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vidclf.bench.alone import measure_alone
-from vidclf.bench.measure import Cost, cost_of, summary
+from vidclf.bench.measure import Cost, cost_of, spread, summary
 from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.frame import Detection, Frame
 from vidclf.pipeline import Pipeline
@@ -37,9 +37,13 @@ class Boxes:
             yield frame
 
 
-def by_cores(setting: Setting, counts: Iterable[int], tell: Tell) -> dict[str, Any]:
-    """Frames per second by number of cores, each in a separate process."""
-    return _each(counts, lambda n: measure_alone(setting, "vidclf", n)["fps"], "cores", tell)
+def by_cores(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
+    """Frames per second by number of cores, every time in a separate process."""
+
+    def speed(count: int) -> dict[str, float]:
+        return spread([measure_alone(setting, "vidclf", count)["fps"] for _ in range(repeat)])
+
+    return _each(counts, speed, "cores", tell)
 
 
 def by_batch(setting: Setting, batches: Iterable[int], repeat: int, tell: Tell) -> dict[str, Any]:
@@ -57,9 +61,8 @@ def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
 
     def speed(count: int) -> dict[str, float]:
         middle = [item.create() for item in setting.items if item.name not in ("capture", "write")]
-        each = (
-            max(4, setting.frames // count) if setting.frames else None
-        )  # the same amount of work for any number of sources
+        # The same amount of work for any number of sources.
+        each = max(4, setting.frames // count) if setting.frames else None
         sources = [Capture(str(setting.clip), max_frames=each) for _ in range(count)]
         return _median(lambda: int(Pipeline([sources, *middle]).run()["ledger"]["finished"]), repeat)
 
@@ -116,10 +119,9 @@ def _median(work: Callable[[], int], repeat: int) -> dict[str, float]:
     return speed
 
 
-def _each(values: Iterable[Any], measure: Callable[[Any], Any], what: str, tell: Tell) -> dict[str, Any]:
+def _each(values: Iterable[Any], measure: Callable[[Any], dict[str, float]], what: str, tell: Tell) -> dict[str, Any]:
     points = []
     for value in values:
-        found = measure(value)
-        points.append({"at": value} | (found if isinstance(found, dict) else {"median": found}))
+        points.append({"at": value} | measure(value))
         tell(f"{what} {value}: {points[-1]['median']:.1f} frames/s")
     return {"by": what, "points": points}

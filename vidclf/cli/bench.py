@@ -19,6 +19,7 @@ from vidclf.errors import UsageError
 from vidclf.models.checkpoint import find
 from vidclf.recipe import find_recipe
 from vidclf.resources import shipped
+from vidclf.threads import granted
 
 if TYPE_CHECKING:
     from vidclf.bench.setting import Setting
@@ -169,7 +170,7 @@ def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **o
 @bench.command()
 @setting_options
 @click.option("--by", "wanted", multiple=True, type=click.Choice([*SCALES, "size", "objects"]), help="Only these.")
-@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=SCALES["cores"], help="Core counts.")
+@click.option("--cores", multiple=True, type=click.IntRange(min=1), help="Core counts.")
 @click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Batch sizes.")
 @click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Source counts.")
 def scaling(
@@ -193,9 +194,13 @@ def scaling(
     from vidclf.bench import scaling as by
     from vidclf.bench.report import scaling_table
 
+    there = granted()
+    if (most := max(cores, default=1)) > there:
+        raise UsageError(f"--cores must be 1 to {there} on this machine, got {most}")
+    cores = cores or tuple(count for count in SCALES["cores"] if count <= there)
     with _setting(clip, codec, json_file, options) as setting:
         curves: dict[str, Callable[[], dict[str, Any]]] = {
-            "cores": lambda: by.by_cores(setting, cores, tell),
+            "cores": lambda: by.by_cores(setting, cores, repeat, tell),
             "batch": lambda: by.by_batch(setting, batch, repeat, tell),
             "cameras": lambda: by.by_cameras(setting, cameras, repeat, tell),
             "size": lambda: by.by_size(setting, SCALES_SIZES, repeat, tell),
