@@ -33,7 +33,7 @@ repeat_option = click.option(
 )
 SETTING_OPTIONS: list[Callable[..., Any]] = [
     click.argument("clip", required=False, type=click.Path(path_type=Path)),
-    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder that all of them use."),
+    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder; supervision has only mp4v."),
     repeat_option,
     figures_option,
     pipeline_options,
