@@ -252,6 +252,7 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
         ),
         (["--set", "write.quality=100"], "quick.yaml, item 4: write: quality must be 0 to "),
         (["--gpus", "1"], "--cpus and --gpus need --ray"),
+        (["--ray", "--gpus", "nan"], "Invalid value for '--gpus': nan is not a number"),
         (["--ray", "--timeout", "5"], "--timeout cannot be used with --ray"),
         (["--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a duration; use 90s, 20m or 1h30m"),
         (["--timeout", "0.5"], "Invalid value for '--timeout': '0.5' is too short: at least 1s"),

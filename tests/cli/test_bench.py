@@ -86,6 +86,12 @@ def test_the_classifier_is_measured_by_batch() -> None:
     assert all(each["median"] > 0 for each in found["crops_per_second"].values())
 
 
+def test_a_batch_that_no_memory_could_hold_is_refused() -> None:
+    result = CliRunner().invoke(bench, ["classifier", "--batch", "99999999999"])
+    assert result.exit_code == 2
+    assert "Invalid value for '--batch': 99999999999 is not in the range 1<=x<=65536." in result.stderr
+
+
 def test_the_classifier_is_compared_with_a_network_on_the_same_device() -> None:
     """On a GPU, it was compared with one on the CPU."""
     work = _simple_cnn("meta")  # torch's device without data: whatever is computed there cannot be copied back

@@ -26,7 +26,7 @@ from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
 from vidclf.cli.duration import Duration
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
-from vidclf.cli.options import json_option, pipeline_options, with_optional_value
+from vidclf.cli.options import Number, json_option, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item, find_recipe
@@ -79,8 +79,8 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
 @click.option("--settle", type=Duration(least=0), default="5s", show_default=True, metavar="TIME",
               help="With --watch: a file is complete when it has not changed for this long.")  # fmt: skip
 @click.option("--ray", metavar="[ADDRESS]", help="Run on a Ray cluster; without an address, start one here.")
-@click.option("--cpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: CPUs to request per worker.")
-@click.option("--gpus", type=click.FloatRange(min=0), metavar="N", help="With --ray: GPUs to request per worker.")
+@click.option("--cpus", type=Number(min=0), metavar="N", help="With --ray: CPUs to request per worker.")
+@click.option("--gpus", type=Number(min=0), metavar="N", help="With --ray: GPUs to request per worker.")
 @json_option("Write a report of the run; - is stdout.")
 @pipeline_options
 def batch(

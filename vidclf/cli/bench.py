@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCALES = {"cores": (1, 2), "batch": (1, 2, 4, 8, 16, 32, 64), "cameras": (1, 2, 4, 8, 16)}
 SCALES_OBJECTS, SCALES_SIZES = (0, 1, 4, 16, 64), ("240p", "360p", "720p", "1080p", "4K")
+BATCH = click.IntRange(1, 65_536)  # as in the stage classify
 
 figures_option = json_option("Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
@@ -129,7 +130,7 @@ def engine(frames: int, stages: int, repeat: int, json_file: str | None) -> None
 @click.option("--weights", default="lean", show_default=True, metavar="W", help="Classifier weights.")
 @click.option("--backend", default="auto", show_default=True, help="Runtime, as in the stage classify.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N.")
-@click.option("--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Batch size; repeatable.")
+@click.option("--batch", "batches", type=BATCH, multiple=True, help="Batch size; repeatable.")
 @repeat_option
 @figures_option
 def classifier(
@@ -171,7 +172,7 @@ def start(clip: Path | None, codec: str, repeat: int, json_file: str | None, **o
 @setting_options
 @click.option("--by", "wanted", multiple=True, type=click.Choice([*SCALES, "size", "objects"]), help="Only these.")
 @click.option("--cores", multiple=True, type=click.IntRange(min=1), help="Core counts.")
-@click.option("--batch", multiple=True, type=click.IntRange(min=1), default=SCALES["batch"], help="Batch sizes.")
+@click.option("--batch", multiple=True, type=BATCH, default=SCALES["batch"], help="Batch sizes.")
 @click.option("--cameras", multiple=True, type=click.IntRange(min=1), default=SCALES["cameras"], help="Source counts.")
 def scaling(
     clip: Path | None,

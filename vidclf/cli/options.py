@@ -1,9 +1,10 @@
-"""Options that commands share: those of all that run pipelines (`RunOptions`, verbosity), and --json."""
+"""Options that commands share: those of all that run pipelines (`RunOptions`, verbosity), --json, and their types."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isnan
 from typing import Any, get_args
 
 import click
@@ -11,6 +12,17 @@ import click
 from vidclf.cli.assemble import DEFAULT_PIPELINE
 from vidclf.models.backends import Backend
 from vidclf.threads import set_threads
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan, which is neither below nor above a limit, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail("nan is not a number", param, ctx)
+        return number
+
 
 # For commands without debug messages; `main` looks for it among the arguments.
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from math import isnan
 from pathlib import Path
 from typing import Any
 
 import click
 
-from vidclf.cli.options import DEBUG
-from vidclf.errors import UsageError
+from vidclf.cli.options import DEBUG, Number
 from vidclf.rendering.levels import LEVELS
 
 
@@ -40,7 +38,7 @@ class Size(click.ParamType):
 @click.option("--level", type=click.Choice(list(LEVELS)), default="easy", show_default=True, help="Difficulty.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--clips", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of clips.")
-@click.option("--seconds", type=click.FloatRange(3, 600), default=12.0, show_default=True, help="Length of a clip.")
+@click.option("--seconds", type=Number(3, 600), default=12.0, show_default=True, help="Length of a clip.")
 @click.option("--size", type=Size(), default="640x360", show_default=True, help="Picture size in pixels.")
 @click.option("--verify/--no-verify", default=True, help="Verify the checksums of Fashion-MNIST's files.")
 @click.option("--force", is_flag=True, help="Overwrite existing clips.")
@@ -70,8 +68,6 @@ def render(
       vidclf run clips/clip-000.mp4 --record found.jsonl
       vidclf score found.jsonl clips/clip-000.truth.jsonl
     """
-    if isnan(seconds):  # neither below nor above a limit, so click lets it pass
-        raise UsageError("--seconds must be a number, got nan")
     from vidclf.files import PartFile
     from vidclf.rendering.clip import RATE, Clip
     from vidclf.rendering.wardrobe import drawn, from_pictures
