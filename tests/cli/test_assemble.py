@@ -84,7 +84,12 @@ def test_a_gate_for_still_scenes_searches_every_frame_that_moves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("every", "message"), [("often", "every must be a whole number or one of auto"), ("0", "every must be 1 to 1000")]
+    ("every", "message"),
+    [
+        ("often", "every must be a whole number or one of auto"),
+        ("", "every must be a whole number or one of auto, got ''"),
+        ("0", "every must be 1 to 1000"),
+    ],
 )
 def test_how_often_to_search_is_checked(every: str, message: str) -> None:
     gate = items(detect_every=every)[1]

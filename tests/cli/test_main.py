@@ -37,6 +37,36 @@ def test_a_mistyped_command_is_told_what_was_meant(capsys: pytest.CaptureFixture
     assert f"'{meant}'" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["run", SAMPLE, "-o", ""], "'-o' / '--output'"),
+        (["run", SAMPLE, "--record", ""], "'--record'"),
+        (["run", SAMPLE, "--stats", ""], "'--stats'"),
+        (["run", SAMPLE, "--trace", ""], "'--trace'"),
+        (["batch", ".", "-o", ""], "'-o' / '--output'"),
+        (["batch", "", "-o", "out"], "'FOLDER'"),
+        (["demo", "-o", ""], "'-o' / '--output'"),
+        (["render", "-o", ""], "'-o' / '--output'"),
+        (["render", "-o", "out", "--data", ""], "'--data'"),
+        (["score", "", "truth.jsonl"], "'RECORD'"),
+        (["eval", "lean", "--html", ""], "'--html'"),
+        (["export", "lean", "--format", "onnx", "-o", ""], "'-o' / '--output'"),
+        (["bench", ""], "'[CLIP]'"),
+        (["models", "--json", ""], "'--json'"),
+    ],
+)
+def test_a_path_that_is_empty_is_not_the_current_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], option: str
+) -> None:
+    """With a variable of the shell that was not set, the current folder was filled, or an option ignored."""
+    monkeypatch.chdir(tmp_path)
+    code, said = say(capsys, *words)
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"Invalid value for {option}: the name is empty (see vidclf " in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stdout_that_is_closed_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As with `vidclf ... >&-`, where Python has none; before the run, not after it."""
     monkeypatch.setattr(sys, "stdout", None)

@@ -114,7 +114,8 @@ def _choose_detector(items: list[Item], options: RunOptions) -> None:
 def _follow(items: list[Item], options: RunOptions) -> None:
     """Insert the stages that follow objects over time, each in its place, unless the pipeline has them already."""
     names = [item.name for item in items]
-    flags = {"--detect-every": options.detect_every, "--gate": options.gate, "--track": options.track}
+    detect_every = options.detect_every is not None
+    flags = {"--detect-every": detect_every, "--gate": options.gate, "--track": options.track}
     if options.smooth:
         if "classify" not in names:
             raise UsageError(f"--smooth: the pipeline {options.pipeline} has no stage 'classify'")
@@ -124,9 +125,9 @@ def _follow(items: list[Item], options: RunOptions) -> None:
         return
     if not set(DETECTORS) & set(names):
         raise UsageError(f"{flag}: the pipeline {options.pipeline} has no detector")
-    if options.track or options.smooth or options.detect_every:
+    if options.track or options.smooth or detect_every:
         _put(items, "track", after=DETECTORS, flag=flag)
-    if options.detect_every or options.gate:
+    if detect_every or options.gate:
         said = options.detect_every
         every = int(said) if said and said.isdecimal() else said
         _put(items, "gate", after=["capture"], flag=flag, every=1)

@@ -26,7 +26,7 @@ from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
 from vidclf.cli.duration import Duration
 from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
 from vidclf.cli.main import INTERRUPTED
-from vidclf.cli.options import Number, json_option, pipeline_options, with_optional_value
+from vidclf.cli.options import FilePath, Number, json_option, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item, find_recipe
@@ -52,8 +52,16 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
 
 
 @click.command(cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "outdir", required=True, metavar="OUTDIR", help="Folder for results, or s3://, gs://.")
+@click.argument("folder", type=FilePath(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "outdir",
+    required=True,
+    type=FilePath(),
+    metavar="OUTDIR",
+    help="Folder for results, or s3://, gs://.",
+)
 @click.option(
     "--ext", multiple=True, metavar="mp4,mov", help="Only clips with these suffixes; default: all video suffixes."
 )

@@ -13,7 +13,7 @@ import click
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import make_console, set_up_logging, write_json
-from vidclf.cli.options import json_option, pipeline_options
+from vidclf.cli.options import FilePath, json_option, pipeline_options
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import find
@@ -33,7 +33,7 @@ repeat_option = click.option(
     "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Number of rounds; shows the median."
 )
 SETTING_OPTIONS: list[Callable[..., Any]] = [
-    click.argument("clip", required=False, type=click.Path(path_type=Path)),
+    click.argument("clip", required=False, type=FilePath(path_type=Path)),
     click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder; supervision has only mp4v."),
     repeat_option,
     figures_option,

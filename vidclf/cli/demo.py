@@ -8,6 +8,7 @@ import click
 
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, set_up_logging
+from vidclf.cli.options import FilePath
 from vidclf.resources import shipped
 
 
@@ -15,7 +16,7 @@ from vidclf.resources import shipped
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     default="demo-output",
     show_default=True,
     help="Folder to write to.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data
 from vidclf.errors import UsageError, VidclfError
@@ -25,7 +25,7 @@ from vidclf.threads import cores
 @click.option(
     "--html",
     "html_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write an HTML page: figures, confusion matrix, reliability, most confident mistakes.",
 )

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.cli.train import VERIFY
 from vidclf.errors import UsageError, VidclfError
@@ -28,12 +28,12 @@ SUFFIXES = {"onnx": [".onnx"], "openvino": [".xml"], "torchscript": [".pt", ".to
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     help="File to write; default: the name of WEIGHTS with .onnx, .xml (plus .bin) or .pt, in the current folder.",
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="Also compare on the test pictures of this data set: Fashion-MNIST's files, or folders of pictures.",
 )

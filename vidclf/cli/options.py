@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from math import isnan
@@ -22,6 +23,17 @@ class Number(click.FloatRange):
         if isnan(number):
             self.fail("nan is not a number", param, ctx)
         return number
+
+
+class FilePath(click.Path):
+    """A path, as click's own, that is not empty: from an unset variable of a shell, it would be the current folder."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 # For commands without debug messages; `main` looks for it among the arguments.
@@ -98,7 +110,7 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
 
 def json_option(what: str) -> Callable[..., Any]:
     """`--json FILE`; the command passes it to `check_reports` before any work."""
-    return click.option("--json", "json_file", metavar="FILE", help=what)
+    return click.option("--json", "json_file", type=FilePath(), metavar="FILE", help=what)
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vidclf.cli.options import DEBUG, Number
+from vidclf.cli.options import DEBUG, FilePath, Number
 from vidclf.rendering.levels import LEVELS
 
 
@@ -28,10 +28,10 @@ class Size(click.ParamType):
 
 
 @click.command()
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder.")
+@click.option("-o", "--output", required=True, type=FilePath(path_type=Path, file_okay=False), help="Folder.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="Use the test pictures in this folder (see train); default: the ten drawn garments of the sample clip.",
 )

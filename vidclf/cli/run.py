@@ -17,7 +17,7 @@ from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
 from vidclf.cli.live import live_options, live_outputs, refuse_same_names, side_by_side, split_name, together
 from vidclf.cli.only_when import check_awaited
-from vidclf.cli.options import pipeline_options, with_optional_value
+from vidclf.cli.options import FilePath, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read, identity
 from vidclf.errors import UsageError
 from vidclf.recipe import Item, find_recipe
@@ -36,10 +36,16 @@ FOR_LIVE = {
 
 @click.command(cls=with_optional_value("--serve", f"127.0.0.1:{PORT}", LISTEN))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output", metavar="PATH", help="Annotated video, or a folder for it (FOLDER/).")
-@click.option("--record", metavar="PATH", help="Table of detections: .jsonl, .csv, .parquet; - is stdout.")
-@click.option("--stats", "stats_file", metavar="FILE.json", help="Write the run's statistics; - is stdout.")
-@click.option("--trace", metavar="FILE.json", help="Write a timeline of the run, for Perfetto; - is stdout.")
+@click.option("-o", "--output", type=FilePath(), metavar="PATH", help="Annotated video, or a folder for it (FOLDER/).")
+@click.option(
+    "--record", type=FilePath(), metavar="PATH", help="Table of detections: .jsonl, .csv, .parquet; - is stdout."
+)
+@click.option(
+    "--stats", "stats_file", type=FilePath(), metavar="FILE.json", help="Write the run's statistics; - is stdout."
+)
+@click.option(
+    "--trace", type=FilePath(), metavar="FILE.json", help="Write a timeline of the run, for Perfetto; - is stdout."
+)
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n relearns the scene.")
 @click.option("--serve", metavar="[[HOST:]PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
 @click.option("--token", envvar="VIDCLF_TOKEN", help="Secret for the page; required if other machines can reach it.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vidclf.cli.execute import write_json
-from vidclf.cli.options import DEBUG, json_option
+from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.scoring import Score, score_files
 
@@ -30,8 +30,8 @@ LINES = (
 
 
 @click.command()
-@click.argument("record", type=click.Path(path_type=Path))
-@click.argument("truth", type=click.Path(path_type=Path))
+@click.argument("record", type=FilePath(path_type=Path))
+@click.argument("truth", type=FilePath(path_type=Path))
 @json_option("Write the figures as JSON; - is stdout, without the table.")
 @click.option("--iou", type=float, default=0.5, show_default=True, help="Minimum overlap of a found and a true box.")
 @click.option("--source", help="Source to score, if the record has several [default: the one TRUTH is named after].")
