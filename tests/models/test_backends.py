@@ -88,11 +88,33 @@ def test_whether_a_file_can_run_on_a_gpu(
     assert runs_on_cuda(Path(file)) is expected
 
 
-def test_precision() -> None:
+def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
     assert choose_precision("auto", "torch", "cpu", exported=False) == "f32"
     assert choose_precision("auto", "torch", "cuda:0", exported=False) == "f16"
     assert choose_precision("auto", "openvino", "cpu", exported=True) == "f32"
     assert choose_precision("auto", "openvino", "cpu", exported=False) in ("f32", "bf16")
     assert choose_precision("bf16", "openvino", "cpu", exported=True) == "bf16"
+    assert choose_precision("auto", "onnx", "cuda", exported=False) == "f32"
+    assert choose_precision("auto", "tensorrt", "cuda", exported=False) == "f16"
+    assert choose_precision("f32", "tensorrt", "cuda", exported=False) == "f32"
     with pytest.raises(UsageError, match="precision must be one of auto, f32, f16, bf16, got 'f8'"):
         check_precision("f8")
+
+
+@pytest.mark.parametrize(
+    ("precision", "backend", "exported", "words"),
+    [
+        ("f16", "onnx", False, "precision f16: onnx has only f32 on this machine"),
+        ("bf16", "tensorrt", False, "precision bf16: tensorrt has only f32 and f16 on this machine"),
+        ("f16", "openvino", False, "precision f16: openvino has only f32 and bf16 on this machine"),
+        ("bf16", "torch", True, "precision bf16: an exported file has only f32 on this machine"),
+    ],
+)
+def test_a_precision_that_a_backend_lacks_is_not_silently_another(
+    monkeypatch: pytest.MonkeyPatch, precision: str, backend: str, exported: bool, words: str
+) -> None:
+    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
+    with pytest.raises(UsageError) as raised:
+        choose_precision(precision, backend, "cuda", exported)
+    assert str(raised.value) == words

@@ -108,6 +108,12 @@ def test_beside_a_gpu_auto_takes_the_cpu_for_a_file_that_runs_nowhere_else(
         Predictor(weights, device="cuda")
 
 
+@pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "onnx"), (".pt", "torch")])
+def test_a_precision_that_is_not_there_is_no_reason_to_fall_back(folder: Path, suffix: str, backend: str) -> None:
+    with pytest.raises(UsageError, match=r"precision f16: .* has only f32 on this machine"):
+        Predictor(str(folder / f"pets{suffix}"), backend, "cpu", "f16")
+
+
 @pytest.mark.parametrize("precision", ["f16", "bf16"])
 def test_torch_in_16_bits(precision: str) -> None:
     """What a GPU does by itself: every crop raised, as the network had 16 bits and its input 32."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from vidclf.models import create, save
 from vidclf.models.checkpoint import read_header
 from vidclf.models.exporting import export
 from vidclf.models.predictor import patterns
-from vidclf.models.runners import OpenVinoRunner
+from vidclf.models.runners import OnnxRunner, OpenVinoRunner
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -28,3 +30,22 @@ def test_the_next_pass_does_not_overwrite_the_results_of_the_one_before(tmp_path
     assert first.flags.owndata
     assert np.array_equal(first, before)
     assert not np.array_equal(first, second)  # they were different questions
+
+
+@pytest.mark.parametrize(("precision", "in_16_bits"), [("f16", True), ("f32", False)])
+def test_tensorrt_computes_in_the_precision_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, precision: str, in_16_bits: bool
+) -> None:
+    """It always computed in 16 bits."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    asked: list[Any] = []
+
+    def session(*_: object, providers: list[Any], **__: object) -> SimpleNamespace:
+        asked.extend(providers)
+        return SimpleNamespace(get_providers=lambda: [name], get_inputs=lambda: [SimpleNamespace(name="crops")])
+
+    name = "TensorrtExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [name])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert OnnxRunner(Path("lean.onnx"), "cuda:1", precision, tensorrt=True).name == f"tensorrt {precision} on cuda:1"
+    assert asked[0] == (name, {"device_id": 1, "trt_fp16_enable": in_16_bits})

@@ -91,13 +91,29 @@ def choose_precision(precision: str, backend: str, device: str, exported: bool) 
     """f32, f16 or bf16. For auto: 16 bits if they are faster on the backend and the file is a checkpoint.
 
     An exported file runs as it was exported, in 32 bits, because its accuracy was checked that way.
+    Raises UsageError for a precision that the backend does not have.
     """
-    if precision != "auto":
-        return precision
-    if exported:
+    if precision == "f32" or (precision == "auto" and exported):
         return "f32"
-    if backend == "openvino":
+    able = _precisions(backend, exported)
+    if precision == "auto" and backend == "openvino":
         from vidclf.models.runners import openvino_precision
 
         return openvino_precision()
-    return "f16" if device.startswith("cuda") else "f32"
+    if precision == "auto":
+        return "f16" if "f16" in able and device.startswith("cuda") else "f32"
+    if precision not in able:
+        what = "an exported file" if backend == "torch" else backend
+        raise UsageError(f"precision {precision}: {what} has only {' and '.join(able)} on this machine")
+    return precision
+
+
+def _precisions(backend: str, exported: bool) -> list[str]:
+    """The precisions of a backend, on this machine; a TorchScript file has its own."""
+    if backend == "openvino":
+        from vidclf.models.runners import openvino_precisions
+
+        return openvino_precisions()
+    if backend == "torch":
+        return ["f32"] if exported else ["f32", "f16", "bf16"]
+    return ["f32", "f16"] if backend == "tensorrt" else ["f32"]

@@ -107,7 +107,7 @@ class OpenVinoRunner:
 class OnnxRunner:
     """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which compiles it for the GPU."""
 
-    def __init__(self, weights: Path, device: str, tensorrt: bool = False):
+    def __init__(self, weights: Path, device: str, precision: str, tensorrt: bool = False):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -118,7 +118,7 @@ class OnnxRunner:
             place = {"device_id": int(device.partition(":")[2] or 0)}
             providers.insert(0, ("CUDAExecutionProvider", place))
             if tensorrt:
-                providers.insert(0, ("TensorrtExecutionProvider", place | {"trt_fp16_enable": True}))
+                providers.insert(0, ("TensorrtExecutionProvider", place | {"trt_fp16_enable": precision != "f32"}))
         available = onnxruntime.get_available_providers()
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in available:
@@ -131,7 +131,7 @@ class OnnxRunner:
         if wanted not in (used := self._session.get_providers()):
             raise UsageError(f"{wanted} cannot run here, only {', '.join(used)}")
         self._input = self._session.get_inputs()[0].name
-        self.name = f"{'tensorrt' if tensorrt else 'onnx'} on {device}"
+        self.name = f"tensorrt {precision} on {device}" if tensorrt else f"onnx on {device}"
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         return self._session.run(None, {self._input: crops})[0]
@@ -173,5 +173,12 @@ def openvino_precision() -> str:
 
     f32 on Windows, where OpenVINO's kernels with fewer bits have crashed (ultralytics 8.4 avoids them, too).
     """
-    native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if native and is_bf16_faster() and sys.platform != "win32" else "f32"
+    is_faster = "bf16" in openvino_precisions() and is_bf16_faster() and sys.platform != "win32"
+    return "bf16" if is_faster else "f32"
+
+
+def openvino_precisions() -> list[str]:
+    """The float precisions that OpenVINO has on this CPU; if asked for another, it silently uses f32."""
+    kinds = {"FP32": "f32", "FP16": "f16", "BF16": "bf16"}
+    able = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name for kind, name in kinds.items() if kind in able]
