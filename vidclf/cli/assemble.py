@@ -63,6 +63,15 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
         for item in items:
             if value is not None and item.name in ("yolo", "classify"):
                 item.options[name] = value
+    _add_outputs(items, options, output, record)
+    for assignment in options.settings:
+        override(items, assignment)
+    _agree(items, options)
+    return to_run(items)
+
+
+def _add_outputs(items: list[Item], options: RunOptions, output: Path | str | None, record: Path | None) -> None:
+    """Direct `write` and `record` to their paths, and append the outputs that are asked for and missing."""
     force = {"force": True} if options.force else {}
     if output is not None:
         _give_or_append(items, "write", "-o", **force)
@@ -85,15 +94,16 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
             item.options["token"] = options.token
     if options.display:
         _give_or_append(items, "display", "--display")
-    for assignment in options.settings:
-        override(items, assignment)
+
+
+def _agree(items: list[Item], options: RunOptions) -> None:
+    """Check and complete what depends on other options, also on those of the pipeline file and of --set."""
     rolls = [name for name in ("pre_roll", "post_roll") if getattr(options, name) is not None]
     if rolls and not any(item.options.get("only_when") for item in items if item.name == "write"):
         raise UsageError(f"--{rolls[0].replace('_', '-')} is for events; choose them with --only-when")
     abstain = [item.options["abstain"] for item in items if item.name == "classify" and "abstain" in item.options]
     for item in (item for item in items if item.name == "smooth" and abstain):
         item.options.setdefault("abstain", abstain[-1])  # otherwise smooth would label what classify left unlabelled
-    return to_run(items)
 
 
 def _choose_detector(items: list[Item], options: RunOptions) -> None:

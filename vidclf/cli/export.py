@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
+from statistics import median
 from typing import Any
 
 import click
@@ -131,15 +131,12 @@ def compare(original: Path, exported: Path, data: Path | None, verify: bool = Tr
     return figures
 
 
-def speed(predictor: Any, crops: np.ndarray, least: float = 0.3) -> float:
-    """Crops per second at one batch size: the median of as many passes as fit into `least` seconds, at least ten."""
+def speed(predictor: Any, crops: np.ndarray, seconds: float = 0.3) -> float:
+    """Crops per second at one batch size: the median of as many passes as fit into `seconds`, at least ten."""
+    from vidclf.models.measure import times_of
+
     predictor.run(crops)  # warm up
-    times: list[float] = []
-    while len(times) < 10 or sum(times) < least:
-        began = perf_counter()
-        predictor.run(crops)
-        times.append(perf_counter() - began)
-    return len(crops) / float(np.median(times))
+    return len(crops) / median(times_of(lambda: predictor.run(crops), seconds, least=10))
 
 
 def describe(figures: dict[str, Any]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from statistics import median
+from time import perf_counter
 
 import torch
 
@@ -32,11 +33,20 @@ def microseconds(model: Classifier, batch: int, device: str = "cpu", seconds: fl
     """
     policy = model.preprocess
     crops = torch.randint(0, 256, (batch, policy.channels, policy.size, policy.size), dtype=torch.uint8)
+
+    def work() -> object:
+        return model(crops.to(device)).cpu()
+
+    work()  # warm up
+    return 1e6 * median(times_of(work, seconds, least=5)) / batch
+
+
+def times_of(work: Callable[[], object], seconds: float, least: int) -> list[float]:
+    """Run `work` repeatedly for about `seconds`, at least `least` times; returns the seconds that each run took."""
     times: list[float] = []
-    model(crops.to(device)).cpu()  # warm up
-    end = time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        begin = time.perf_counter()
-        model(crops.to(device)).cpu()
-        times.append(time.perf_counter() - begin)
-    return 1e6 * median(times) / batch
+    end = perf_counter() + seconds
+    while len(times) < least or perf_counter() < end:
+        begin = perf_counter()
+        work()
+        times.append(perf_counter() - begin)
+    return times

@@ -53,7 +53,7 @@ class Predictor:
         try:
             self._runner = self._open()
         except Exception as error:
-            self._runner = self._fall_back(error)
+            self._fall_back(error)
         if is_exported:
             self._check_fit()
 
@@ -77,13 +77,11 @@ class Predictor:
         try:
             logits = self._runner(batch)
         except Exception as error:
-            self._runner = self._fall_back(error)
+            self._fall_back(error)
             logits = self._runner(batch)
         probabilities = softmax(logits, self.temperature)
         if not np.isfinite(probabilities).all() and self._precision == "f16" and self._can_fall_back:
-            log.warning("%s has values that 16-bit floats cannot hold, using torch in 32 bits instead", self.path.name)
-            self._backend, self._precision = "torch", "f32"
-            self._runner = TorchRunner(self.path, self.device, self._precision)
+            self._use_torch("f32", "has values that 16-bit floats cannot hold, using torch in 32 bits instead")
             probabilities = softmax(self._runner(batch), self.temperature)
         if not np.isfinite(probabilities).all():
             raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
@@ -104,13 +102,19 @@ class Predictor:
             found = f"{outputs[1]} outputs" if len(outputs) == 2 else f"outputs of shape {outputs}"
             raise UsageError(f"{self.path}: its header names {len(self.labels)} labels, but its network has {found}")
 
-    def _fall_back(self, error: Exception) -> Runner:
+    def _fall_back(self, error: Exception) -> None:
+        """Continue in torch, or raise the error if that is not possible."""
         if not self._can_fall_back or self._backend == "torch":
             raise error
         reason = " ".join(str(error).split()) or type(error).__name__
-        log.warning("%s does not run on %s, using torch instead: %s", self.path.name, self._backend, reason)
-        self._backend, self._precision = "torch", choose_precision("auto", "torch", self.device, exported=False)
-        return TorchRunner(self.path, self.device, self._precision)
+        precision = choose_precision("auto", "torch", self.device, exported=False)
+        self._use_torch(precision, f"does not run on {self._backend}, using torch instead: {reason}")
+
+    def _use_torch(self, precision: str, why: str) -> None:
+        """Continue in torch; `why`, after the name of the file, is logged."""
+        log.warning("%s %s", self.path.name, why)
+        self._backend, self._precision = "torch", precision
+        self._runner = TorchRunner(self.path, self.device, precision)
 
     def _open(self) -> Runner:
         if self._backend == "torch":
