@@ -25,7 +25,7 @@ def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> Non
     images = pictures(2, 640, 480)
     exact, fast = (open_detector(weights, "cpu", "torch", precision, 640) for precision in ("f32", "bf16"))
     assert (exact.name, fast.name) == ("torch f32 on cpu", "torch bf16 on cpu")
-    outputs = [network(np.stack(images))[0][:, :4] for network in (exact._torch[0], fast._torch[0])]
+    outputs = [network.start(np.stack(images))()[0][:, :4] for network in (exact._torch[0], fast._torch[0])]
     assert outputs[1].dtype == outputs[0].dtype
     assert np.abs(outputs[0] - outputs[1]).max() < 0.5
     assert all(len(found.boxes) for found in fast.start(images, SOME)())
@@ -34,9 +34,9 @@ def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> Non
 def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str) -> None:
     detector = open_detector(weights, "cpu", "torch", "f32", 160)
     network, batch = detector._torch[0], np.stack(pictures(2, 160, 96))
-    everything = network(batch)[0]
+    everything = network.start(batch)()[0]
     best = network.facts.scores_in(everything).max(axis=1)
     middle = float(np.median(best))
-    some = network(batch, middle)[0]
+    some = network.start(batch, middle)()[0]
     assert 0 < some.shape[2] < everything.shape[2]
     assert np.array_equal(some, everything[:, :, (best > middle).any(axis=0)])

@@ -229,12 +229,13 @@ class Detector:
         networks = self._torch * pictures_at_once() if self._pool else self._torch
         parts = np.array_split(batch, min(len(networks), len(batch)))
 
-        def run(network: TorchNetwork, part: np.ndarray) -> list[Outputs]:
-            return list(zip(*network(part, confidence), strict=True))
+        def start(network: TorchNetwork, part: np.ndarray) -> Callable[[], list[np.ndarray]]:
+            return network.start(part, confidence)
 
-        # One picture alone gets all threads; a GPU runs by itself.
+        # One picture alone gets all threads; GPUs run by themselves, all at once.
         at_once = self._pool.map if self._pool and len(parts) > 1 else map
-        return [each for outputs in at_once(run, networks, parts) for each in outputs]
+        started = list(at_once(start, networks, parts))
+        return [each for finish in started for each in zip(*finish(), strict=True)]
 
     def _fall_back(self, error: Exception) -> None:
         if self._load_torch is None:

@@ -61,7 +61,8 @@ class TorchNetwork:
             self._stream.wait_stream(torch.cuda.current_stream(device))
         self.name = f"torch {precision} on {device}"
 
-    def __call__(self, batch: np.ndarray, confidence: float = -1.0) -> list[np.ndarray]:
+    def start(self, batch: np.ndarray, confidence: float = -1.0) -> Callable[[], list[np.ndarray]]:
+        """Begin one forward pass, on a CPU do all of it; the function that is returned waits for its outputs."""
         import torch
 
         # A stream of None changes nothing.
@@ -70,10 +71,15 @@ class TorchNetwork:
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
             outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
-            boxes, *masks = _flat(outputs)[: 1 + self.facts.masks]
-            if not self.facts.chooses:
-                boxes = boxes[:, :, (self.facts.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
-            return [output.float().cpu().numpy() for output in (boxes, *masks)]
+
+        def finish() -> list[np.ndarray]:
+            with torch.inference_mode(), torch.cuda.stream(self._stream):
+                boxes, *masks = _flat(outputs)[: 1 + self.facts.masks]
+                if not self.facts.chooses:
+                    boxes = boxes[:, :, (self.facts.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
+                return [output.float().cpu().numpy() for output in (boxes, *masks)]
+
+        return finish
 
 
 def _flat(outputs: Any) -> list[Any]:

@@ -86,7 +86,9 @@ def convert(weights: Path, folder: Path) -> None:
     to_openvino(model, folder / "network.xml")
     facts = facts_of(model)
     (folder / "facts.json").write_text(json.dumps(asdict(facts) | {"sha256": hash_file(folder / "network.bin")}))
-    np.save(folder / "answers.npy", facts.scores_in(TorchNetwork(model, "cpu", "f32")(pattern(facts.stride))[0]))
+    np.save(
+        folder / "answers.npy", facts.scores_in(TorchNetwork(model, "cpu", "f32").start(pattern(facts.stride))()[0])
+    )
 
 
 def pattern(stride: int) -> np.ndarray:
