@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.models.labels import folder_name, is_same, read_labels
+from vidclf.models.labels import folder_name, order, read_labels
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,23 @@ def test_what_is_no_list_of_names_is_refused(tmp_path: Path, content: object) ->
 
 
 def test_the_same_classes_in_another_order_or_called_like_folders() -> None:
-    assert is_same(["a/b", "c"], ["c", "a_b"])
-    assert not is_same(["a", "b"], ["a", "c"])
+    assert order(["a/b", "c"], ["c", "a_b"]) == [1, 0]
+    assert order(["a", "b"], ["a", "c"]) is None
+    assert order(["a", "b"], ["a", "b", "c"]) is None
+
+
+def test_classes_of_one_folder_name_are_not_merged() -> None:
+    """Both were taken for the second one."""
+    assert order(["<5 kg", ">5 kg", "c"], ["<5 kg", ">5 kg", "c"]) == [0, 1, 2]
+    assert order(["<5 kg", ">5 kg", "c"], ["c", ">5 kg", "<5 kg"]) == [2, 1, 0]
+    with pytest.raises(UsageError, match=r"^labels: '<5 kg' and '>5 kg' have the same folder name$"):
+        order(["<5 kg", ">5 kg", "c"], [":5 kg", "?5 kg", "c"])
+    assert order(["<5 kg", ">5 kg"], ["a", "b"]) is None
+
+
+def test_names_of_one_folder_name_are_refused(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("<5 kg\n>5 kg\n")
+    with pytest.raises(UsageError) as raised:
+        read_labels(names)
+    assert str(raised.value) == f"{names}: '<5 kg' and '>5 kg' have the same folder name"

@@ -127,6 +127,12 @@ def test_a_rare_class_has_a_say_in_the_validation() -> None:
     assert len(data.split(whole, 0.0)[1]) == 0
 
 
+def test_classes_of_one_folder_name_stay_apart() -> None:
+    images, targets, labels = torch.zeros(3, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 1, 2]), ("<5", ">5", "c")
+    renamed = data.Dataset(images, targets, labels).named_as(labels)
+    assert (renamed.targets.tolist(), renamed.labels) == ([0, 1, 2], labels)
+
+
 def test_rare_classes_weigh_more() -> None:
     targets = torch.tensor([0] * 30 + [1] * 10)
     weights = data.class_weights(targets, 2)

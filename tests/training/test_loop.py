@@ -126,6 +126,13 @@ def test_a_teacher_may_have_its_classes_in_another_order_and_called_like_folders
         assert torch.allclose(taught([teacher], crops, 1.0), model.probabilities(crops)[:, [2, 1, 0]], atol=1e-6)
 
 
+def test_a_teachers_classes_of_one_folder_name_stay_apart(tmp_path: Path) -> None:
+    labels = ["<5 kg", ">5 kg", "other"]
+    weights = str(save(tmp_path / "teacher.safetensors", create("v1", labels)))
+    (teacher,) = load_teachers([weights], labels, Preprocess(), "cpu")
+    assert teacher.order == [0, 1, 2]
+
+
 def test_a_teacher_must_know_the_same_classes_and_crops(tmp_path: Path, pictures: Path) -> None:
     save(tmp_path / "ab.safetensors", create("v1", ["a", "b"]))
     with pytest.raises(UsageError, match=r"ab\.safetensors has other classes: a, b"):

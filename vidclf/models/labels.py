@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -28,9 +28,29 @@ def folder_name(label: str) -> str:
     return name or UNSORTED
 
 
-def is_same(labels: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether these are the same classes, in any order, by their folder names: `T-shirt_top` is `T-shirt/top`."""
-    return sorted(map(folder_name, labels)) == sorted(map(folder_name, others))
+def by_folder(names: Iterable[str], where: str) -> dict[str, str]:
+    """Each class by its folder's name; UsageError if two have the same one, and on a name that is not UTF-8."""
+    found: dict[str, str] = {}
+    for name in names:
+        if name != name.encode("utf-8", "ignore").decode():
+            raise UsageError(f"{where}: the name {name!a} is not UTF-8; rename it")
+        if found.setdefault(folder_name(name), name) != name:
+            raise UsageError(f"{where}: {found[folder_name(name)]!a} and {name!a} have the same folder name")
+    return found
+
+
+def order(labels: Sequence[str], others: Sequence[str]) -> list[int] | None:
+    """Where each of `labels` is in `others`, which are the same classes in any order; None if they are not.
+
+    Classes with other names are compared by their folder names: `T-shirt_top` is `T-shirt/top`.
+    Raises UsageError if two of `labels` have the same folder name, because either may be meant.
+    """
+    if sorted(labels) == sorted(others):
+        return [others.index(label) for label in labels]
+    theirs = [folder_name(label) for label in others]
+    if sorted(map(folder_name, labels)) != sorted(theirs):
+        return None
+    return [theirs.index(name) for name in by_folder(labels, "labels")]
 
 
 def named(labels: Sequence[str]) -> str:
@@ -41,7 +61,7 @@ def named(labels: Sequence[str]) -> str:
 def read_labels(path: Path) -> list[str]:
     """Class names from a text file, one per line, or from JSON: a list, or an object of numbers and names.
 
-    Raises UsageError on anything else, on empty or duplicate names, and on fewer than two.
+    Raises UsageError on anything else, on empty or duplicate names, on fewer than two, and see `by_folder`.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -59,4 +79,5 @@ def read_labels(path: Path) -> list[str]:
         raise UsageError(f"{path}: not a list of class names")
     if len(found) < 2 or len(set(found)) < len(found):
         raise UsageError(f"{path}: at least two different class names are needed, each once; got {', '.join(found)}")
+    by_folder(found, str(path))
     return found

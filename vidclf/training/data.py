@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import to_tensor
-from vidclf.models.labels import folder_name, is_same, named
+from vidclf.models.labels import named, order
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import fashion_mnist, pictures
 from vidclf.training.config import Config
@@ -42,10 +42,9 @@ class Dataset:
         return Dataset(self.images.to(device), self.targets.to(device), self.labels)
 
     def named_as(self, labels: Sequence[str]) -> Dataset:
-        """The same crops, their classes spelled and ordered as in `labels`, which are the same by `folder_name`."""
-        number = {folder_name(label): index for index, label in enumerate(labels)}
-        moved = torch.tensor([number[folder_name(label)] for label in self.labels])
-        return Dataset(self.images, moved[self.targets], tuple(labels))
+        """The same crops, their classes spelled and ordered as in `labels` if these are the same (see `order`)."""
+        places = order(self.labels, labels)
+        return self if places is None else Dataset(self.images, torch.tensor(places)[self.targets], tuple(labels))
 
     def digest(self) -> str:
         """A hash of all crops and labels, to identify later what a network was trained on."""
@@ -85,9 +84,7 @@ def load_parts(
     order are taken.
     The other arguments and errors: see `open_pictures`; also UsageError that names a damaged picture.
     """
-    everything = load(folder, "train", policy, verify, config.labels or None, progress.live)
-    if is_same(before, everything.labels):
-        everything = everything.named_as(before)
+    everything = load(folder, "train", policy, verify, config.labels or None, progress.live).named_as(before)
     progress.line(named(everything.labels))
     test = load(folder, "test", policy, verify, everything.labels, progress.live)
     learning, validation = set_aside(everything, config.validation, folder, policy)

@@ -6,14 +6,14 @@ import hashlib
 import logging
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vidclf.errors import UsageError
-from vidclf.models.labels import UNSORTED, folder_name
+from vidclf.models.labels import UNSORTED, by_folder, folder_name
 from vidclf.training.picture_file import SUFFIXES, Picture, read_picture
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
         files = {name: _share(found, part, place / name) for name, found in files.items()}
 
     labels = tuple(classes) if labels is None else tuple(labels)
-    _told_apart(labels, "labels")
+    by_folder(labels, "labels")
     number = {folder_name(label): index for index, label in enumerate(labels)}
     _same(f"{place}: not the expected classes", "folder", set(map(folder_name, classes)), "expected", number)
     listed = [(number[folder_name(name)], file) for name, found in files.items() for file in found]
@@ -102,7 +102,7 @@ def _parts(folder: Path) -> dict[str, Path]:
 
 def _classes(folder: Path) -> dict[str, str]:
     """The class folders, sorted: name, and how the file system spells it (macOS may decompose accents)."""
-    spelled = _told_apart((place.name for place in _folders(folder)), str(folder)).values()
+    spelled = by_folder((place.name for place in _folders(folder)), str(folder)).values()
     return {unicodedata.normalize("NFC", name): name for name in spelled}
 
 
@@ -113,17 +113,6 @@ def _folders(folder: Path) -> list[Path]:
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror or error}") from None
     return sorted((place for place in found if place.name != UNSORTED), key=lambda place: place.name)
-
-
-def _told_apart(names: Iterable[str], where: str) -> dict[str, str]:
-    """Each class by its folder's name; UsageError if two have the same one, and on a name that is not UTF-8."""
-    found: dict[str, str] = {}
-    for name in names:
-        if name != name.encode("utf-8", "ignore").decode():
-            raise UsageError(f"{where}: the name {name!a} is not UTF-8; rename it")
-        if found.setdefault(folder_name(name), name) != name:
-            raise UsageError(f"{where}: {found[folder_name(name)]!a} and {name!a} have the same folder name")
-    return found
 
 
 def _is_hidden(name: str) -> bool:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
-from vidclf.models.labels import folder_name, is_same
+from vidclf.models.labels import order
 from vidclf.preprocess import Preprocess
 from vidclf.training.evaluation import predict
 
@@ -38,13 +38,13 @@ def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preproc
     teachers = []
     for name in weights:
         teacher = checkpoint.load(name, device).to(memory_format=torch.channels_last)
-        if not is_same(teacher.labels, labels):
+        places = order(labels, teacher.labels)
+        if places is None:
             raise UsageError(f"teacher {name} has other classes: {', '.join(teacher.labels)}")
         if teacher.preprocess.format != policy.format:
             size, channels = teacher.preprocess.format
             raise UsageError(f"teacher {name} takes other crops: {size} pixels and {channels} channels")
-        theirs = [folder_name(label) for label in teacher.labels]
-        teachers.append(Teacher(teacher, [theirs.index(folder_name(label)) for label in labels]))
+        teachers.append(Teacher(teacher, places))
     return teachers
 
 
