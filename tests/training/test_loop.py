@@ -278,7 +278,7 @@ def test_of_a_blend_the_larger_share_is_right(blend: dict[str, float], monkeypat
         white = blended.float().mean(dim=(1, 2, 3)) / 255
         return torch.stack([1 - white, white], dim=1).log()
 
-    learner = Learner(config, 16, model, perfect, model, None, None, "cpu")  # type: ignore[arg-type]
+    learner = Learner(config, 16, 1, model, perfect, model, None, None, "cpu")  # type: ignore[arg-type]
     torch.manual_seed(0)
     for _ in range(20):
         _, right = _loss(learner, crops, torch.tensor([0, 1]).repeat(8), None)
@@ -300,25 +300,32 @@ def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) 
     assert not (tmp_path / "last.safetensors").exists()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock takes a second."""
+    seconds = itertools.count()
+    monkeypatch.setattr("vidclf.training.clock.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+
+
+@pytest.mark.usefixtures("clock")
 def test_the_time_limit_ends_a_run_annealed(tmp_path: Path, pictures: Path) -> None:
-    long = Config(epochs=1000, batch=32, ema=0.9, validation=0.1)
-    run(tmp_path, pictures, long, time_limit=2.0)
+    run(tmp_path, pictures, Config(epochs=1000, batch=32, ema=0.9, validation=0.1), time_limit=60.0)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert 0 < len(rows) < 1000
     assert rows[-1]["rate"] < 0.2 * max(row["rate"] for row in rows)
     assert load(tmp_path / "out.safetensors").name == "lean"
 
 
+@pytest.mark.usefixtures("clock")
 def test_the_clock_ends_an_epoch_between_two_of_its_steps(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, said = itertools.count(), list[str]()
+    said = list[str]()
     progress = Progress(quiet=True)
     monkeypatch.setattr(progress, "live", said.append)
-    monkeypatch.setattr("vidclf.training.loop.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     run(tmp_path, pictures, Config(model="v1", epochs=9, batch=32), progress=progress, time_limit=6.0)
-    # Each look at the clock takes a second, and there are three before the first step.
-    assert [text for text in said if "step" in text] == [f"epoch 1, step {i} of 8" for i in (1, 2, 3)]
+    # Before the first step there are two looks at the clock.
+    assert [text for text in said if "step" in text] == [f"epoch 1, step {i} of 8" for i in (1, 2, 3, 4)]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 
