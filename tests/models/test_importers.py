@@ -84,6 +84,7 @@ def test_a_whole_network_needs_trust_and_then_no_code_of_its_own(
     tmp_path: Path, modern: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = make("v1")
+    network.more = [nn.functional.relu, torch.float32, torch.device("cpu"), torch.Size([2])]  # type: ignore[assignment]
     torch.save(network, tmp_path / "v1.pkl", _use_new_zipfile_serialization=modern)
     with torch.inference_mode():
         wanted = network(CROPS / 255)
@@ -114,6 +115,29 @@ def test_a_trap_does_not_spring(tmp_path: Path, trust: bool, with_torch: bool) -
     with pytest.raises(UsageError, match=r"trap\.pkl: "):
         import_weights(tmp_path / "trap.pkl", trust_pickle=trust)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_pickled_network_without_tensors_is_refused(tmp_path: Path) -> None:
+    network = nn.Linear(2, 3)
+    network.__dict__.pop("_parameters")
+    torch.save(network, tmp_path / "v1.pkl")
+    with pytest.raises(UsageError, match=r"v1\.pkl: damaged, or not a network \(AttributeError\)$"):
+        import_weights(tmp_path / "v1.pkl", trust_pickle=True)
+
+
+@pytest.mark.parametrize("name", ["os.mkdir", "serialization.os.mkdir"])
+def test_a_program_that_is_found_in_torch_is_not_run(tmp_path: Path, name: str) -> None:
+    path, made = tmp_path / "trap.pkl", tmp_path / "made"
+    text = str(made).encode()
+    # Protocol 4: two texts become the global of that module and name, which is called with the third.
+    words = b"".join(b"\x8c" + bytes([len(word)]) + word for word in (b"torch", name.encode()))
+    trap = b"\x80\x04" + words + b"\x93\x8c" + bytes([len(text)]) + text + b"\x85R."
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    head = path.read_bytes().partition(pickle.dumps({}, 2))[0]
+    path.write_bytes(head + trap + pickle.dumps([], 2))
+    with pytest.raises(UsageError, match=r"trap\.pkl: damaged, or not a PyTorch file \(TypeError\)$"):
+        import_weights(path, trust_pickle=True)
+    assert not made.exists()
 
 
 @pytest.mark.parametrize("modern", [True, False], ids=["zip", "before torch 1.6"])

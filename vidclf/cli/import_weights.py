@@ -25,7 +25,7 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
     metavar="FILE",
     help="Class names in order: one per line, or JSON as in classes.json. Default: Fashion-MNIST's.",
 )
-@click.option("--trust-pickle", is_flag=True, help="Also load a whole pickled network, which can run code.")
+@click.option("--trust-pickle", is_flag=True, help="Also load a whole pickled network; for files that you trust.")
 @click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
 @DEBUG
 def import_weights(

@@ -44,8 +44,8 @@ def import_weights(
 
     name: the architecture it must be; by default the one that matches its tensors.
     labels: the classes, in the order that the network was trained with; by default Fashion-MNIST's ten.
-    trust_pickle: also accept a whole pickled network. Classes other than torch's are not loaded, but torch's own can do
-    harm, too. Use it only for files that you trust.
+    trust_pickle: also accept a whole pickled network. Only its tensors are built, and no code is loaded; still, use it
+    only for files that you trust.
     Raises UsageError if the file is missing or damaged, needs trust, or contains another network.
     """
     content = _read(path, trust_pickle)
@@ -115,7 +115,10 @@ def _layers(tensors: Mapping[str, Tensor]) -> dict[tuple[tuple[str, tuple[int, .
 
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
     if isinstance(content, nn.Module):
-        content = content.state_dict()
+        try:
+            content = content.state_dict()
+        except Exception as error:  # whatever is in the file has become its attributes
+            raise UsageError(f"{path}: damaged, or not a network ({type(error).__name__})") from error
     if not isinstance(content, Mapping) or not content:
         raise UsageError(f"{path}: contains a {type(content).__name__}, not a network")
     strange = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
@@ -147,15 +150,28 @@ def _read(path: Path, trust_pickle: bool) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Loads torch's classes, and replaces all others by a network without code, which is enough for its tensors."""
+    """Loads what tensors are made of, and replaces all else by a network without code, which is enough to hold them.
+
+    Not even all of torch is safe: from protocol 4 on, a name may have dots, and `os.system` is found in torch, too.
+    Storages do not come here, torch.load takes care of them.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "torch" or (module, name) in _PLAIN:
+        if name in _LOADED.get(module, ()):
             return super().find_class(module, name)
+        if module == "torch" and isinstance(kind := getattr(torch, name, None), torch.dtype):
+            return kind
         return type(name, (nn.Module,), {})
 
 
-_PLAIN = {("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set")}
+_LOADED = {
+    "collections": ("OrderedDict",),
+    "builtins": ("set",),
+    "__builtin__": ("set",),
+    "torch": ("Size", "device"),
+    "torch._utils": ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"),
+    "torch.nn.parameter": ("Parameter",),
+}
 # The interface that torch.load needs from a pickle module.
 _CAREFUL = SimpleNamespace(
     __name__="careful", Unpickler=_Unpickler, load=lambda file, **options: _Unpickler(file, **options).load()
