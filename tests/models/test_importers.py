@@ -1,11 +1,12 @@
 import json
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.models.originals import FashionCNNV2, make
 from vidclf.errors import UsageError
@@ -183,6 +184,34 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         torch.save(content, path)
         with pytest.raises(UsageError, match=words):
             import_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda value: value.to("meta"), "'cnn_1.weight' is not a dense tensor of real numbers"),
+        (lambda value: value.to_sparse(), "'cnn_1.weight' is not a dense tensor of real numbers"),
+        (lambda value: value.to(torch.complex64), "'cnn_1.weight' is not a dense tensor of real numbers"),
+        (lambda value: value * torch.nan, "it has numbers that are not finite or too large, in 0.bias for one"),
+        (lambda value: value.double() * 1e300, "it has numbers that are not finite or too large, in 0.bias for one"),
+    ],
+    ids=["meta", "sparse", "complex", "nan", "too large"],
+)
+def test_tensors_that_a_network_cannot_have_are_refused(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], told: str
+) -> None:
+    path = tmp_path / "params.pkl"
+    torch.save({name: change(value) for name, value in make("v1").state_dict().items()}, path)
+    with pytest.raises(UsageError) as raised:
+        import_weights(path)
+    assert str(raised.value) == f"{path}: {told}"
+
+
+@pytest.mark.parametrize(("epoch", "accuracy"), [(True, float("nan")), (10**400, 10**400), (1.5, True)])
+def test_facts_that_are_no_numbers_are_left_out(tmp_path: Path, epoch: object, accuracy: object) -> None:
+    path = tmp_path / "best.tar"
+    torch.save({"model_state_dict": make("v1").state_dict(), "epoch": epoch, "best_accuracy": accuracy}, path)
+    assert import_weights(path)[1] == {"imported_from": "best.tar"}
 
 
 def test_other_classes_want_their_names(tmp_path: Path) -> None:

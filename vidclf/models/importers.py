@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import Classifier
+from vidclf.models.header import KINDS
 from vidclf.models.zoo import FASHION_MNIST, create
 from vidclf.preprocess import Preprocess
 
@@ -46,14 +47,16 @@ def import_weights(
     labels: the classes, in the order that the network was trained with; by default Fashion-MNIST's ten.
     trust_pickle: also accept a whole pickled network. Only its tensors are built, and no code is loaded; still, use it
     only for files that you trust.
-    Raises UsageError if the file is missing or damaged, needs trust, or contains another network.
+    Raises UsageError if the file is missing or damaged, needs trust, or contains another network, or one with numbers
+    that are not finite.
     """
     content = _read(path, trust_pickle)
     facts: dict[str, Any] = {"imported_from": path.name}
     if isinstance(content, Mapping) and "model_state_dict" in content:  # A's, with the state of its optimiser
-        if isinstance(epoch := content.get("epoch"), int):
+        is_number, epoch, best = KINDS[float][0], content.get("epoch"), content.get("best_accuracy")
+        if isinstance(epoch, int) and is_number(epoch):
             facts["epochs"] = epoch + 1
-        if isinstance(best := content.get("best_accuracy"), float | int):
+        if isinstance(best, float | int) and is_number(best):
             facts["validation_top1"] = round(100 * best, 2)
         content = content["model_state_dict"]
     tensors = _tensors(path, content)
@@ -71,6 +74,8 @@ def import_weights(
         with torch.device("meta"):  # only shapes, to avoid initialising 30 million numbers
             shape = create(candidate, labels, policy, mean, std)
         if (matched := match(tensors, shape.network.state_dict())) is not None:
+            if wrong := [name for name, tensor in matched.items() if not tensor.float().isfinite().all()]:
+                raise UsageError(f"{path}: it has numbers that are not finite or too large, in {wrong[0]} for one")
             model = create(candidate, labels, policy, mean, std)
             model.network.load_state_dict(matched, strict=False)  # an old file has no count of batches
             return model.eval(), facts
@@ -121,9 +126,12 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
             raise UsageError(f"{path}: damaged, or not a network ({type(error).__name__})") from error
     if not isinstance(content, Mapping) or not content:
         raise UsageError(f"{path}: contains a {type(content).__name__}, not a network")
-    strange = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
-    if strange:
-        raise UsageError(f"{path}: not the tensors of a network: {strange[0]!r} is not a tensor")
+    for name, value in content.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise UsageError(f"{path}: not the tensors of a network: {name!r} is not a tensor")
+        is_dense = value.layout == torch.strided and not value.is_nested and value.device.type == "cpu"
+        if not is_dense or value.is_complex() or value.is_quantized:
+            raise UsageError(f"{path}: {name!r} is not a dense tensor of real numbers")
     return dict(content)
 
 
