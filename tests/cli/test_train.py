@@ -144,6 +144,17 @@ def test_files_that_are_no_runs_are_not_replaced(pictures: Path, tmp_path: Path)
     ways = "choose another with --run FOLDER, or overwrite with --force"
     assert refused("--data", pictures, "--run", tmp_path) == f"{told}{ways}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "report.html"]
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert refused("--data", pictures, "--run", tmp_path) == f"{told}{ways}"
+
+
+def test_another_programs_files_for_tensorboard_are_not_removed(pictures: Path, tmp_path: Path) -> None:
+    events = tmp_path / "tensorboard" / "train" / "events.out.tfevents.1.other"
+    events.parent.mkdir(parents=True)
+    events.write_text("theirs")
+    told = f"a run would overwrite its {events.relative_to(tmp_path)}: choose another with --run FOLDER"
+    assert told in refused("--data", pictures, "--run", tmp_path)
+    assert events.read_text() == "theirs"
 
 
 def test_a_resumed_run_replaces_its_own_weights_and_no_others(
@@ -331,19 +342,27 @@ def test_weights_to_begin_with_that_are_none_are_told(trained: tuple[Path, Resul
     told = f"{exported}: an exported classifier can only be run (run --weights); use the .safetensors file here"
     assert refused(*words, exported) == told
     assert not (tmp_path / "run").exists()
-    told = (
-        f"{trained[0] / 'run' / 'best.safetensors'} is a file that this run would replace: --run FOLDER names another"
-    )
-    assert refused("--run", trained[0] / "run", "--force", "--from", trained[0] / "run" / "best.safetensors") == told
 
 
-def test_a_run_does_not_replace_its_teachers(trained: tuple[Path, Result], pictures: Path) -> None:
-    folder = trained[0]
-    teacher = str(folder / "run" / "best.safetensors")
-    words = ["--data", str(pictures), *QUICK, "--run", str(folder / "run"), "--force", "--distill", teacher]
-    result = CliRunner().invoke(train, words)
-    assert isinstance(result.exception, UsageError)
-    assert "best.safetensors is a file that this run would replace" in str(result.exception)
+def test_a_run_does_not_replace_what_it_reads(trained: tuple[Path, Result], tmp_path: Path) -> None:
+    """--force deleted the starting weights, if they were a link, or the weights that another run had made there."""
+    folder = tmp_path / "run"
+    best, output = folder / "best.safetensors", folder / "lean.safetensors"
+    folder.mkdir()
+    for path in (best, output):
+        path.write_bytes((trained[0] / "mine.safetensors").read_bytes())
+    (tmp_path / "link.safetensors").symlink_to(best)
+    words: list[str | Path] = ["--run", folder, "--force"]
+    for weights in (best, tmp_path / "link.safetensors"):
+        assert refused(*words, "--from", weights) == f"{best} would overwrite the starting weights"
+        assert refused(*words, "--distill", weights) == f"{best} would overwrite a teacher"
+    assert refused(*words, "--from", output) == f"{output} would overwrite the starting weights"
+    assert refused(*words, "--distill", best, "-o", best) == f"{best} would overwrite a teacher"
+    names = tmp_path / "names"
+    names.write_text("cat\ndog")
+    told = f"{names} would overwrite the file of --labels"
+    assert refused(*words, "--labels", names, "-o", names) == told
+    assert names.read_text() == "cat\ndog"
 
 
 def test_ctrl_c_before_a_run_began_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

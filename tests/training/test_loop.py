@@ -183,11 +183,11 @@ def test_a_damaged_state_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     state = {"epoch": 1, "seconds": 2.5, "best": 50.0, "history": history}
 
     def restore(tensors: dict[str, torch.Tensor], **fields: object) -> str:
-        write_tensors(kept.last, tensors, fields)
+        write_tensors(kept.files.last, tensors, fields)
         with pytest.raises(UsageError) as raised:
             kept.restore(ours)
         assert not ours["a"].any()
-        return str(raised.value).removeprefix(f"{kept.last}: damaged (").removesuffix(")")
+        return str(raised.value).removeprefix(f"{kept.files.last}: damaged (").removesuffix(")")
 
     theirs = {"a": torch.ones(2), "b": torch.ones(1)}
     assert restore(theirs).startswith("Expecting value")
@@ -208,7 +208,7 @@ def test_a_damaged_state_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     ):
         assert restore(tensors, state=state) == "its tensors are not those of the run, b for one"
     assert restore(theirs | {"c": torch.ones(1)}, state=state) == "its tensors are not those of the run, c for one"
-    write_tensors(kept.last, theirs, {"state": state})
+    write_tensors(kept.files.last, theirs, {"state": state})
     assert asdict(kept.restore(ours)) == state
     assert ours["a"].all()
 

@@ -13,13 +13,14 @@ from click.core import ParameterSource
 
 from vidclf.cli.duration import Duration
 from vidclf.cli.options import DEBUG
+from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.models.zoo import NETWORKS
 from vidclf.threads import cores
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
-from vidclf.training.places import check_output, check_start, check_target, check_unused
+from vidclf.training.places import RunFiles, check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
 from vidclf.training.start import settings_of
 
@@ -158,7 +159,8 @@ def train(
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
     check_data(data)
-    settings["labels"] = tuple(read_labels(settings["labels"])) if settings["labels"] else ()
+    names = settings["labels"]
+    settings["labels"] = tuple(read_labels(names)) if names else ()
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     config = Config(**_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
@@ -166,12 +168,13 @@ def train(
     checkpoint.check_name(output)
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume: no such folder")
+    inputs = _files_read(config, names)
+    for written in (RunFiles(folder).all, [output]):
+        refuse_clashes(inputs, written)
     if not (resume or force):
         check_unused(folder)
     check_output(output, folder, resume, force)
-    for weights in filter(None, (config.start, *config.distill)):
-        check_start(checkpoint.find(weights), folder)
-    for target in (folder / "config.json", output):
+    for target in (RunFiles(folder).config, output):
         check_target(target)
 
     import torch
@@ -209,9 +212,16 @@ def train(
         click.echo(evaluation.table(metrics), err=True)
 
 
+def _files_read(config: Config, names: Path | None) -> list[tuple[str, Path]]:
+    """The files that a run must not replace, and what they are."""
+    files = [("the starting weights", checkpoint.find(config.start))] if config.start else []
+    files += [("a teacher", checkpoint.find(teacher)) for teacher in config.distill]
+    return files + ([("the file of --labels", names)] if names else [])
+
+
 def _written(folder: Path) -> int | None:
     """When the run in a folder began, in nanoseconds; None if there is none."""
-    config = folder / "config.json"
+    config = RunFiles(folder).config
     return config.stat().st_mtime_ns if config.exists() else None
 
 

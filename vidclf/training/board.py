@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from vidclf.training.places import RunFiles
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -36,7 +38,7 @@ class Board:
             say(MISSING)
             return
         for part in PARTS:
-            place = folder / "tensorboard" / part
+            place = RunFiles(folder).tensorboard / part
             old = sorted(place.glob("events.out.tfevents.*"))
             events = _events(old, 0 if part == "test" else epoch)  # the test comes once, at the end
             writer: Any = SummaryWriter(str(place))

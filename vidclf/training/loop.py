@@ -92,7 +92,7 @@ def train(
             # Without validation the last epoch is kept.
             if (top1 := row.get("valid_top1", 0.0)) >= state.best:
                 state.best = top1
-                checkpoint.save(run.best, learner.average, epoch=state.epoch, seed=config.seed)
+                checkpoint.save(run.files.best, learner.average, epoch=state.epoch, seed=config.seed)
             state.seconds = clock.seconds
             run.save(state, tensors)
             validated = f"validation {top1:.2f} %" if len(parts.validation) else "no validation"
@@ -127,7 +127,7 @@ def conclude(
 ) -> dict[str, Any]:
     """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test metrics."""
     validation, test, labels = parts.validation, parts.test, parts.labels
-    best = checkpoint.load(run.best, str(test.images.device))
+    best = checkpoint.load(run.files.best, str(test.images.device))
     if len(validation):
         scores = evaluation.predict(best, validation.images)
         if (temperature := evaluation.fit_temperature(scores, validation.targets)) is not None:
@@ -154,9 +154,10 @@ def conclude(
         command=command,
         commit=git_commit(),
     )
-    report = run.folder / "report.html"
-    page.write_report(report, checkpoint.read_header(output), scores, test.targets, test.images, state.history)
-    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {report}")
+    page.write_report(
+        run.files.report, checkpoint.read_header(output), scores, test.targets, test.images, state.history
+    )
+    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {run.files.report}")
     # Last, because whatever goes wrong with a picture must not cost the weights.
     if len(validation):
         board.confusion("valid", validated, labels, state.epoch)

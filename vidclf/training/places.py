@@ -12,14 +12,30 @@ from vidclf.files import PartFile, check_folder
 from vidclf.models import checkpoint
 from vidclf.training.config import Config
 
-FILES = ("config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "report.html")
+
+class RunFiles:
+    """The files of a run in its folder, whether they exist or not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "config.json"  # settings, and hashes of the inputs
+        self.metrics = folder / "metrics.jsonl"  # a row per epoch
+        self.best = folder / "best.safetensors"  # the weights of the best epoch
+        self.last = folder / "last.safetensors"  # the state after the last epoch
+        self.report = folder / "report.html"
+        self.tensorboard = folder / "tensorboard"
+
+    @property
+    def all(self) -> list[Path]:
+        """What a run replaces or removes, with the existing files for TensorBoard."""
+        events = sorted(self.tensorboard.glob("*/events.out.tfevents.*"))
+        return [self.config, self.metrics, self.best, self.last, self.report, *events]
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
     """The config of the run in a folder: its "settings" and hashes; None if there is no run."""
     try:
-        asked = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        asked = json.loads(RunFiles(folder).config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
     if not (isinstance(asked, dict) and isinstance(asked.get("settings"), dict) and "data" in asked):
         return None
@@ -28,13 +44,14 @@ def read_config(folder: Path) -> dict[str, Any] | None:
 
 def check_unused(folder: Path) -> None:
     """Raise UsageError if a new run would replace the epochs of another run, or files that are not a run's."""
+    files = RunFiles(folder)
     if read_config(folder) is not None:
-        if (folder / "last.safetensors").exists():
+        if files.last.exists():
             raise UsageError(
                 f"{folder} already contains a run: continue it with --resume, start again with --force, "
                 "or choose another folder with --run FOLDER"
             )
-    elif there := [name for name in FILES if (folder / name).exists()]:
+    elif there := [str(path.relative_to(folder)) for path in files.all if path.exists()]:
         raise UsageError(
             f"{folder} is not the folder of a run, and a run would overwrite its {', '.join(there)}: choose another "
             "with --run FOLDER, or overwrite with --force"
@@ -46,17 +63,12 @@ def check_output(output: Path, folder: Path, resume: bool = False, force: bool =
 
     force: any other file may be replaced; resume: a file that the run in `folder` wrote before may be.
     """
-    if output.name.lower() in FILES and output.resolve().parent == folder.resolve():
+    names = [path.name for path in RunFiles(folder).all]
+    if output.name.lower() in names and output.resolve().parent == folder.resolve():
         raise UsageError(f"{output} is a file of the run itself: choose another name for the weights")
     if output.exists() and not force and not (resume and _is_own(output, read_config(folder) or {})):
         why = ", and this run did not write it" if resume else ""
         raise UsageError(f"{output} already exists{why}: overwrite it with --force")
-
-
-def check_start(weights: Path, folder: Path) -> None:
-    """Raise UsageError if a run would delete the weights that it starts from, or learns from."""
-    if weights.name in FILES and weights.resolve().parent == folder.resolve():
-        raise UsageError(f"{weights} is a file that this run would replace: --run FOLDER names another")
 
 
 def check_target(path: Path) -> None:

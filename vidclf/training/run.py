@@ -18,7 +18,7 @@ from vidclf.lock import NameLock
 from vidclf.models import checkpoint
 from vidclf.models.header import KINDS
 from vidclf.training.optim import memories
-from vidclf.training.places import read_config
+from vidclf.training.places import RunFiles, read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
 WHAT = {
@@ -50,10 +50,9 @@ class Run:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any]) -> None:
         self.folder = folder
+        self.files = RunFiles(folder)
         self.settings = dict(settings)
         self.digests = dict(digests)
-        self.best = folder / "best.safetensors"
-        self.last = folder / "last.safetensors"
         self._lock = NameLock(folder / "run")
 
     def __enter__(self) -> Run:
@@ -73,15 +72,15 @@ class Run:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take()
-        for path in (self.last, self.best, self.folder / "metrics.jsonl", self.folder / "report.html"):
+        for path in (self.files.last, self.files.best, self.files.metrics, self.files.report):
             path.unlink(missing_ok=True)
-        self._write("config.json", json.dumps({"settings": self.settings, **self.digests}, indent=2) + "\n")
+        _write(self.files.config, json.dumps({"settings": self.settings, **self.digests}, indent=2) + "\n")
         return State()
 
     def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
         """Save the state at the end of an epoch."""
-        self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
-        checkpoint.write_tensors(self.last, tensors, {"state": asdict(state)})
+        _write(self.files.metrics, "".join(json.dumps(row) + "\n" for row in state.history))
+        checkpoint.write_tensors(self.files.last, tensors, {"state": asdict(state)})
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor]) -> State:
@@ -94,17 +93,18 @@ class Run:
 
         self._check()
         self._take()
-        if not self.last.is_file():
+        last = self.files.last
+        if not last.is_file():
             return State()
         try:
-            with safe_open(self.last, "pt") as file:
+            with safe_open(last, "pt") as file:
                 state = _read_state((file.metadata() or {}).get("state", ""))
                 saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
-            raise UsageError(f"{self.last}: damaged ({error})") from error
+            raise UsageError(f"{last}: damaged ({error})") from error
         kinds = [{name: (each.shape, each.dtype) for name, each in group.items()} for group in (saved, tensors)]
         if wrong := sorted(name for name, _ in kinds[0].items() ^ kinds[1].items()):
-            raise UsageError(f"{self.last}: damaged (its tensors are not those of the run, {wrong[0]} for one)")
+            raise UsageError(f"{last}: damaged (its tensors are not those of the run, {wrong[0]} for one)")
         for name, tensor in tensors.items():
             tensor.copy_(saved[name])
         return state
@@ -126,9 +126,10 @@ class Run:
                 what, option = WHAT[name]
                 raise UsageError(f"{self.folder} was started with other {what}: resume it with the same {option}")
 
-    def _write(self, name: str, text: str) -> None:
-        with PartFile(self.folder / name, force=True) as part:
-            part.write_text(text, encoding="utf-8")
+
+def _write(path: Path, text: str) -> None:
+    with PartFile(path, force=True) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _shown(value: Any) -> Any:
