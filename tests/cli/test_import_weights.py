@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_nothing_is_overwritten_unasked(params: Path, tmp_path: Path) -> None:
     assert output.read_text() == "mine"
     with pytest.raises(UsageError, match="would overwrite the file to import"):
         CliRunner().invoke(import_weights, [str(params), "-o", str(params), "--force"], catch_exceptions=False)
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps([f"class {i}" for i in range(10)]))
+    with pytest.raises(UsageError, match=r"names\.json would overwrite the file of --labels$"):
+        words = [str(params), "--labels", str(names), "-o", str(names), "--force"]
+        CliRunner().invoke(import_weights, words, catch_exceptions=False)
     CliRunner().invoke(import_weights, [str(params), "-o", str(output), "--force"], catch_exceptions=False)
     assert load(output).name == "v1"
 

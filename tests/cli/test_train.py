@@ -164,7 +164,7 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
     words = ["--data", pictures, "--run", folder / "run", "--resume"]
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"mine")
-    told = f"{other} already exists, and this run did not write it: overwrite it with --force"
+    told = f"{other} already exists, and this run did not write it: choose another with -o"
     assert refused(*words, "-o", other) == told
     other.write_bytes(shipped("weights").joinpath("lean-small.safetensors").read_bytes())
     assert refused(*words, "-o", other) == told
@@ -175,6 +175,12 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
         told = f"{kept} is a file of the run itself: choose another name for the weights"
         for how in ("--resume", "--force"):
             assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
+
+
+def test_a_run_is_continued_or_started_again(trained: tuple[Path, Result]) -> None:
+    """--resume --force continued it."""
+    told = "--resume continues a run and --force starts it again: give only one of them"
+    assert refused("--run", trained[0] / "run", "--resume", "--force") == told
 
 
 def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,6 +293,23 @@ def test_large_crops_take_no_more_memory_than_small_ones(monkeypatch: pytest.Mon
     assert sizes == [512, 512, 6] + [32] * 32 + [6]
 
 
+def test_a_file_that_appears_during_a_run_is_not_replaced(tmp_path: Path, pictures: Path) -> None:
+    output = tmp_path / "out.safetensors"
+
+    class Other(Progress):
+        def live(self, text: str) -> None:
+            output.write_text("theirs")
+
+    config = Config(model="v1", epochs=1, batch=32)
+    with pytest.raises(UsageError) as raised:
+        run(tmp_path, pictures, config, progress=Other(quiet=True))
+    assert str(raised.value) == f"{output} has appeared during the training: choose another with --resume -o FILE"
+    assert output.read_text() == "theirs"
+    output.unlink()
+    run(tmp_path, pictures, config, force=True, progress=Other(quiet=True))
+    run(tmp_path, pictures, config, resume=True)  # it replaces its own
+
+
 def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:
     run(tmp_path, pictures)
     with pytest.raises(KeyboardInterrupt):

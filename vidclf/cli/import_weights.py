@@ -42,7 +42,8 @@ def import_weights(
       vidclf import v3_params.pkl -o v3.safetensors --model v3
       vidclf eval v3.safetensors --data FOLDER
     """
-    refuse_clashes([("the file to import", file)], [output])
+    inputs = [("the file to import", file)] + ([("the file of --labels", labels)] if labels else [])
+    refuse_clashes(inputs, [output])
     if output.exists() and not force:
         raise UsageError(f"{output} already exists; --force replaces it")
     checkpoint.check_name(output)
@@ -52,7 +53,7 @@ def import_weights(
 
     network, facts = importers.import_weights(file, model, names, trust_pickle)
     try:
-        checkpoint.save(output, network, **facts)
+        checkpoint.save(output, network, force=force, **facts)
     except OSError as error:
         raise VidclfError(f"cannot write {output}: {error.strerror or error}") from None
     policy, mean, std = network.preprocess, float(network.mean), float(network.std)

@@ -166,6 +166,8 @@ def train(
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
+    if resume and force:
+        raise UsageError("--resume continues a run and --force starts it again: give only one of them")
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume: no such folder")
     inputs = _files_read(config, names)
@@ -197,6 +199,7 @@ def train(
             data,
             verify=verify,
             resume=resume,
+            force=force,
             time_limit=time_limit,
             device=choose_device(device),
             compiled=compiled,

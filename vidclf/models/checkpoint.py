@@ -123,9 +123,10 @@ def check_name(path: Path) -> None:
         raise UsageError(f"{path}: {path.suffix} is for exported classifiers (vidclf export); use NAME.safetensors")
 
 
-def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
+def save(path: str | Path, model: Classifier, force: bool = True, **facts: Any) -> Path:
     """Write a classifier and its header in one step: `path` is either complete or as it was before.
 
+    force: replace an existing file; otherwise that is a UsageError.
     facts: more fields for the header, as plain values: metrics, seed, data, command, ...
     """
     header = {
@@ -141,20 +142,21 @@ def save(path: str | Path, model: Classifier, **facts: Any) -> Path:
         "versions": versions(),
         **facts,
     }
-    return write_tensors(path, model.state_dict(), {"vidclf": header})
+    return write_tensors(path, model.state_dict(), {"vidclf": header}, force)
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[str, Any]) -> Path:
+def write_tensors(path: str | Path, tensors: Mapping[str, Any], fields: Mapping[str, Any], force: bool = True) -> Path:
     """Write tensors and JSON fields as safetensors, in one step.
 
-    Raises UsageError if `path` cannot be written, VidclfError if it could not be finished.
+    Raises UsageError if `path` cannot be written, or exists and `force` is not set, VidclfError if it could not be
+    finished.
     """
     from safetensors.torch import save as serialise
 
     own = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     metadata = {"format": "pt"} | {key: json.dumps(value) for key, value in fields.items()}
     content = serialise(own, metadata)  # its save_file makes files that only their owner can read
-    with PartFile(path, force=True) as part:
+    with PartFile(path, force) as part:
         try:
             part.write_bytes(content)
         except BaseException:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidclf.errors import VidclfError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
 from vidclf.training import data, evaluation, page
@@ -35,6 +35,7 @@ def train(
     *,
     verify: bool = True,
     resume: bool = False,
+    force: bool = False,
     time_limit: float | None = None,
     device: str = "cpu",
     compiled: bool = False,
@@ -44,6 +45,7 @@ def train(
     """Train a network and write its checkpoint to `output`; returns its test metrics (see evaluation.score).
 
     folder: the files of the run, see `Run`; `resume` continues from there.
+    force: replace `output` even if it appears during the training, so that it is another program's.
     time_limit: seconds. The learning rate follows the epochs or the clock, whichever is further, so that a run that
     the clock cuts short still completes its schedule. Without it, a CPU run depends only on `config` and the number
     of threads, and an interrupted and resumed run ends with the same weights, bit for bit.
@@ -51,6 +53,7 @@ def train(
     """
     progress = progress or Progress()
     data.check_outside(folder, data_folder)
+    replace = force or output.exists()
     before = load_start(config)
     policy = before.preprocess if before else config.policy
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
@@ -100,7 +103,7 @@ def train(
                 f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss', '-')}  {validated}  rate {rate:.4f}  "
                 f"{row['seconds']} s  {duration(clock.left(state.epoch * learner.steps))} left"
             )
-        return conclude(config, run, state, parts, board, output, progress, command)
+        return conclude(config, run, state, parts, board, output, replace, progress, command)
 
 
 def validate(config: Config, epoch: int, average: Classifier, validation: Dataset) -> dict[str, float]:
@@ -122,10 +125,14 @@ def conclude(
     parts: Parts,
     board: Board,
     output: Path,
+    replace: bool,
     progress: Progress,
     command: str,
 ) -> dict[str, Any]:
-    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test metrics."""
+    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test metrics.
+
+    replace: `output` may exist; otherwise that is a UsageError.
+    """
     validation, test, labels = parts.validation, parts.test, parts.labels
     best = checkpoint.load(run.files.best, str(test.images.device))
     if len(validation):
@@ -141,9 +148,12 @@ def conclude(
     scores = evaluation.predict(best, test.images)  # the only use of the test set
     check_finite(config, state.epoch, scores)
     metrics = evaluation.score(scores, test.targets, labels, best.temperature)
+    if output.exists() and not replace:
+        raise UsageError(f"{output} has appeared during the training: choose another with --resume -o FILE")
     checkpoint.save(
         output,
         best,
+        replace,
         metrics={key: metrics[key] for key in ("correct", "total", "top1", "top5", "ece")},
         **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,

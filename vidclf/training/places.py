@@ -67,8 +67,8 @@ def check_output(output: Path, folder: Path, resume: bool = False, force: bool =
     if output.name.lower() in names and output.resolve().parent == folder.resolve():
         raise UsageError(f"{output} is a file of the run itself: choose another name for the weights")
     if output.exists() and not force and not (resume and _is_own(output, read_config(folder) or {})):
-        why = ", and this run did not write it" if resume else ""
-        raise UsageError(f"{output} already exists{why}: overwrite it with --force")
+        ways = ", and this run did not write it: choose another with -o" if resume else ": overwrite it with --force"
+        raise UsageError(f"{output} already exists{ways}")
 
 
 def check_target(path: Path) -> None:
