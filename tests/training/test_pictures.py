@@ -1,5 +1,7 @@
 import logging
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -223,6 +225,41 @@ def test_a_turned_picture_is_transparent_where_it_should_be(tmp_path: Path, suff
     assert image.shape[:2] == ((20, 30) if orientation < 5 else (30, 20))
     assert mask is not None
     assert np.array_equal(mask, image[..., 0] == 255)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize("damaged", [chunk(b"eXIf", b"garbage, no TIFF"), chunk(b"iCCP", b"x")], ids=["EXIF", "iCCP"])
+def test_damaged_metadata_do_not_matter(tmp_path: Path, damaged: bytes) -> None:
+    pixels = np.zeros((20, 30, 4), np.uint8)
+    pixels[2:9, 3:12] = 255
+    path = write_picture(tmp_path / "a.png", pixels)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:33] + damaged + whole[33:])  # after the signature and the header
+    image, mask = read_picture(path)
+    assert mask is not None and np.array_equal(mask, image[..., 0] == 255) and mask.sum() == 63
+
+
+def test_a_picture_too_large_for_pillow_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.zeros((20, 30, 4), np.uint8)
+    pixels[2:9, 3:12] = 255
+    path = write_picture(tmp_path / "a.png", pixels)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)  # it raises above twice as many
+    mask = read_picture(path)[1]
+    assert mask is not None and mask.sum() == 63
+
+
+def test_whatever_a_decoder_raises_names_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    path = write_picture(tmp_path / "a.jpg", paint("red", 1))
+    monkeypatch.setattr(cv2, "imdecode", fails)
+    with pytest.raises(UsageError, match=r"a\.jpg: not a picture, or damaged \([\d,]+ bytes\)$"):
+        read_picture(path)
 
 
 def test_a_transparent_background_is_outside_the_object(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def read_picture(path: Path) -> Picture:
                     mask = _opaque(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))
                 if mask is not None and path.suffix.lower() in TURNED:
                     mask = np.ascontiguousarray(TURNS[_orientation(packed)](mask))
-            except cv2.error:  # for example, more pixels than OpenCV allows
+            except Exception:  # a decoder's, for example of more pixels than OpenCV allows
                 image = None
     if image is None:
         raise UsageError(f"{path}: not a picture, or damaged ({len(packed):,} bytes)")
@@ -67,10 +68,13 @@ def _opaque(whole: np.ndarray | None) -> np.ndarray | None:
 
 
 def _orientation(packed: bytes) -> int:
-    """The EXIF orientation of a picture: a key of `TURNS`."""
-    with Image.open(BytesIO(packed)) as opened:
-        orientation = opened.getexif().get(0x0112, 1)
-    return orientation if orientation in TURNS else 1
+    """The EXIF orientation of a picture, a key of `TURNS`; 1, upright, if its metadata are damaged."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(packed)) as opened:
+            orientation = opened.getexif().get(0x0112, 1)
+        return orientation if orientation in TURNS else 1
+    except Exception:  # Pillow has many kinds for damaged metadata, and one for pictures that are too large for it
+        return 1
 
 
 def _is_whole_png(packed: bytes) -> bool:
