@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.idx import bars, write_bars, write_idx
+from tests.pictures import write_classes
 from vidclf.errors import UsageError, VidclfError
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import data
@@ -105,6 +106,19 @@ def test_pictures_and_labels_must_fit_each_other(tmp_path: Path) -> None:
     write_idx(tmp_path / TARGETS, np.full(200, 11, np.uint8))
     with pytest.raises(UsageError, match="classes must be 0 to 9, got 11 to 11"):
         data.load(tmp_path, "train", Preprocess(), verify=False)
+
+
+def test_a_run_among_the_classes_is_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "all")
+    write_classes(tmp_path / "parts" / "train")
+    write_classes(tmp_path / "parts" / "test")
+    for place in ("all", "parts/train", "parts/test"):
+        run = tmp_path / place / "runs" / "a"
+        with pytest.raises(UsageError) as raised:
+            data.check_outside(run, tmp_path / place.partition("/")[0])
+        told = f"{run} would be among the class folders in {tmp_path / place}: choose another place with --run FOLDER"
+        assert str(raised.value) == told
+    data.check_outside(tmp_path / "parts" / "runs", tmp_path / "parts")  # the other folders are not classes
 
 
 def test_the_split_takes_the_same_share_of_every_class_whatever_the_seed() -> None:

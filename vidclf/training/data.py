@@ -142,10 +142,12 @@ def open_pictures(
 
 def check_outside(run: Path, folder: Path | None) -> None:
     """Raise UsageError if a run's folder would be among class folders, and be taken for a class the next time."""
-    if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder) or not pictures.has_only_classes(folder):
+    if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder):
         return
-    if run.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{run} would be among the class folders in {folder}: choose another place with --run FOLDER")
+    for place in pictures.folders_of_classes(folder):
+        if run.resolve().is_relative_to(place.resolve()):
+            ways = "choose another place with --run FOLDER"
+            raise UsageError(f"{run} would be among the class folders in {place}: {ways}")
 
 
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:

@@ -85,9 +85,9 @@ def has_classes(folder: Path) -> bool:
     return bool(_parts(folder))
 
 
-def has_only_classes(folder: Path) -> bool:
-    """Whether the class folders are in the folder itself, so that any new folder there would be a class."""
-    return folder in _parts(folder).values()
+def folders_of_classes(folder: Path) -> list[Path]:
+    """The folders with class folders, where any new folder would be a class: the parts, or the folder itself."""
+    return list(_parts(folder).values())
 
 
 def _parts(folder: Path) -> dict[str, Path]:
