@@ -22,6 +22,13 @@ from vidclf.models.labels import folder_name, order, read_labels
         ("trailing. ", "trailing"),
         ("Cafe\u0301", "Café"),
         ("x" * 300, "x" * 100),
+        ("漢" * 100, "漢" * 33),  # 255 bytes are the most that a name may have
+        (" " * 200 + "x", "x"),
+        ("x" * 99 + " y", "x" * 99),
+        ("nul" + " " * 100 + "x", "_nul"),
+        ("com1." + "x" * 300, "_com1." + "x" * 94),
+        ("x\u3000.", "x"),
+        ("\ud83d bad", "_ bad"),
     ],
 )
 def test_a_label_becomes_a_folder_any_system_takes(label: str, folder: str) -> None:
@@ -34,6 +41,7 @@ def test_a_label_becomes_a_folder_any_system_takes(label: str, folder: str) -> N
     [
         ("names.txt", "cat\n\n dog \n", ["cat", "dog"]),
         ("names.json", '["cat", "dog"]', ["cat", "dog"]),
+        ("names.json", '[" cat ", "dog\\n"]', ["cat", "dog"]),
         ("classes.json", '{"1": "dog", "0": "cat"}', ["cat", "dog"]),  # as A has them
     ],
 )
@@ -42,10 +50,28 @@ def test_class_names(tmp_path: Path, name: str, text: str, found: list[str]) -> 
     assert read_labels(tmp_path / name) == found
 
 
-@pytest.mark.parametrize("content", [[], ["cat"], ["cat", "cat"], ["cat", 2], {"0": "cat", "2": "dog"}, 5, "cat"])
+@pytest.mark.parametrize(
+    "content",
+    [[], ["cat"], ["cat", "cat"], ["cat", " cat"], ["cat", " "], ["cat", 2], {"0": "cat", "2": "dog"}, 5, "cat"],
+)
 def test_what_is_no_list_of_names_is_refused(tmp_path: Path, content: object) -> None:
     (tmp_path / "names.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"names\.json: "):
+        read_labels(tmp_path / "names.json")
+
+
+def test_half_a_letter_is_refused_before_the_training(tmp_path: Path) -> None:
+    """It ended a run after its last epoch, because no file could have it."""
+    names = tmp_path / "names.json"
+    names.write_text('["\\ud83d cat", "dog"]')
+    with pytest.raises(UsageError) as raised:
+        read_labels(names)
+    assert str(raised.value) == f"{names}: the name '\\ud83d cat' is not UTF-8; rename it"
+
+
+def test_names_that_are_nested_too_deep_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match=r"names\.json: not a list of class names: RecursionError: "):
         read_labels(tmp_path / "names.json")
 
 

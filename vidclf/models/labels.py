@@ -11,6 +11,7 @@ from textwrap import shorten
 
 from vidclf.errors import UsageError
 
+LONGEST = 100  # bytes of a folder's name; systems allow 255, but some of a whole path only 260 characters
 UNSORTED = "unsorted"  # the folder of crops without a label; it is never a class
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # device names on Windows
 
@@ -21,11 +22,16 @@ def folder_name(label: str) -> str:
     Characters that a system does not allow become "_". Accents are composed (Unicode NFC), because macOS may decompose
     them.
     """
-    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", unicodedata.normalize("NFC", label))
-    name = name.strip().rstrip(". ")[:100]
+    name = _cut(re.sub(r'[\x00-\x1f\x7f\ud800-\udfff<>:"/\\|?*]', "_", unicodedata.normalize("NFC", label)))
     if name.startswith(".") or _RESERVED.fullmatch(name):
-        name = f"_{name}"
+        name = _cut(f"_{name}")
     return name or UNSORTED
+
+
+def _cut(name: str) -> str:
+    """A name of at most `LONGEST` bytes, without spaces around it and dots at its end."""
+    short = name.strip().encode()[:LONGEST].decode("utf-8", "ignore")
+    return re.sub(r"^\s+|[.\s]+$", "", short)
 
 
 def by_folder(names: Iterable[str], where: str) -> dict[str, str]:
@@ -61,7 +67,8 @@ def named(labels: Sequence[str]) -> str:
 def read_labels(path: Path) -> list[str]:
     """Class names from a text file, one per line, or from JSON: a list, or an object of numbers and names.
 
-    Raises UsageError on anything else, on empty or duplicate names, on fewer than two, and see `by_folder`.
+    Raises UsageError on anything else, on empty or duplicate names, on fewer than two, and on those that `by_folder`
+    refuses.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -70,14 +77,15 @@ def read_labels(path: Path) -> list[str]:
             if isinstance(found, dict):
                 found = [found[str(i)] for i in range(len(found))]
         else:
-            found = [line.strip() for line in text.splitlines() if line.strip()]
+            found = [line for line in text.splitlines() if line.strip()]
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise UsageError(f"{path}: not a list of class names: {type(error).__name__}: {error}") from error
-    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+    if not isinstance(found, list) or not all(isinstance(name, str) and name.strip() for name in found):
         raise UsageError(f"{path}: not a list of class names")
+    found = [name.strip() for name in found]
+    by_folder(found, str(path))
     if len(found) < 2 or len(set(found)) < len(found):
         raise UsageError(f"{path}: at least two different class names are needed, each once; got {', '.join(found)}")
-    by_folder(found, str(path))
     return found

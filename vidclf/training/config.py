@@ -134,6 +134,9 @@ class Config:
             raise UsageError(f"--from has weights, and --init is for fresh ones: init must be own, got {self.init!r}")
         if self.normalise == "start" and not self.start:
             raise UsageError("normalise start needs --from")
+        for name in ("mixup", "cutmix"):
+            if 0 < (alpha := getattr(self, name)) < 1e-3:  # Beta distributions of much less are not computed
+                raise UsageError(f"{name} must be 0, or 0.001 to 10, got {alpha:g}")
         if self.mixup and self.cutmix:
             raise UsageError("mixup and cutmix cannot be combined: give only one of them")
 
