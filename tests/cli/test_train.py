@@ -44,7 +44,7 @@ def test_train_writes_weights_and_keeps_stdout_clean(trained: tuple[Path, Result
     assert result.stdout == ""
     assert "epoch 1/1" in result.stderr and "of 50 correct" in result.stderr
     header = read_header(folder / "mine.safetensors")
-    assert header["command"] == "vidclf train --data FOLDER --threads 1 --epochs 1 --batch 32"
+    assert header["command"] == "vidclf train --data FOLDER --threads 1 --no-verify --epochs 1 --batch 32"
     assert str(folder) not in json.dumps(header)
     assert sorted(p.name for p in (folder / "run").iterdir()) == [
         "best.safetensors",
@@ -258,6 +258,14 @@ def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> Non
     assert asked["lr"] == 0.003  # adamw's own
 
 
+def test_a_folder_of_pictures_that_validate_leaves_no_share_to_choose(tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    for part in ("train", "valid"):
+        write_classes(crops / part, 3)
+    _, said = settings(tmp_path / "run", crops, "--validation", "0.2")
+    assert said.splitlines()[0] == "validation has no effect here: it is for data without a folder valid"
+
+
 def test_options_that_do_less_than_they_say_are_told(
     trained: tuple[Path, Result], pictures: Path, tmp_path: Path
 ) -> None:
@@ -282,7 +290,7 @@ def test_without_a_number_training_uses_the_cores_that_it_may(
 def test_an_option_wins_over_a_recipe_and_over_the_rate_of_adamw(pictures: Path, tmp_path: Path) -> None:
     asked, said = settings(tmp_path / "a", pictures, "--recipe", "v2-b", "--optimizer", "adamw", "--lr", "0.01")
     assert (asked["model"], asked["lr"], asked["schedule"]) == ("v1", 0.01, "milestone")
-    assert "does nothing" not in said
+    assert "has no effect" not in said
     asked, _ = settings(tmp_path / "b", pictures, "--recipe", "v2-b", "--optimizer", "adamw")
     assert (asked["lr"], asked["weight_decay"]) == (0.003, 0.0005)
     asked, _ = settings(tmp_path / "c", pictures, "--recipe", "v2-b", "--optimizer", "sgd")  # the recipe's own

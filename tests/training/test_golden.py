@@ -26,7 +26,7 @@ def serve(picture: np.ndarray, weights: Path, mask: np.ndarray | None = None) ->
     scene[40 : 40 + height, 70 : 70 + width] = picture
     found = Detection((70, 40, 70 + width, 40 + height), mask=mask)
     frame = Frame(Source("scene", (width + 120, height + 90)), 0, 0, scene, [found])
-    stage = Classify(str(weights), device="cpu", backend="torch")  # others agree to 1e-3, see test_exported.py
+    stage = Classify(str(weights), device="cpu", backend="torch")  # others agree to 1e-3, see test_predictor.py
     assert list(stage(Channel.of(Crop(like=str(weights))([frame])))) == [frame]
     return found
 

@@ -80,7 +80,7 @@ def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection
     return settings | {name: value for name, value in values.items() if name not in given}
 
 
-def _idle(config: Config, given: Collection[str]) -> list[str]:
+def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[str]:
     """A warning for every given option that has no effect, or less than it says, in combination with the others."""
     milestone = config.schedule == "milestone"
     use = {
@@ -90,6 +90,7 @@ def _idle(config: Config, given: Collection[str]) -> list[str]:
         "momentum": ("optimizers muon and sgd", config.optimizer != "adamw"),
         "nesterov": ("optimizer sgd", config.optimizer == "sgd"),
         "init": ("fresh weights", not config.start),
+        "validation": ("data without a folder valid", not has_validation),
         "distill_share": ("distill", bool(config.distill)),
         "distill_temperature": ("distill", bool(config.distill)),
         "scale": ("warp above 0", config.warp > 0),
@@ -183,13 +184,14 @@ def train(
 
     from vidclf.models.device import choose_device
     from vidclf.training import evaluation, loop
+    from vidclf.training.data import has_validation
     from vidclf.training.progress import Progress
 
     torch.set_num_threads(threads or cores())
     torch.use_deterministic_algorithms(deterministic)
     progress = Progress(quiet=quiet)
     earlier = _written(folder)
-    for line in _idle(config, given):
+    for line in _idle(config, given, has_validation(data)):
         progress.line(line)
     try:
         metrics = loop.train(
@@ -231,7 +233,7 @@ def _written(folder: Path) -> int | None:
 def _spelled(ctx: click.Context) -> str:
     """The command that trains the same weights: the options given, without this machine's paths."""
     words = ["vidclf", "train"]
-    skip = {"output", "folder", "resume", "force", "quiet", "debug", "device", "verify"}
+    skip = {"output", "folder", "resume", "force", "quiet", "debug", "device"}
     for option in ctx.command.params:
         name = option.name or ""
         if name in skip or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:

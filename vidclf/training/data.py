@@ -150,9 +150,14 @@ def check_outside(run: Path, folder: Path | None) -> None:
             raise UsageError(f"{run} would be among the class folders in {place}: {ways}")
 
 
+def has_validation(folder: Path | None) -> bool:
+    """Whether there is FOLDER/valid, whose pictures validate."""
+    return folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid")
+
+
 def set_aside(train: Dataset, share: float, folder: Path | None, policy: Preprocess) -> tuple[Dataset, Dataset]:
     """(training, validation) crops; validation is FOLDER/valid if it exists, else `share` of every class."""
-    if folder is not None and not fashion_mnist.find_idx(folder) and pictures.has_part(folder, "valid"):
+    if has_validation(folder):
         return train, load(folder, "valid", policy, labels=train.labels)
     return split(train, share)
 

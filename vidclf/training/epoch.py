@@ -1,4 +1,4 @@
-"""One epoch of training: every crop once, a batch at a time."""
+"""One epoch of training: the crops in random order, a batch at a time."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def train_epoch(
     done: Callable[[int], float],
     progress: Progress,
 ) -> tuple[list[Tensor], list[Tensor], float]:
-    """Learn from every crop once, in random order; returns each step's loss and hits, and the last learning rate.
+    """Learn from the crops in random order; returns each step's loss and hits, and the last learning rate.
 
+    What remains after the last whole batch, other crops in every epoch, is left out.
     answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
     because the clock may run out in the middle of it.
     """
