@@ -231,7 +231,7 @@ def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch
         (["--lr", "-1"], "-1.0 is not in the range"),
         (["--model", "vgg"], "'vgg' is not one of 'lean'"),
         (["--time-limit", "soon"], "'soon' is not a duration; use 90s, 20m or 1h30m"),
-        (["--time-limit", "0m"], "'0m' is not a duration"),
+        (["--time-limit", "0m"], "'0m' is too short: at least 1s"),
         (["--threads", "0"], "0 is not in the range"),
     ],
 )
