@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
-from vidclf.models.zoo import NETWORKS
 from vidclf.threads import cores
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
 from vidclf.training.places import RunFiles, check_output, check_target, check_unused
@@ -43,28 +42,32 @@ def check_data(folder: Path | None) -> None:
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add one option for every field of `Config` to a command, with its default and range."""
-    for setting in reversed(fields(Config)):
-        flag, limits, default = "--" + setting.name.replace("_", "-"), setting.metadata, setting.default
-        about = limits["about"][0].upper() + limits["about"][1:] + "."
-        settings: dict[str, Any] = {"default": default, "show_default": True, "help": about}
-        if setting.name == "start":
-            flag = "--from"
-            settings |= {"metavar": "WEIGHTS", "show_default": False}
-        elif setting.name == "labels":
-            settings |= {"type": click.Path(path_type=Path), "metavar": "FILE", "default": None}
-        elif isinstance(default, bool):
-            flag += "/--no-" + setting.name.replace("_", "-")
-        elif isinstance(default, tuple):
-            settings |= {"multiple": True, "type": int if "int" in str(setting.type) else str}
-            flag = {"--milestones": "--milestone"}.get(flag, flag)
-        elif "low" in limits:
-            build = click.IntRange if isinstance(default, int) else click.FloatRange
-            settings["type"] = build(limits["low"], limits["high"])
-        else:
-            settings["type"] = click.Choice(limits.get("choices", list(NETWORKS)))
-        command = click.option(flag, setting.name, **settings)(command)
+    """Add an option for every field of `Config` to a command, except for the labels, which come from a file."""
+    for setting in reversed([setting for setting in fields(Config) if setting.name != "labels"]):
+        about, default, dashed = setting.metadata["about"], setting.default, setting.name.replace("_", "-")
+        usual = f"--{dashed}/--no-{dashed}" if setting.metadata["kind"] is bool else f"--{dashed}"
+        option = click.option(
+            setting.metadata.get("flag", usual),
+            setting.name,
+            type=_type(setting.metadata),
+            metavar=setting.metadata.get("metavar"),
+            multiple=isinstance(default, tuple),
+            default=default,
+            show_default=default != "",
+            help=about[0].upper() + about[1:] + ".",
+        )
+        command = option(command)
     return command
+
+
+def _type(limits: Mapping[str, Any]) -> click.ParamType | type:
+    if "choices" in limits:
+        return click.Choice(limits["choices"])
+    if "low" in limits:
+        build = click.IntRange if limits["kind"] is int else click.FloatRange
+        return build(limits["low"], limits["high"])
+    kind: type = limits["kind"]
+    return kind
 
 
 def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
@@ -109,6 +112,12 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @click.command()
 @DATA
 @click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File of class names, one per line or JSON. Default: Fashion-MNIST's or folder names.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run's folder."
 )
 @click.option(
@@ -133,6 +142,7 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 def train(
     ctx: click.Context,
     data: Path | None,
+    labels: Path | None,
     output: Path | None,
     folder: Path | None,
     resume: bool,
@@ -160,10 +170,9 @@ def train(
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
     check_data(data)
-    names = settings["labels"]
-    settings["labels"] = tuple(read_labels(names)) if names else ()
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    config = Config(**_with_recipe(recipe, settings, given))
+    names = tuple(read_labels(labels)) if labels else ()
+    config = Config(labels=names, **_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
@@ -171,7 +180,7 @@ def train(
         raise UsageError("--resume continues a run and --force starts it again: give only one of them")
     if resume and not folder.is_dir():
         raise UsageError(f"{folder}: nothing to resume: no such folder")
-    inputs = _files_read(config, names)
+    inputs = _files_read(config, labels)
     for written in (RunFiles(folder).all, [output]):
         refuse_clashes(inputs, written)
     if not (resume or force):
@@ -217,11 +226,11 @@ def train(
         click.echo(evaluation.table(metrics), err=True)
 
 
-def _files_read(config: Config, names: Path | None) -> list[tuple[str, Path]]:
+def _files_read(config: Config, labels: Path | None) -> list[tuple[str, Path]]:
     """The files that a run must not replace, and what they are."""
     files = [("the starting weights", checkpoint.find(config.start))] if config.start else []
     files += [("a teacher", checkpoint.find(teacher)) for teacher in config.distill]
-    return files + ([("the file of --labels", names)] if names else [])
+    return files + ([("the file of --labels", labels)] if labels else [])
 
 
 def _written(folder: Path) -> int | None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vidclf.errors import UsageError
+from vidclf.models.zoo import NETWORKS
 from vidclf.preprocess import Preprocess
 
 
-def _number(default: Any, low: float, high: float, about: str) -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "about": about})
+# Fields with what the command line needs for an option: its kind, its range or choices, a text about it, and, unless
+# they follow from the name and the kind, its flag and metavar.
+def _whole(default: int, low: int, high: int, about: str) -> Any:
+    return field(default=default, metadata={"kind": int, "low": low, "high": high, "about": about})
 
 
-def _choice(default: str, choices: str, about: str) -> Any:
-    return field(default=default, metadata={"choices": tuple(choices.split()), "about": about})
+def _number(default: float | None, low: float, high: float, about: str) -> Any:
+    return field(default=default, metadata={"kind": float, "low": low, "high": high, "about": about})
 
 
-def _other(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _choice(default: str, choices: Iterable[str], about: str) -> Any:
+    return field(default=default, metadata={"kind": str, "choices": tuple(choices), "about": about})
+
+
+def _other(default: Any, kind: type, about: str, **words: str) -> Any:
+    return field(default=default, metadata={"kind": kind, "about": about, **words})
 
 
 # The share of the usual learning rate that the command line takes with --from. From `lean`, 8 epochs, with a fifth, a
@@ -40,44 +48,52 @@ def _usual(setting: str, names: str = "muon sgd adamw") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings of a run, all of which shape the weights; the command line makes an option of each."""
+    """Settings of a run, all of which shape the weights; the command line has an option for each."""
 
-    model: str = _other("lean", "the network, one of `vidclf models`")
-    size: int = _number(28, 8, 1024, "width and height of a crop, in pixels")
-    channels: int = _number(1, 1, 3, "channels of a crop: 1 is grey, 3 is colour")
+    model: str = _choice("lean", NETWORKS, "the network, one of `vidclf models`")
+    size: int = _whole(28, 8, 1024, "width and height of a crop, in pixels")
+    channels: int = _whole(1, 1, 3, "channels of a crop: 1 is grey, 3 is colour")
     normalise: str = _choice(
         "data",
-        "data mnist none start",
+        ("data", "mnist", "none", "start"),
         "normalise by the data, by MNIST, or not; start: as the weights of --from (default with it)",
     )
-    labels: tuple[str, ...] = _other(
-        (), "file of class names, one per line or JSON; default: Fashion-MNIST's or folder names"
-    )
+    labels: tuple[str, ...] = ()  # by default Fashion-MNIST's or folder names
     init: str = _choice(
-        "own", "own xavier-uniform b", "how to initialise the weights; own: as the network's authors did"
+        "own", ("own", "xavier-uniform", "b"), "how to initialise the weights; own: as the network's authors did"
     )
-    pretrained: bool = _other(False, "start from ImageNet weights (resnet18 only)")
-    start: str = _other("", "start from these trained weights, a file or a shipped name (fine-tuning)")
+    pretrained: bool = _other(False, bool, "start from ImageNet weights (resnet18 only)")
+    start: str = _other(
+        "",
+        str,
+        "start from these trained weights, a file or a shipped name (fine-tuning)",
+        flag="--from",
+        metavar="WEIGHTS",
+    )
 
-    epochs: int = _number(64, 1, 10_000, "passes over the training crops")
+    epochs: int = _whole(64, 1, 10_000, "passes over the training crops")
     # Batch normalisation needs at least two crops.
-    batch: int = _number(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
+    batch: int = _whole(256, 2, 65_536, "crops per step, but at most an eighth of the training crops")
     optimizer: str = _choice(
-        "muon", "muon sgd adamw", "Muon for convolutions and AdamW for the rest, SGD with momentum, or AdamW"
+        "muon", OPTIMIZERS, "Muon for convolutions and AdamW for the rest, SGD with momentum, or AdamW"
     )
     lr: float = _number(
         None, 1e-6, 10, f"peak learning rate; if not given, {_usual('lr')}, and a tenth of it with --from"
     )
     schedule: str = _choice(
-        "cosine", "cosine constant milestone one-cycle", "how the learning rate changes after the warm-up"
+        "cosine",
+        ("cosine", "constant", "milestone", "one-cycle"),
+        "how the learning rate changes after the warm-up",
     )
-    milestones: tuple[int, ...] = _other((), "epoch after which the rate is multiplied by gamma; repeatable")
+    milestones: tuple[int, ...] = _other(
+        (), int, "epoch after which the rate is multiplied by gamma; repeatable", flag="--milestone"
+    )
     gamma: float = _number(0.1, 1e-6, 1, "factor for the rate at each milestone")
     warmup: float = _number(
         2.0, 0, 1_000, "epochs in which the rate rises, at most a fifth of all; not used by one-cycle"
     )
     momentum: float = _number(None, 0, 0.999, f"momentum; if not given, {_usual('momentum', 'muon sgd')}")
-    nesterov: bool = _other(True, "use Nesterov momentum in SGD")
+    nesterov: bool = _other(True, bool, "use Nesterov momentum in SGD")
     weight_decay: float = _number(
         None,
         0,
@@ -88,22 +104,24 @@ class Config:
     ema: float = _number(
         0.998, 0, 0.99999, "decay per step of the averaged weights, which are the ones saved; 0: no average"
     )
-    patience: int = _number(0, 0, 10_000, "stop after this many epochs without a better validation; 0: never")
+    patience: int = _whole(0, 0, 10_000, "stop after this many epochs without a better validation; 0: never")
 
     label_smoothing: float = _number(0.0, 0, 0.5, "share of the target that is spread over all classes")
-    class_weights: bool = _other(False, "weight classes so that rare ones count as much as frequent ones")
-    distill: tuple[str, ...] = _other((), "weights of a teacher to learn from; repeatable: the mean of their outputs")
+    class_weights: bool = _other(False, bool, "weight classes so that rare ones count as much as frequent ones")
+    distill: tuple[str, ...] = _other(
+        (), str, "weights of a teacher to learn from; repeatable: the mean of their outputs"
+    )
     distill_share: float = _number(
         0.9, 0, 1, "share of the loss that comes from the teachers; the rest comes from the labels"
     )
     distill_temperature: float = _number(2.0, 0.1, 100, "temperature that softens the outputs of teacher and student")
-    views: int = _number(0, 0, 10_000, "random versions of each crop, used in turn; 0: a new one every epoch")
+    views: int = _whole(0, 0, 10_000, "random versions of each crop, used in turn; 0: a new one every epoch")
 
     validation: float = _number(
         0.05, 0, 0.5, "share of each class used for validation, to choose the epoch and the temperature"
     )
-    flip: bool = _other(True, "mirror half of the crops")
-    shift: int = _number(2, 0, 14, "shift crops by up to this many pixels")
+    flip: bool = _other(True, bool, "mirror half of the crops")
+    shift: int = _whole(2, 0, 14, "shift crops by up to this many pixels")
     warp: float = _number(0.25, 0, 1, "share of the crops that are scaled and rotated")
     scale: float = _number(0.15, 0, 1, "make those up to this share larger or smaller")
     rotate: float = _number(8.0, 0, 180, "rotate those by up to this many degrees")
@@ -112,7 +130,7 @@ class Config:
     mixup: float = _number(0.0, 0, 10, "blend pairs of crops and labels: alpha of the Beta distribution; 0: off")
     cutmix: float = _number(0.0, 0, 10, "paste a part of one crop into another: alpha as for mixup; 0: off")
 
-    seed: int = _number(0, 0, 2**31 - 1, "seed of the random numbers")
+    seed: int = _whole(0, 0, 2**31 - 1, "seed of the random numbers")
 
     def __post_init__(self) -> None:
         for name, usual in OPTIMIZERS.get(self.optimizer, {}).items():
