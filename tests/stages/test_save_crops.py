@@ -77,16 +77,34 @@ def test_the_limit_is_kept_and_said_once(tmp_path: Path, caplog: pytest.LogCaptu
 
 def test_the_same_run_writes_nothing_twice_and_another_overwrites_nothing(tmp_path: Path) -> None:
     scene = frames([detection(10), detection(10)])
-    list(SaveCrops(str(tmp_path))(scene))
+    stage = SaveCrops(str(tmp_path))
+    list(stage(scene))
     first = saved(tmp_path)
-    assert len(first) == 2
-    list(SaveCrops(str(tmp_path))(scene))
-    assert saved(tmp_path) == first
+    assert len(first) == 2 and stage.counts == {"saved": 2}
+    list(stage(scene))
     list(SaveCrops(str(tmp_path))(frames([detection(99)])))
-    assert set(saved(tmp_path)) - set(first) == {first[0].replace("-0.png", "-0-2.png")}
-    (tmp_path / "unsorted" / f"{Path(first[0]).name}.part").write_bytes(b"")  # another process is writing this one
+    assert saved(tmp_path) == first and stage.counts == {"saved": 0, "already there": 2}
+    (tmp_path / first[0]).rename(tmp_path / f"{first[0]}.part")  # another process is writing this one
     list(SaveCrops(str(tmp_path))(frames([detection(7)])))
-    assert len([name for name in saved(tmp_path) if name.endswith(".png")]) == 4
+    assert set(saved(tmp_path)) - set(first) == {f"{first[0]}.part", first[0].replace("-0.png", "-0-2.png")}
+
+
+def test_pictures_that_were_sorted_are_not_saved_again(tmp_path: Path) -> None:
+    scene = frames([detection(10, "Coat"), detection(20, "Bag")], [detection(30, "Coat")])
+    list(SaveCrops(str(tmp_path), by_label=False)(scene[:1]))
+    (tmp_path / "mine" / "a").mkdir(parents=True)
+    for name in saved(tmp_path):
+        (tmp_path / name).rename(tmp_path / "mine" / "a" / Path(name).name)
+    first, stage = saved(tmp_path), SaveCrops(str(tmp_path), limit=1)
+    list(stage(scene))
+    assert [name.partition("/")[0] for name in set(saved(tmp_path)) - set(first)] == ["Coat"]
+    assert stage.counts == {"saved": 1, "already there": 2}  # the limit is for those that are saved
+
+
+def test_two_sources_of_one_name_overwrite_nothing(tmp_path: Path) -> None:
+    scene = [frames([detection(value)], source=make_source("a.mp4"))[0] for value in (1, 2, 1)]
+    list(SaveCrops(str(tmp_path))(scene))
+    assert [name.rpartition("-0000")[2] for name in saved(tmp_path)] == ["00-0-2.png", "00-0.png"]
 
 
 def test_sources_of_one_name_do_not_collide_and_no_password_is_told(tmp_path: Path) -> None:

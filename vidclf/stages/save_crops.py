@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import count
@@ -26,7 +27,7 @@ class SaveCrops:
     `vidclf train --data` accepts such a folder and ignores `unsorted`. Place it after `classify` and before
     `annotate`, which draws on the frame. N is the detection's index in the frame, from 0. The name also holds six hex
     digits that distinguish sources of the same name, and for a camera its start time: no file is ever overwritten, and
-    repeating a run writes nothing twice.
+    repeating a run writes nothing twice, even if the pictures were moved to other folders below FOLDER.
 
     every: seconds between two crops of one track; without tracks, between two frames whose crops are saved.
     limit: save at most this many per run; None: all.
@@ -58,18 +59,25 @@ class SaveCrops:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         names: dict[Source, str] = {}
         recent: dict[Source, dict[int | None, float]] = {}  # by track: when its last crop was saved
-        self.counts["saved"] = saved = 0
+        # In any folder: sorting moves the pictures, and one picture must not be in two classes.
+        there = {name.rpartition(".")[0] for _, _, files in os.walk(self.folder) for name in files}
+        self.counts = {"saved": 0}
         for frame in frames:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
             due = [(n, d) for n, d in enumerate(frame.detections) if d.track not in last]
-            for n, detection in due if self.limit is None else due[: self.limit - saved]:
-                folder = self.folder / self._label(detection)
-                _write(folder, f"{name}-{frame.index:06d}-{n}", self._picture(frame, detection))
-                self.counts["saved"] = saved = saved + 1
-                if saved == self.limit:
-                    log.warning("save-crops: the limit of %d crops is reached; no more are saved", saved)
+            for n, detection in due:
+                if self.counts["saved"] == self.limit:
+                    break
+                stem = f"{name}-{frame.index:06d}-{n}"
+                if stem in there:
+                    self.counts["already there"] = self.counts.get("already there", 0) + 1
+                    continue
+                _write(self.folder / self._label(detection), stem, self._picture(frame, detection))
+                self.counts["saved"] += 1
+                if self.counts["saved"] == self.limit:
+                    log.warning("save-crops: the limit of %d crops is reached; no more are saved", self.limit)
             recent[source] = last | {detection.track: now for _, detection in due}
             yield frame
 
