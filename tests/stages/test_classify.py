@@ -67,11 +67,23 @@ def test_below_the_threshold_it_abstains_but_says_how_sure_it_was() -> None:
         assert d.label == (before.label if before.label_score >= limit else "")
 
 
-def test_detections_without_a_crop_pass_unnamed() -> None:
-    frames = list(make_frames(1))
+@pytest.mark.parametrize("has_crop", [False, True])
+def test_detections_without_a_crop_pass_unnamed_with_a_warning_if_none_has_one(
+    has_crop: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = with_crops([0, 1 if has_crop else 0])
     frames[0].detections = [Detection((0, 0, 4, 4))]
-    (d,) = run(Classify(device="cpu"), frames)
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        d = run(Classify(device="cpu"), frames)[0]
     assert (d.label, d.probabilities) == ("", None)
+    told = "classify had nothing to do: no detection has a crop; put crop before it"
+    assert caplog.messages == ([] if has_crop else [told])
+
+
+def test_without_detections_no_crop_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        run(Classify(device="cpu"), with_crops([0, 0]))
+    assert caplog.messages == []
 
 
 @pytest.fixture

@@ -74,12 +74,14 @@ class Classify:
             yield from self._classify(frames, self._model)
 
     def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
-        warned = is_tracked = False
+        warned = is_tracked = has_detections = has_crops = False
         names = Names(self.hold)
         self.counts = {"looked at": 0, "known": 0} if self.hold else {}
         while group := frames.take(self.batch):
             crops_of = ((frame, d) for frame in group for d in frame.detections if d.crop is not None)
             detections = [d for frame, d in crops_of if names.wants(frame, d)]
+            has_detections = has_detections or any(frame.detections for frame in group)
+            has_crops = has_crops or any(d.crop is not None for frame in group for d in frame.detections)
             is_tracked = is_tracked or any(d.track is not None for d in detections)
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
@@ -101,6 +103,8 @@ class Classify:
                     "known": self.counts["known"] + known,
                 }
             yield from group
+        if has_detections and not has_crops:
+            log.warning("classify had nothing to do: no detection has a crop; put crop before it")
         if self.hold and self.counts["looked at"] and not is_tracked:
             log.warning("hold has no effect: no detection has a track; put track after the detector (--track)")
 
