@@ -13,7 +13,7 @@ from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.options import check_options, parameters_of, type_hints
 from vidclf.pipeline import Pipeline, name_of
-from vidclf.recipe import find_stage, load_pipeline, load_recipe, override, parse_item
+from vidclf.recipe import find_stage, load_pipeline, load_recipe, override, parse_item, to_run
 from vidclf.resources import shipped
 from vidclf.stages import STAGES
 
@@ -313,6 +313,13 @@ def test_a_sink_without_a_path_is_left_out_unless_it_is_asked_for() -> None:
         load_pipeline("motion", capture=source, write={"quality": 20})
     with pytest.raises(UsageError, match=r"^motion: record: record needs a path$"):
         load_pipeline("motion", capture=source, record={"frames": True})
+
+
+def test_a_sink_that_is_left_out_is_checked_too(tmp_path: Path) -> None:
+    items = load_recipe("motion")
+    override(items, "write.cdoec=hevc")
+    with pytest.raises(UsageError, match=r"^motion, item 6: write has no option 'cdoec'; did you mean codec\?"):
+        to_run(items)
 
 
 def test_a_path_in_the_file_is_a_path(tmp_path: Path) -> None:

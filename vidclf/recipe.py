@@ -34,9 +34,7 @@ class Item:
 
     def create(self) -> Stage:
         """Check the options against the constructor and call it; UsageError says which item and what is allowed."""
-        _look_in(self.folder)
-        constructor = find_stage(self.name, self.where)
-        options = check_options(constructor, self.options, f"{self.where}: {self.name}")
+        constructor, options = self.check()
         try:
             stage = constructor(**options)
         except VidclfError as error:
@@ -48,6 +46,12 @@ class Item:
                 f"{self.where}: {self.name} returns an object of type {type(stage).__name__}, which is not a stage"
             )
         return stage
+
+    def check(self) -> tuple[Callable[..., Stage], dict[str, Any]]:
+        """The constructor, and the options as it takes them; UsageError for one that does not fit."""
+        _look_in(self.folder)
+        constructor = find_stage(self.name, self.where)
+        return constructor, check_options(constructor, self.options, f"{self.where}: {self.name}")
 
 
 def load_recipe(name_or_path: str | Path) -> list[Item]:
@@ -200,6 +204,9 @@ def append_missing(items: list[Item], name: str, where: str) -> None:
 def to_run(items: list[Item]) -> list[Item]:
     """The items without each `write` or `record` that has no path, and with a window last."""
     kept = [item for item in items if item.name not in WRITERS or "path" in item.options]
+    for item in items:
+        if item not in kept:
+            item.check()  # nobody else would report a mistake in it
     return sorted(kept, key=lambda item: item.name == "display")  # needs the main thread, which runs the last stage
 
 
