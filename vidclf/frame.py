@@ -47,7 +47,7 @@ class Source:
 class Detection:
     """One object on one frame; stages fill in the lower fields as the frame travels."""
 
-    box: Box  # x0, y0, x1, y1 in pixels; x1, y1 exclusive; inside the image
+    box: Box  # x0, y0, x1, y1 in pixels; x1, y1 exclusive; inside the image: `boxes` clips those of your own stages
     score: float = 1.0  # the detector's confidence, 0..1
     kind: str = "object"  # what the detector saw: "person", "motion", ...
     mask: np.ndarray | None = None  # (y1-y0, x1-x0) bool, foreground inside the box

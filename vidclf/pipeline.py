@@ -11,6 +11,7 @@ from threading import Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
+from vidclf.boxes import keep_inside
 from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.interrupt import finish_on_interrupt
@@ -162,7 +163,7 @@ class Pipeline:
         try:
             stream = frames_of(stage(inbox), meter.name)
             try:
-                self._move(stream, meter)
+                self._move(stream, meter, not type(stage).__module__.startswith("vidclf."))
             except BaseException:
                 # Not always its own failure: maybe a second Ctrl-C. The stage must not see a normal end of its frames.
                 if throw := getattr(stream, "throw", None):
@@ -192,7 +193,8 @@ class Pipeline:
             if failed or meter.inbox:
                 self._is_over = True
 
-    def _move(self, stream: Iterator[Frame | None], meter: Meter) -> None:
+    def _move(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> None:
+        """Pass a stage's frames on until it ends. is_foreign: not one of ours, which keep boxes in the picture."""
         is_source = meter.inbox is None
         # A source whose camera is silent puts no frame, so only this tells it that nobody is listening.
         while not (is_source and (self._stopping or self._is_over)):
@@ -206,6 +208,8 @@ class Pipeline:
                     continue
                 raise no_frame(frame, meter.name)
             try:
+                if is_foreign:
+                    keep_inside(frame, meter.name)
                 if is_source:
                     meter.began_frame(frame, perf_counter() - asked)
                 else:
