@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from vidclf.errors import VidclfError
 from vidclf.files import NoSpaceError, PartFile
 from vidclf.stages._leftovers import holds_lines
-from vidclf.stages._pause import RETRY, Pause, ends_when_full
+from vidclf.stages._pause import RETRY, Pause, ends_when_full, pauses
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -27,6 +28,29 @@ def test_a_pause_warns_once_until_something_was_written_for_a_while(caplog: pyte
     for _ in range(2):
         pause.wrote(200, 201 + RETRY)
     assert caplog.messages[1:] == ["recording of cam goes on"]
+
+
+def test_short_files_end_a_pause_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "vidclf")
+    pause = Pause("cam", Path("rec"), can_wait=True)
+    assert pause.begins(FULL, ExitStack(), 100)
+    for now in range(110, 125):
+        pause.wrote(now - now % RETRY, now)  # a new file every RETRY seconds
+    assert caplog.messages[1:] == ["recording of cam goes on"]
+
+
+def test_everybody_may_know_what_pauses_until_it_goes_on_or_its_run_ends() -> None:
+    one, two = (Pause(name, Path("rec"), can_wait=True) for name in ("cam", "detections"))
+    for now in (100, 100 + RETRY):
+        assert one.begins(FULL, ExitStack(), now)
+    assert two.begins(FULL, ExitStack(), 100)
+    told = [f"rec: no space left; recording of {name} pauses until there is" for name in ("cam", "detections")]
+    assert pauses() == told
+    one.wrote(200, 201 + RETRY)
+    assert pauses() == told[1:]
+    del two
+    gc.collect()
+    assert pauses() == []
 
 
 def test_other_errors_are_no_pause_nor_is_a_full_disk_that_cannot_wait(caplog: pytest.LogCaptureFixture) -> None:

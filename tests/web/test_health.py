@@ -127,4 +127,9 @@ def test_a_file_has_no_entry_of_its_own_and_is_never_silent(board: Board, clock:
     ("away", "said"), [([], "ok"), ([False], "ok"), ([True], "down"), ([True, False], "degraded"), ([True] * 2, "down")]
 )
 def test_the_run_is_down_when_every_source_is_away(away: list[bool], said: str) -> None:
-    assert summary([{"away": each} for each in away]) == said
+    assert summary([{"away": each} for each in away], []) == said
+
+
+@pytest.mark.parametrize(("away", "said"), [([], "degraded"), ([False], "degraded"), ([True], "down")])
+def test_other_problems_degrade_it(away: list[bool], said: str) -> None:
+    assert summary([{"away": each} for each in away], ["the disk is full"]) == said

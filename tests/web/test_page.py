@@ -208,6 +208,15 @@ def test_whether_a_camera_is_away_is_for_the_server_to_say(opened: Any) -> None:
     until(lambda: text(opened, "#state") == "running")
 
 
+def test_a_problem_of_the_run_is_shown_with_its_reason(opened: Any) -> None:
+    reason = "/disk: no space left; recording of yard pauses until there is"
+    with otherwise(opened, f'books.problems = ["{reason}"];'):
+        until(lambda: text(opened, "#problems") == reason)
+        assert "recording paused" in text(opened, "#state")
+    until(lambda: text(opened, "#problems") == "")
+    assert "running" in text(opened, "#state")
+
+
 def test_the_table_stays_inside_its_card(opened: Any) -> None:
     for width in (390, 1024, 1280, 1500):
         metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 800}

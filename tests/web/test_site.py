@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from threading import Event
 from time import perf_counter, sleep
 from urllib.parse import urlsplit
@@ -19,6 +22,7 @@ from tests.clips import index_of
 from tests.web.cameras import Camera, ask, get, page, until
 from vidclf.frame import Frame
 from vidclf.stages import Serve
+from vidclf.stages._pause import Pause
 from vidclf.web.app import ASSETS
 
 TOKEN = "correct-horse&battery=staple"
@@ -209,6 +213,20 @@ def test_health_is_ok_degraded_or_down() -> None:
         until(lambda: health() == (200, "degraded"))
         row = ask(f"{serve.url}api/stats")["cameras"][1]
         assert (row["state"], row["problem"]) == ("reconnecting", "no such device")
+
+
+def test_a_recording_that_pauses_is_a_problem_of_the_run(tmp_path: Path) -> None:
+    with page([Camera()]) as serve:
+
+        def told() -> list[object]:
+            health = ask(f"{serve.url}healthz")
+            return [health["status"], health["problems"], ask(f"{serve.url}api/stats")["problems"]]
+
+        assert told() == ["ok", [], []]
+        pause = Pause("camera", tmp_path, can_wait=True)
+        assert pause.begins(OSError(errno.ENOSPC, "No space left on device"), ExitStack())
+        reasons = [f"{tmp_path}: no space left; recording of camera pauses until there is"]
+        assert told() == ["degraded", reasons, reasons]
 
 
 class Door:

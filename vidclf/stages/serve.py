@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
 from vidclf.frame import Frame, Source
+from vidclf.stages._pause import pauses
 from vidclf.stages.drawing import COLOURS, colour_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Serve:
         from vidclf.web.server import bind, serving
 
         board = Board(self.fps, self.width, self.quality, self._name)
-        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)])
+        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)], pauses)
         with serving(Guard(site.app, self._token), bind(self.host, self.port)):
             try:
                 for frame in frames:

@@ -37,10 +37,18 @@ class Site:
     """Answers every route from the board and the statistics.
 
     colour: the colour of a label, '#rrggbb', so that the page's charts match the boxes in its pictures.
+    problems: what is wrong now apart from the sources, in words.
     """
 
-    def __init__(self, board: Board, stats: Callable[[], Stats], colour: Callable[[str], str]) -> None:
-        self._board, self._books, self._health, self._colour = board, Books(stats), Health(board), colour
+    def __init__(
+        self,
+        board: Board,
+        stats: Callable[[], Stats],
+        colour: Callable[[str], str],
+        problems: Callable[[], list[str]],
+    ) -> None:
+        self._board, self._books, self._health = board, Books(stats), Health(board)
+        self._colour, self._problems = colour, problems
         self._assets = {path: files(__package__).joinpath(name).read_bytes() for path, (name, _) in ASSETS.items()}
         self.app = Starlette(
             routes=[
@@ -129,6 +137,7 @@ class Site:
                 **books,
                 "now": {"at": time.time(), **now},
                 "cameras": self._health.cameras(books, now),
+                "problems": self._problems(),
                 "history": self._history(),
             }
         )
@@ -150,9 +159,10 @@ class Site:
         }
 
     async def _healthz(self, request: Request) -> Response:
-        cameras = self._health.cameras(*self._books.look())
-        status, states = summary(cameras), {camera["name"]: camera["state"] for camera in cameras}
-        return JSONResponse({"status": status, "sources": states}, 503 if status == "down" else 200)
+        cameras, problems = self._health.cameras(*self._books.look()), self._problems()
+        status, states = summary(cameras, problems), {camera["name"]: camera["state"] for camera in cameras}
+        answer = {"status": status, "sources": states, "problems": problems}
+        return JSONResponse(answer, 503 if status == "down" else 200)
 
     async def _metrics(self, request: Request) -> Response:
         books, now = self._books.look()

@@ -66,7 +66,7 @@ class Health:
         return "silent" if is_silent and state == "connected" else state
 
 
-def summary(cameras: Sequence[dict[str, Any]]) -> str:
-    """ok; degraded if some sources are away; down if all are."""
+def summary(cameras: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
+    """ok; degraded if some sources are away, or there are other problems; down if all sources are away."""
     away = [camera["away"] for camera in cameras]
-    return "ok" if not any(away) else "down" if all(away) else "degraded"
+    return "down" if away and all(away) else "degraded" if any(away) or problems else "ok"

@@ -217,8 +217,10 @@ function showDetections(detections, now, several) {
 
 function showState(books) {
   const away = books.cameras.filter((camera) => camera.away).length;
-  if (!away) badge($("state"), "running", "good");
+  if (!away && books.problems.length) badge($("state"), "recording paused", "warn");
+  else if (!away) badge($("state"), "running", "good");
   else badge($("state"), `${away} of ${books.cameras.length} cameras offline`, away < books.cameras.length ? "warn" : "bad");
+  set($("problems"), books.problems.join("; "));
   const figures = [["frames/s", decimal(books.now.fps)]];
   if (books.lag_ms) figures.push(["lag p95", milliseconds(books.lag_ms.p95)]);
   figures.push(["detections", number.format(books.detections)], ["running for", duration(books.wall_s)]);
