@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.frames import Frames
+from tests.frames import Frames, make_frames
 from vidclf.cli.progress import ShowProgress, Times, closing_lines, closing_table, expected_frames
 from vidclf.frame import Source
 from vidclf.pipeline import Pipeline
@@ -103,3 +103,33 @@ def test_progress_is_of_the_frames_that_will_come(monkeypatch: pytest.MonkeyPatc
         pipeline.run(show)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [line.split(",")[0] for line in lines] == ["a.mp4: 1/3 frames", "a.mp4: 2/3 frames", "a.mp4: 3/3 frames"]
+
+
+class Returned:
+    """A camera that gives 16 frames a second, but was offline for the first 100 seconds; and the clock."""
+
+    def __init__(self) -> None:
+        self.sources, self.now = [None], 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def stats(self) -> dict[str, Any]:
+        wall = self.now - 1000
+        row = {"name": "motion", "out": 0, "busy_s": wall / 2, "queue": 0}
+        finished = max(0.0, wall - 100) * 16
+        return {"wall_s": wall, "ledger": {"finished": finished}, "stages": [row], "bottleneck": "capture"}
+
+
+def test_the_speed_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, console = Returned(), Console(file=StringIO(), width=200)
+    monkeypatch.setattr("vidclf.cli.progress.monotonic", run.monotonic)
+    monkeypatch.setattr("vidclf.web.books.time", run)
+    (frame,) = make_frames(1)
+    with ShowProgress(console, run, "cam") as show:  # type: ignore[arg-type]
+        run.now += 100
+        for _ in range(220):
+            run.now += 1 / 16
+            show(frame)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[1:] == ["cam: 81/? frames, 16 fps, slowest: motion", "cam: 161/? frames, 16 fps, slowest: motion"]

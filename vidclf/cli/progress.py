@@ -15,6 +15,7 @@ from rich.text import Text
 
 from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline
+from vidclf.web.books import Books
 
 BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
 
@@ -49,8 +50,9 @@ class ShowProgress:
     def __init__(self, console: Console, pipeline: Pipeline, name: str):
         self._console, self._pipeline, self._name = console, pipeline, name
         self._every = BAR_SECONDS if console.is_terminal else LINE_SECONDS
-        self._frames, self._began = 0, monotonic()
-        self._shown = 0.0 if console.is_terminal else self._began
+        self._books = Books(pipeline.stats)
+        self._frames = 0
+        self._shown = 0.0 if console.is_terminal else monotonic()
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -79,8 +81,8 @@ class ShowProgress:
             return
         self._shown = now
         expected = expected_frames(frame.source, self._pipeline.sources[0])
-        stats = self._pipeline.stats()
-        speed = f"{self._frames / (now - self._began):.0f} fps, slowest: {stats['bottleneck']}"
+        stats, recent = self._books.look()
+        speed = f"{recent['fps']:.0f} fps, slowest: {recent['bottleneck']}"
         if "lag_ms" in stats:
             states = [entry["state"] for entry in stats["sources"].values()]
             speed += f", lag {stats['lag_ms']['p95'] or 0:.0f} ms"

@@ -1,4 +1,4 @@
-"""The statistics of a run for the page: since the start, and for the last few seconds."""
+"""The statistics of a run for the page and the progress: since the start, and for the last few seconds."""
 
 from __future__ import annotations
 
