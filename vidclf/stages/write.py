@@ -47,7 +47,7 @@ class Write:
     suffix. hardware: use a hardware encoder if one works. quality: on the codec's own scale, smaller is better
     (h264: 0..51). fps: write at this constant rate instead of with the source's timestamps (which avi rounds to the
     source's average rate); the duration stays the same, and a gap of more than an hour is an error. size: (width,
-    height) to scale to, aspect ratio kept. audio: include the source's sound.
+    height) to scale to, aspect ratio kept. audio: include a file's sound; that of live sources is never recorded.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
     segment: split into files of this length (10m, 1h30m). keep, keep_size: delete a live source's oldest files, those
     finished longer ago than this (7d), or beyond this total size (50G). only_when: write only while one of these
