@@ -60,6 +60,12 @@ def test_the_results_are_no_clips(tmp_path: Path) -> None:
 
 
 @posix
+def test_results_of_another_batch_and_hidden_folders_are_no_clips(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "old/a.mp4", "old/manifest.sqlite", "old/deeper/b.mp4", ".Trash/c.mp4")
+    assert [clip.path for clip in find_clips(tmp_path).clips] == ["a.mp4"]
+    assert [clip.path for clip in find_clips(tmp_path / "old").clips] == ["a.mp4", "deeper/b.mp4"]  # if asked for
+
+
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     make(tmp_path, "real/a.mp4", "real/sub/b.mp4")
     make(tmp_path.parent / f"{tmp_path.name}-else", "c.mp4")

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -210,10 +211,13 @@ def test_weights_are_not_called_as_exported_ones_are(pictures: Path, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_says_how_to_continue(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_says_how_to_continue(
+    ending: signal.Signals, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(_: object, text: str) -> None:
         if text.startswith("epoch 1"):
-            raise KeyboardInterrupt
+            signal.raise_signal(ending)
 
     monkeypatch.setattr("vidclf.training.progress.Progress.live", interrupted)
     words = ["--data", str(pictures), *QUICK, "--run", str(tmp_path / "run")]

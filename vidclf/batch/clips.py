@@ -19,6 +19,7 @@ SUFFIXES = {
     *("265", "hevc", "ivf", "nut", "rm", "divx"),
 }
 Order = Literal["name", "size", "largest"]
+RESULTS = "manifest.sqlite"  # what a folder of a batch's results has
 APPLE_DOUBLE = "._"  # files that macOS adds on other file systems: not clips, whatever their suffix
 
 
@@ -49,6 +50,7 @@ def find_clips(
 ) -> Found:
     """All clips below `folder`; symbolic links are followed, each folder is entered once.
 
+    Hidden folders, such as .Trash, and those with the results of a batch are left out.
     suffixes: without dots, in any case. include, exclude: patterns for the path below the folder, or for the name
     alone; `*` is any text, including /. skip: a folder below that is not searched (the outputs').
     Raises UsageError if the folder does not exist or cannot be read.
@@ -124,9 +126,13 @@ def _walk(folder: Path, skip: Path | None, problems: dict[str, str]) -> Iterator
         except OSError as error:
             problems[printable(below)] = _reason(error)
             continue
+        if below and any(entry.name == RESULTS for entry in listed):
+            continue
         for entry in listed:
             path = f"{below}/{entry.name}" if below else entry.name
             if _is_folder(entry):
+                if entry.name.startswith("."):
+                    continue
                 (links if entry.is_symlink() else folders).append((path, entry.path))
             else:
                 yield path, entry

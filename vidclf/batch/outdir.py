@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Self
 from uuid import uuid4
 
-from vidclf.batch.clips import printable
+from vidclf.batch.clips import RESULTS, printable
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
@@ -24,7 +24,7 @@ from vidclf.models.cache import cache_folder
 
 log = logging.getLogger(__name__)
 
-MANIFEST, LOCK, SUMMARY, TABLE = "manifest.sqlite", "manifest.lock", "summary.html", "table"
+MANIFEST, LOCK, SUMMARY, TABLE = RESULTS, "manifest.lock", "summary.html", "table"
 EDITION = "manifest.edition"  # beside a manifest at a URL: identifies its version
 
 

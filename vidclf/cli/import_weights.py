@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vidclf.cli.options import DEBUG
+from vidclf.cli.options import DEBUG, FilePath
 from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
@@ -16,12 +16,12 @@ MODELS = ("simple-cnn", "resnet18", "v1", "v2", "v3")
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The checkpoint.")
+@click.argument("file", type=FilePath(path_type=Path))
+@click.option("-o", "--output", required=True, type=FilePath(dir_okay=False, path_type=Path), help="The checkpoint.")
 @click.option("--model", type=click.Choice(MODELS), help="Expected network; default: detected from the tensors.")
 @click.option(
     "--labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FilePath(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Class names in order: one per line, or JSON as in classes.json. Default: Fashion-MNIST's.",
 )

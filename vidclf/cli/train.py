@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from vidclf.cli.duration import Duration
-from vidclf.cli.options import DEBUG
+from vidclf.cli.options import DEBUG, FilePath, Number
 from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
@@ -25,7 +27,7 @@ from vidclf.training.start import settings_of
 
 DATA = click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="One folder of pictures per class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
     "Default: Fashion-MNIST, downloaded into a cache.",
@@ -64,7 +66,7 @@ def _type(limits: Mapping[str, Any]) -> click.ParamType | type:
     if "choices" in limits:
         return click.Choice(limits["choices"])
     if "low" in limits:
-        build = click.IntRange if limits["kind"] is int else click.FloatRange
+        build = click.IntRange if limits["kind"] is int else Number
         return build(limits["low"], limits["high"])
     kind: type = limits["kind"]
     return kind
@@ -113,17 +115,17 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @DATA
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE",
     help="File of class names, one per line or JSON. Default: Fashion-MNIST's or folder names.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Weights; default: in the run's folder."
+    "-o", "--output", type=FilePath(path_type=Path, dir_okay=False), help="Weights; default: in the run's folder."
 )
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     help="Folder of the run: settings, metrics, checkpoints. Default: runs/MODEL-SEED.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run after its last finished epoch.")
@@ -159,8 +161,8 @@ def train(
 ) -> None:
     """Train a network on Fashion-MNIST or on your own pictures, and write its weights.
 
-    No finished epoch is lost: after Ctrl-C or a crash, the same command with --resume produces the same weights as an
-    uninterrupted run (bit for bit on a CPU without --time-limit).
+    No finished epoch is lost: after Ctrl-C, SIGTERM or a crash, the same command with --resume produces the same
+    weights as an uninterrupted run (bit for bit on a CPU without --time-limit).
 
     \b
     Examples:
@@ -169,6 +171,8 @@ def train(
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
       vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
     """
+    with suppress(ValueError):  # this is not the main thread
+        signal(SIGTERM, default_int_handler)  # whatever ends the run, it says how to continue
     check_data(data)
     given = {name for name in settings if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     names = tuple(read_labels(labels)) if labels else ()
