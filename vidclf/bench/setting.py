@@ -12,7 +12,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.recipe import Item
-from vidclf.video.opening import is_url, redact
+from vidclf.video.address import is_url, redact
 
 FRAME_BYTES = 400 << 20  # pictures that are held in memory for a stage that is measured alone
 

@@ -44,7 +44,7 @@ def execute(
     """
     from vidclf.memory import keep_flat
     from vidclf.threads import describe, limit_opencv
-    from vidclf.video.opening import redact
+    from vidclf.video.address import redact
 
     limit_opencv()
     logging.getLogger(__name__).debug("at most %s", describe())

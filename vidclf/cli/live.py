@@ -50,7 +50,7 @@ def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def split_name(source: str) -> tuple[str | None, str]:
     """Split `NAME=ADDRESS` into name and address (a URL or a camera); the name is None for anything else."""
-    from vidclf.video.opening import is_camera, is_url, redact
+    from vidclf.video.address import is_camera, is_url, redact
 
     name, _, address = source.partition("=")
     if is_url(source) or os.path.exists(source):  # noqa: PTH110 - Path.exists fails for a name that is too long
@@ -74,7 +74,7 @@ def refuse_same_names(captures: Sequence[Item]) -> None:
 
 def together(sources: Sequence[str]) -> bool:
     """Whether sources run at the same time, as live ones do; UsageError if only some are live."""
-    from vidclf.video.opening import is_live, redact
+    from vidclf.video.address import is_live, redact
 
     live = [source for source in sources if is_live(source)]
     if live and len(live) < len(sources):

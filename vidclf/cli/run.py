@@ -125,7 +125,7 @@ def run(
 
 def _must_be_there(sources: tuple[str, ...]) -> None:
     """Report a mistyped file among several now rather than when its turn comes."""
-    from vidclf.video.opening import is_url
+    from vidclf.video.address import is_url
 
     for source in sources:
         is_there = os.path.exists(source)  # noqa: PTH110 - Path.exists fails for a name that is too long

@@ -104,14 +104,14 @@ class Capture:
     @property
     def shown(self) -> str:
         """The source's name in all outputs."""
-        from vidclf.video.opening import redact
+        from vidclf.video.address import redact
 
         return self.name or readable(redact(self.uri))
 
     @property
     def live(self) -> bool:
         """Whether frames arrive in real time, so that late ones are dropped rather than waited for."""
-        from vidclf.video.opening import is_live
+        from vidclf.video.address import is_live
 
         return is_live(self.uri) if self._live is None else self._live
 
@@ -231,7 +231,8 @@ class Capture:
 
     def _sound_uri(self, container: InputContainer) -> str | None:
         """What to open for the sound, which is read separately from the pictures; None if that is not possible."""
-        from vidclf.video.opening import is_camera, opens_twice
+        from vidclf.video.address import is_camera
+        from vidclf.video.opening import opens_twice
 
         if is_camera(self.uri) or not container.streams.audio:
             return None

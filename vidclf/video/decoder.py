@@ -12,7 +12,8 @@ from av.format import Flags
 
 from vidclf.errors import VidclfError
 from vidclf.threads import threads
-from vidclf.video.opening import PATIENCE, reason, redact
+from vidclf.video.address import redact
+from vidclf.video.opening import PATIENCE, reason
 from vidclf.video.timestamps import Timestamps
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import av.error
 
 from vidclf.errors import VidclfError
+from vidclf.video.address import is_camera, is_url
 from vidclf.video.decoder import BROKEN_READS, POLL, video_stream
 from vidclf.video.live_clock import LiveClock
-from vidclf.video.opening import explained, is_camera, is_url, live_patience, open_live, reason
+from vidclf.video.opening import explained, live_patience, open_live, reason
 
 if TYPE_CHECKING:
     from fractions import Fraction

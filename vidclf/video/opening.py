@@ -21,12 +21,10 @@ from av.container import InputContainer
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Source
+from vidclf.video.address import is_camera, is_hls, is_url, redact
 
 log = logging.getLogger(__name__)
 
-LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "tcp"}
-# Over HTTP a name with one of these is a recording; for any other, opening it will tell.
-RECORDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 PATIENCE = (10.0, 10.0)  # seconds that a network source may send nothing: while it is opened, and later
 LIVE_PATIENCE = (5.0, 3.0)  # the same for a live one, which is cheap to reopen
@@ -34,32 +32,6 @@ HLS_PATIENCE = (10.0, 20.0)  # between two segments there is nothing to read, mo
 # Options that let live sources start fast and lose little; `options` of a capture override these.
 LIVE_OPTIONS = {"analyzeduration": "3000000", "fpsprobesize": "3"}
 UDP_OPTIONS = {"fifo_size": "50000", "buffer_size": "4194304", "overrun_nonfatal": "1"}  # 188 bytes each; bytes
-HOST = re.compile(r"(.*@)?([^@:]*|\[[0-9a-f:.%]+\])(:\d*)?", re.IGNORECASE)
-# Secrets are called loginpas, psw, passw, p, access_token, X-Amz-Signature, ...; some are in the path.
-NAME = r"((?:[^?&;/#=]*(?:pas|psw|pwd|secret|token|key|auth|sig|cred)[^?&;/#=]*|(?<![^?&;/#])pw?)=)"
-SECRET_IN_PATH = re.compile(NAME + "[^&;/#]+", re.IGNORECASE)
-SECRET_IN_QUERY = re.compile(NAME + "[^&;#]+", re.IGNORECASE)  # where a / may be part of it
-HIDDEN = r"\1***"
-
-
-def is_camera(source: str) -> bool:
-    """Whether it is a camera's number, or a Linux video device."""
-    return source.isdigit() or source.startswith("/dev/video")
-
-
-def is_url(source: str) -> bool:
-    return bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE))
-
-
-def is_live(source: str) -> bool:
-    """Whether its frames arrive in real time and have no end; over HTTP, `is_recording` tells once it is open."""
-    if is_camera(source):
-        return True
-    if not is_url(source):
-        return False
-    parts = urlsplit(source)
-    scheme = parts.scheme.lower()
-    return scheme in LIVE_SCHEMES or (scheme in ("http", "https") and Path(parts.path).suffix.lower() not in RECORDINGS)
 
 
 def is_recording(source: str, container: InputContainer) -> bool:
@@ -76,23 +48,6 @@ def opens_twice(source: str) -> bool:
     return Path(source).is_file()
 
 
-def redact(source: str) -> str:
-    """The source without passwords, for logs, records and errors."""
-    if not is_url(source):
-        return source
-    scheme, _, rest = source.partition("://")
-    host, slash, path = rest.partition("/")
-    if not HOST.fullmatch(re.split(r"[?#]", host)[0]) and "@" in rest:  # the password has a / ? or # in it
-        user, _, rest = rest.rpartition("@")
-        host, slash, path = rest.partition("/")
-        host = f"{user}@{host}"
-    user, at, host = host.rpartition("@")
-    if ":" in user:
-        user = f"{user.partition(':')[0]}:***"
-    begin, mark, query = f"{scheme}://{user}{at}{host}{slash}{path}".partition("?")
-    return f"{SECRET_IN_PATH.sub(HIDDEN, begin)}{mark}{SECRET_IN_QUERY.sub(HIDDEN, query)}"
-
-
 def open_source(source: str, rate: float | None = None, hardware: bool = False) -> InputContainer:
     """Open a source for reading.
 
@@ -103,10 +58,6 @@ def open_source(source: str, rate: float | None = None, hardware: bool = False) 
         is_file = not (is_camera(source) or is_url(source))
         name, options, arguments = _file(source, rate) if is_file else _device_or_url(source)
         return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
-
-
-def is_hls(source: str) -> bool:
-    return urlsplit(source).path.lower().endswith(".m3u8")
 
 
 def live_patience(source: str) -> tuple[float, float]:
