@@ -43,6 +43,21 @@ class Source:
     waits_since: float | None = None  # `time.perf_counter`: start of the current wait
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where in a frame the source's own picture is, if capture scaled it."""
+
+    size: tuple[int, int]  # (width, height) of the source's picture, upright
+    area: Box  # of the frame; the rest is black
+
+    def to_source(self, box: Box) -> Box:
+        """A box of the frame in pixels of the source's picture: rounded, inside it, and never empty."""
+        (width, height), (left, top, right, bottom) = self.size, self.area
+        x0, x1 = _scaled(box[0] - left, box[2] - left, right - left, width)
+        y0, y1 = _scaled(box[1] - top, box[3] - top, bottom - top, height)
+        return x0, y0, x1, y1
+
+
 @dataclass(slots=True, eq=False)
 class Detection:
     """One object on one frame; stages fill in the lower fields as the frame travels."""
@@ -71,6 +86,7 @@ class Frame:
     image: np.ndarray  # (height, width, 3) uint8, BGR, C-contiguous, upright
     detections: list[Detection] = field(default_factory=list)
     captured: float = field(default_factory=perf_counter)  # when it reached this machine, by `time.perf_counter`
+    placement: Placement | None = None  # of the source's own picture in `image`; None: it is that picture
     # Why the detector skips it: "between" two searched frames, or "still": nothing has changed since the last one.
     skip: Skip = ""
 
@@ -78,3 +94,9 @@ class Frame:
     def time(self) -> float:
         """Seconds from the source's start."""
         return float(self.pts * self.source.time_base)
+
+
+def _scaled(begin: int, end: int, inner: int, outer: int) -> tuple[int, int]:
+    """A span of `inner` pixels in those `outer` pixels that were scaled to them."""
+    first = min(max(round(begin * outer / inner), 0), outer - 1)
+    return first, min(max(round(end * outer / inner), first + 1), outer)

@@ -94,15 +94,21 @@ def crop_picture(
 def letterbox(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scale a picture to fit width x height, its aspect ratio kept, centred on black."""
     rows, columns = picture.shape[:2]
-    scale = min(width / columns, height / rows)
-    inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    scaled = _resize(picture, *inner)
-    if inner == (width, height):
+    left, top, right, bottom = letterbox_area(columns, rows, width, height)
+    scaled = _resize(picture, right - left, bottom - top)
+    if (right - left, bottom - top) == (width, height):
         return scaled
     canvas = np.zeros((height, width, *picture.shape[2:]), np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = scaled
+    canvas[top:bottom, left:right] = scaled
     return canvas
+
+
+def letterbox_area(columns: int, rows: int, width: int, height: int) -> Box:
+    """Where `letterbox` puts a picture of columns x rows."""
+    scale = min(width / columns, height / rows)
+    inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    return left, top, left + inner[0], top + inner[1]
 
 
 def _resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -64,11 +64,12 @@ class TruthRow:
 
 
 def to_row(frame: Frame, detection: Detection | None) -> Row:
-    """The values of `COLUMNS` for a detection, or for the frame alone."""
+    """The values of `COLUMNS` for a detection, its box in the source's own pixels; or for the frame alone."""
     row: Row = dict.fromkeys(COLUMNS)
     row |= {"source": frame.source.name, "frame": frame.index, "time": round(frame.time, 6), "kind": "", "label": ""}
     if detection is not None:
-        row |= dict(zip(BOX, map(int, detection.box), strict=True))
+        box = frame.placement.to_source(detection.box) if frame.placement else detection.box
+        row |= dict(zip(BOX, map(int, box), strict=True))
         row |= {
             "track": None if detection.track is None else int(detection.track),
             "kind": detection.kind,

@@ -16,8 +16,9 @@ import pytest
 
 from tests.clips import MARK, blocks, index_of, look, picture, turn_metadata, write_clip
 from vidclf.errors import UsageError, VidclfError
-from vidclf.frame import Frame
+from vidclf.frame import Detection, Frame
 from vidclf.pipeline import Pipeline
+from vidclf.rows import BOX, to_row
 from vidclf.stages.capture import Capture
 from vidclf.stages.write import Write
 from vidclf.video.opening import hardware_decoder
@@ -217,6 +218,16 @@ def test_size_scales_and_keeps_the_shape(clip: Path) -> None:
     assert not frame.image[:17].any()
     assert not frame.image[-17:].any()
     assert index_of(frame.image[18:54]) == 0
+
+
+@pytest.mark.parametrize("size", [(320, 180), (320, 240), (640, 180), (1280, 960)])
+def test_what_is_scaled_is_recorded_in_the_sources_own_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
+    frame = read(write_clip(tmp_path / "clip.mp4", 1, size=(640, 360)), size=size)[0]
+    ys, xs = np.nonzero((frame.image[..., 2] > 128) & (frame.image[..., :2] < 128).all(axis=2))  # the red block
+    box = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+    row = to_row(frame, Detection(box))
+    tolerance = 2 * 640 / size[0] + 2  # pixels; scaling blurs the edges
+    assert [row[name] for name in BOX] == pytest.approx([0, 0, 160, 120], abs=tolerance)
 
 
 def test_the_best_of_two_video_tracks(tmp_path: Path, clip: Path) -> None:

@@ -12,8 +12,8 @@ from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.frame import Frame, Source
-from vidclf.preprocess import letterbox
+from vidclf.frame import Frame, Placement, Source
+from vidclf.preprocess import letterbox, letterbox_area
 from vidclf.units import to_seconds
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Capture:
       start.
     max_frames: stop after this many frames.
     size: (width, height) to scale to, aspect ratio kept on black; a change of size in mid-stream is handled the same.
+      Records and events still have the source's own pixels.
     rate: pictures per second of a pattern of pictures. realtime: yield frames no faster than their timestamps, for
     viewing.
     A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is reconnected whenever it is lost, forever or until
@@ -201,13 +202,15 @@ class Capture:
                 source.dropped["stride"] += 1
                 yield None
                 continue
-            image = upright(picture)
+            image, placement = upright(picture), None
+            size = image.shape[1], image.shape[0]
             if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
-                source.size = self.size or (image.shape[1], image.shape[0])
+                source.size = self.size or size
                 source.sample_aspect_ratio = _upright_ratio(stream, picture)
-            if source.size != (image.shape[1], image.shape[0]):
+            if source.size != size:
                 image = letterbox(image, *source.size)
-            yield Frame(source, index, pts, image, captured=taken)
+                placement = Placement(size, letterbox_area(*size, *source.size))
+            yield Frame(source, index, pts, image, captured=taken, placement=placement)
             progress.given += 1
             if progress.given == self.max_frames:
                 return
