@@ -203,3 +203,14 @@ def test_sound_that_begins_before_the_pictures_stays_before_them(tmp_path: Path)
     assert after.times == pytest.approx(before.times, abs=0.0006)
     assert after.times[0] == 0.5
     assert abs(lag(before, after)) < 0.0015
+
+
+@pytest.mark.parametrize(("video", "sound"), [("mpeg2video", "mp2"), ("libx264", "aac")])
+def test_sound_that_begins_just_before_the_pictures_keeps_its_first_packet(
+    tmp_path: Path, video: str, sound: str
+) -> None:
+    """Its first time, in ticks of 1/90000 s, is no whole microsecond: rounded, it came after that packet."""
+    source, target = tmp_path / "clip.ts", tmp_path / "out.mp4"
+    write_clip(source, 30, rate=25, codec=video, sound=sound, time_base=Fraction(1, 25))
+    through(source, target)
+    assert len(times_of("audio", target)) == len(times_of("audio", source)) > 30

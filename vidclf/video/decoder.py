@@ -53,8 +53,9 @@ def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
     """
     start = Fraction(container.start_time or 0, 1_000_000)
     first = (stream.start_time or 0) * (stream.time_base or Fraction(1))
-    if abs(start - first) < Fraction(1, 100_000):
-        start = first  # the container's is rounded to microseconds
+    # The container's is rounded to microseconds: it may be after its own track's first packet, which would be lost.
+    exact = [s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base]
+    start = next((time for time in exact if abs(time - start) < Fraction(1, 100_000)), start)
     return min(max(start, Fraction(0)), first) if stream.start_time is not None else max(start, Fraction(0))
 
 
