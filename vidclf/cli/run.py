@@ -24,6 +24,7 @@ from vidclf.recipe import Item, find_recipe
 from vidclf.stages._tables import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
+from vidclf.video.address import is_url, refuse_url
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
@@ -83,6 +84,8 @@ def run(
         raise UsageError(f"{' and '.join(sharing)} cannot share stdout; write all but one of them to a file")
     if output == STDOUT:
         raise UsageError("-o -: a video cannot go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
+    for path in filter(None, (output, *wanted.values())):
+        refuse_url(path)
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     named = [split_name(source) for source in sources]
     sources = tuple(source for _, source in named)
@@ -125,8 +128,6 @@ def run(
 
 def _must_be_there(sources: tuple[str, ...]) -> None:
     """Report a mistyped file among several now rather than when its turn comes."""
-    from vidclf.video.address import is_url
-
     for source in sources:
         is_there = os.path.exists(source)  # noqa: PTH110 - Path.exists fails for a name that is too long
         if not (is_there or is_url(source) or re.search(r"[*?%\[]", source)):

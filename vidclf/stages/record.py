@@ -17,6 +17,7 @@ from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
 from vidclf.stages._pause import Pause, ends_when_full
 from vidclf.stages._tables import STDOUT, TABLES, Csv, JsonLines, Parquet, stdout
 from vidclf.units import to_seconds
+from vidclf.video.address import refuse_url
 from vidclf.video.naming import stamped, sweep, unstamped
 
 
@@ -42,6 +43,7 @@ class Record:
     ):
         if not str(path):
             raise UsageError("record needs a path")
+        refuse_url(str(path))
         self.path = Path(path)
         self.suffix = self.path.suffix.lower()
         self.frames, self.force, self.at = frames, force, at

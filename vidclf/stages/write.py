@@ -25,6 +25,7 @@ from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages._video_file import VideoFile, finished
 from vidclf.stages.capture import LARGEST
 from vidclf.units import to_bytes, to_seconds
+from vidclf.video.address import refuse_url
 from vidclf.video.clock import SourceClock, SteadyClock
 from vidclf.video.naming import stem_of, sweep
 
@@ -83,6 +84,7 @@ class Write:
     ):
         if not str(path):
             raise UsageError("write needs a path")
+        refuse_url(str(path))
         if quality is not None and not 0 <= quality <= 63:
             raise UsageError(f"quality must be 0 to 63, got {quality}")
         if fps is not None and not 0.01 <= fps <= 1000:

@@ -1,10 +1,12 @@
-"""What the name of a source means: a file, a camera or a URL, live or not; and how it is shown without passwords."""
+"""What a name means: a file, a camera or a URL, live or not; and how it is shown without passwords."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from vidclf.errors import UsageError
 
 LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "tcp"}
 # Over HTTP a name with one of these is a recording; for any other, opening it will tell.
@@ -39,6 +41,12 @@ def is_live(source: str) -> bool:
 
 def is_hls(source: str) -> bool:
     return urlsplit(source).path.lower().endswith(".m3u8")
+
+
+def refuse_url(output: str) -> None:
+    """Raise UsageError for an output that is a URL: as a path it would be a folder called `s3:`."""
+    if is_url(output):
+        raise UsageError(f"cannot write to the URL {redact(output)}; name a file or a folder (vidclf batch takes URLs)")
 
 
 def redact(source: str) -> str:
