@@ -264,7 +264,18 @@ def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> N
         ([SAMPLE, "--trace", "."], 2, ". is a folder; name a file in it"),
         ([SAMPLE, "--set", "write.path=12"], 2, "cannot write a file without suffix (12)"),
         ([SAMPLE, SAMPLE, "-o", "out.mp4"], 2, "need a folder"),
-        ([SAMPLE, SAMPLE, "-o", "out"], 2, "would overwrite another output"),
+        (
+            ["exists.mp4", "./exists.mp4", "-o", "out"],
+            2,
+            f"exists.mp4 and ./exists.mp4 would both be written to {Path('out/exists.mp4')}; run each with its own -o,"
+            " or use vidclf batch\n",
+        ),
+        ([SAMPLE, SAMPLE, "--record", "out/"], 2, f"would both be written to {Path('out/wardrobe.jsonl')}; run each "),
+        (
+            ["http://a/in.mp4", "http://b/in.mp4", "-o", "out"],
+            2,
+            f"http://a/in.mp4 and http://b/in.mp4 would both be written to {Path('out/in.mp4')}; name them (NAME=URL)",
+        ),
         ([SAMPLE, "--token", "x"], 2, "--token is for the web page; add --serve"),
         ([SAMPLE, "--record-frames"], 2, "--record-frames is for the record"),
         (

@@ -24,7 +24,7 @@ from vidclf.recipe import Item, find_recipe
 from vidclf.stages._tables import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.units import to_seconds
-from vidclf.video.address import is_url, refuse_url
+from vidclf.video.address import is_url, redact, refuse_url
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
@@ -104,6 +104,7 @@ def run(
         if several:
             _must_be_there(sources)
     refuse_same_names(_captures(jobs))
+    _refuse_same_outputs(sources, jobs)
     inputs = [(f"the source {source}", file) for source in sources for file in _files_of(source)]
     inputs += [("the pipeline file", find_recipe(options["pipeline"])), *files_read(jobs[0])]
     written = [path for items in jobs for path in outputs(items)]
@@ -132,6 +133,18 @@ def _must_be_there(sources: tuple[str, ...]) -> None:
         is_there = os.path.exists(source)  # noqa: PTH110 - Path.exists fails for a name that is too long
         if not (is_there or is_url(source) or re.search(r"[*?%\[]", source)):
             raise UsageError(f"no such file: {source}")
+
+
+def _refuse_same_outputs(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:
+    """Raise UsageError if two sources that run one after the other have the same output, and say what to do."""
+    taken: dict[Path, str] = {}
+    for source, paths in zip(sources, map(outputs, jobs), strict=False):  # live sources are one job
+        for path in paths:
+            if path in taken:
+                ways = "name them (NAME=URL)" if is_url(source) else "run each with its own -o, or use vidclf batch"
+                both = f"{redact(taken[path])} and {redact(source)}"
+                raise UsageError(f"{both} would both be written to {path}; {ways}")
+        taken |= dict.fromkeys(paths, source)
 
 
 def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Path | None:
