@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -39,6 +40,38 @@ def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_aborts(monkeyp
         signal.raise_signal(signal.SIGINT)
     assert (came, run.stops) == ([signal.SIGINT, signal.SIGINT], 1)
     assert said.getvalue() == "stopping: finishing the frames in progress; press Ctrl-C again to abort\n"
+
+
+@pytest.fixture
+def hangup() -> Iterator[signal.Signals]:
+    """SIGHUP, handled as at the start of a program."""
+    if execute.HANGUP is None:
+        pytest.skip("needs SIGHUP")
+    before = signal.signal(execute.HANGUP, signal.SIG_DFL)
+    yield execute.HANGUP
+    signal.signal(execute.HANGUP, before)
+
+
+def test_a_closed_terminal_stops_the_run_and_is_not_written_to(
+    monkeypatch: pytest.MonkeyPatch, hangup: signal.Signals
+) -> None:
+    monkeypatch.setattr(execute, "ECHO_SECONDS", 0.0)
+    run, console = Run(), Console(file=StringIO())
+    with execute.stop_on_signals(run, console, hangup=True) as came:
+        signal.raise_signal(hangup)
+        signal.raise_signal(hangup)  # from the shell, and from the kernel
+        console.print("lost")
+    assert (came, run.stops, console.file.getvalue()) == ([hangup], 1, "")
+    assert signal.getsignal(hangup) is signal.SIG_DFL
+
+
+def test_under_nohup_a_closed_terminal_does_not_matter(hangup: signal.Signals) -> None:
+    signal.signal(hangup, signal.SIG_IGN)
+    run = Run()
+    with execute.stop_on_signals(run, Console(file=StringIO()), hangup=True) as came:
+        signal.raise_signal(hangup)
+    assert (came, run.stops) == ([], 0)
+    assert signal.getsignal(hangup) is signal.SIG_IGN
 
 
 def test_what_was_written_before_this_run_is_not_told_as_its_own(

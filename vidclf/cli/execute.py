@@ -26,6 +26,7 @@ from vidclf.stages._tables import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
 from vidclf.trace import Trace
 
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 # Built-in stages that save or show results; a custom stage (module:Class) may do so, too.
 KEEPERS = {"write", "record", "save-crops", "publish", "serve", "display"}
 
@@ -76,7 +77,8 @@ def execute(
             if item.name == "capture"
         )
         try:
-            with stop_on_signals(pipeline, console) as stopped, ShowProgress(console, pipeline, source) as show:
+            show = ShowProgress(console, pipeline, source)
+            with stop_on_signals(pipeline, console, hangup=True) as stopped, show:
                 stats = pipeline.run(show, trace)
         except Exception as error:
             if len(jobs) == 1:
@@ -145,17 +147,23 @@ class Stoppable(Protocol):
 
 
 @contextmanager
-def stop_on_signals(run: Stoppable, console: Console, inside: str = "the frames in progress") -> Iterator[list[int]]:
+def stop_on_signals(
+    run: Stoppable, console: Console, inside: str = "the frames in progress", hangup: bool = False
+) -> Iterator[list[int]]:
     """The first Ctrl-C (or SIGTERM) asks the run to stop after what is `inside`; the second aborts.
 
     A signal that follows within `ECHO_SECONDS` counts as the same one. Yields the list of signals received so far.
+    hangup: stop when the terminal is closed, too, unless SIGHUP is ignored, as under nohup; it never aborts. Not for a
+    batch: its workers die of it.
     """
     came: list[int] = []
     latest = 0.0
 
     def handle(number: int, _: object) -> None:
         nonlocal latest
-        if came and monotonic() - latest < ECHO_SECONDS:
+        if number == HANGUP:
+            console.quiet = True  # every attempt to write to a closed terminal would fail
+        if came and (number == HANGUP or monotonic() - latest < ECHO_SECONDS):
             return
         latest = monotonic()
         came.append(number)
@@ -165,6 +173,8 @@ def stop_on_signals(run: Stoppable, console: Console, inside: str = "the frames 
         console.print(f"stopping: finishing {inside}; press Ctrl-C again to abort")
 
     signals = [signal.SIGINT, signal.SIGTERM]
+    if hangup and HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
+        signals.append(HANGUP)
     before = [signal.signal(number, handle) for number in signals]
     try:
         yield came
