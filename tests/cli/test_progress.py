@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.frames import Frames, make_frames
+from tests.frames import Frames, make_frames, make_source
 from vidclf.cli.progress import ShowProgress, Times, closing_lines, closing_table, expected_frames
 from vidclf.frame import Source
 from vidclf.pipeline import Pipeline
@@ -93,6 +93,16 @@ def test_which_time_has_passed_and_which_is_left_is_said(total: int | None, expe
     for now in range(0, 80, 10):
         bar.update(task, completed=now)
     assert Times().render(bar.tasks[0]).plain == expected
+
+
+@pytest.mark.parametrize(("expected", "said"), [(9, "interrupted: 3 of 9 frames"), (None, "interrupted: 3 frames")])
+def test_how_much_an_interrupted_run_has_finished(expected: int | None, said: str) -> None:
+    source = make_source()
+    source.frames = expected
+    pipeline = Pipeline([lambda _: make_frames(3, source)])
+    show = ShowProgress(Console(file=StringIO()), pipeline, "a.mp4")
+    pipeline.run(show)
+    assert show.interrupted() == said
 
 
 def test_progress_is_of_the_frames_that_will_come(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -392,6 +392,7 @@ def test_ctrl_c_finishes_what_is_inside(tmp_path: Path) -> None:
     assert "Traceback" not in err
     ledger = json.loads((tmp_path / "s.json").read_text())["ledger"]
     assert 20 <= ledger["finished"] < 430
+    assert err.endswith(f"interrupted: {ledger['finished']} of 430 frames\n")
     assert (tmp_path / "out.jsonl").read_text().count("\n") == ledger["finished"] + 1
 
     import av

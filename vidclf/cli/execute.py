@@ -90,6 +90,8 @@ def execute(
             continue
         books.append(stats)
         tell(stats, items, pipeline.stages, console)
+        if pipeline.stopped and not pipeline.live:
+            console.print(show.interrupted())
         if any(each.get("state") == "given up" for each in stats.get("sources", {}).values()):
             code = 1  # a live source was given up
         if stopped:

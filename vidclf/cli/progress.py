@@ -52,6 +52,7 @@ class ShowProgress:
         self._every = BAR_SECONDS if console.is_terminal else LINE_SECONDS
         self._books = Books(pipeline.stats)
         self._frames = 0
+        self._source: Source | None = None  # of the latest frame
         self._shown = 0.0 if console.is_terminal else monotonic()
         self._bar = Progress(
             SpinnerColumn(),
@@ -76,11 +77,12 @@ class ShowProgress:
 
     def __call__(self, frame: Frame) -> None:
         self._frames += 1
+        self._source = frame.source
         now = monotonic()
         if now - self._shown < self._every:
             return
         self._shown = now
-        expected = expected_frames(frame.source, self._pipeline.sources[0])
+        expected = self._expected
         stats, recent = self._books.look()
         speed = f"{recent['fps']:.0f} fps, slowest: {recent['bottleneck']}"
         if "lag_ms" in stats:
@@ -93,6 +95,16 @@ class ShowProgress:
         else:
             line = f"{self._name}: {self._frames}/{expected or '?'} frames, {speed}"
             self._console.print(line)
+
+    @property
+    def _expected(self) -> int | None:
+        return expected_frames(self._source, self._pipeline.sources[0]) if self._source else None
+
+    def interrupted(self) -> str:
+        """How much of a source an interrupted run has finished, in words."""
+        expected = self._expected
+        of_all = f" of {max(expected, self._frames)}" if expected else ""
+        return f"interrupted: {self._frames}{of_all} frames"
 
 
 def expected_frames(source: Source, capture: Any) -> int | None:
