@@ -120,6 +120,16 @@ def test_a_camera_that_never_came_leaves_nothing_to_be_named(capsys: pytest.Capt
     assert "wrote" not in err
 
 
+@pytest.mark.parametrize("quiet", [["--quiet"], []])
+def test_a_source_that_is_given_up_is_an_error(capsys: pytest.CaptureFixture[str], quiet: list[str]) -> None:
+    address = f"127.0.0.1:{free_port()}/cam"
+    arguments = [f"rtsp://me:secret@{address}", "-p", "plain.yaml", "-o", "out", "--give-up-after", "500ms", *quiet]
+    code, _, err = vidclf(capsys, "run", *arguments)
+    assert code == 1
+    said = f"Error: gave up on rtsp://me:***@{address}: Connection refused\n"
+    assert err == said if quiet else err.endswith(said) and err.count("rror:") == 1
+
+
 def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> None:
     with RtspServer("a=160x120@25", "b=96x72@10") as server:
         command = [sys.executable, "-m", "vidclf", "run", server.url("a", "me:secret@"), server.url("b"), "-o", "out"]

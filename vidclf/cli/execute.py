@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vidclf.cli.main import INTERRUPTED, report
 from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile
 from vidclf.interrupt import ECHO_SECONDS
 from vidclf.pipeline import Pipeline, unique
@@ -92,8 +92,10 @@ def execute(
         tell(stats, items, pipeline.stages, console)
         if pipeline.stopped and not pipeline.live:
             console.print(show.interrupted())
-        if any(each.get("state") == "given up" for each in stats.get("sources", {}).values()):
-            code = 1  # a live source was given up
+        for name, each in stats.get("sources", {}).items():
+            if each.get("state") == "given up":
+                report(VidclfError(f"gave up on {name}: {each['problem']}"), debug=False)
+                code = 1
         if stopped:
             # Ending a live stream is its normal end.
             return merge(books), code if pipeline.live else INTERRUPTED

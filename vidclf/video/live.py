@@ -93,7 +93,7 @@ class Live:
             self._disconnected()
             if self.give_up_after is not None and perf_counter() - self._seen > self.give_up_after:
                 source.state = "given up"
-                log.error("giving up on %s: no picture for %g s", source.name, self.give_up_after)
+                log.warning("giving up on %s: no picture for %g s", source.name, self.give_up_after)
                 return
             wait = FIRST_WAIT if self._seen > seen else min(2 * wait, LONGEST_WAIT)
             yield from self._pause(wait * random.uniform(0.5, 1.0))  # many cameras should not reconnect at once
