@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from time import sleep
 
 import pytest
@@ -399,6 +400,25 @@ def test_ctrl_c_finishes_what_is_inside(tmp_path: Path) -> None:
 
     with av.open(str(tmp_path / "out.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == ledger["finished"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_a_run_that_waits_for_its_pipe(vidclf: Run, number: signal.Signals) -> None:
+    os.mkfifo("fifo.ts")
+    before = signal.getsignal(number)
+
+    def ask() -> None:
+        while signal.getsignal(number) is before:
+            sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    Thread(target=ask).start()
+    code, _, err = vidclf("run", "fifo.ts", "-o", "out.mp4")
+    assert code == 130
+    assert err.startswith("stopping: finishing the frames in progress; press Ctrl-C again to abort\n")
+    assert err.endswith("nothing was written to out.mp4\ninterrupted: 0 frames\n")
+    assert names() == {"fifo.ts"}
 
 
 def test_a_file_that_ends_early_is_told_in_one_line(vidclf: Run) -> None:

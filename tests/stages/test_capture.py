@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from time import perf_counter
 
 import av
@@ -177,6 +179,66 @@ def test_where_nobody_misses_the_sound_of_a_pipe_nothing_is_said(
         Pipeline([Capture(str(pipe)), Write(str(tmp_path / "out.mp4"), audio=sound is None)]).run()
     assert look(tmp_path / "out.mp4").indices == list(range(30))
     assert caplog.messages == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_without_a_pipeline_ctrl_c_is_not_lost_in_a_pipe(tmp_path: Path) -> None:
+    """PyAV ignores a KeyboardInterrupt in what it calls: the pictures would seem to have ended."""
+    clip = write_clip(tmp_path / "clip.ts", 60)
+    os.mkfifo(tmp_path / "pipe.ts")
+    writer = os.open(tmp_path / "pipe.ts", os.O_RDWR)
+    os.write(writer, clip.read_bytes()[:40_000])
+    timers = [Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]), Timer(1.5, os.close, [writer])]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        read(tmp_path / "pipe.ts")
+    for timer in timers:
+        timer.join()
+
+
+def stopped(pipeline: Pipeline, after: float) -> list[BaseException]:
+    """The failures of a pipeline that is asked to stop after so many seconds, and does."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            pipeline.run()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(after)
+    assert thread.is_alive()
+    pipeline.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    return failures
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_pipe_that_is_silent_can_be_stopped(tmp_path: Path, has_begun: bool) -> None:
+    """Without a writer, it could not even be opened."""
+    pipe, clip = tmp_path / "pipe.ts", write_clip(tmp_path / "clip.ts", 100)
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR) if has_begun else None
+    if writer is not None:
+        os.write(writer, clip.read_bytes()[:50_000])
+    assert stopped(Pipeline([Capture(str(pipe)), Write(str(tmp_path / "out.mp4"))]), after=1.0) == []
+    if writer is not None:
+        os.close(writer)
+        assert look(tmp_path / "out.mp4").indices[:3] == [0, 1, 2]
+
+
+def test_a_server_that_is_silent_is_no_error_if_the_run_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.video.opening.PATIENCE", (2.0, 2.0))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
+        assert stopped(Pipeline([Capture(url), lambda frames: frames]), after=0.5) == []
+        with pytest.raises(VidclfError, match=r"no data for 2 s\n"):
+            Pipeline([Capture(url), lambda frames: frames]).run()
 
 
 def test_stride_gives_every_so_many_th_and_counts_the_others(clip: Path) -> None:

@@ -99,7 +99,8 @@ class Capture:
         self.options = dict(option.split("=", 1) for option in options or ())
         self.realtime, self.hardware = realtime, hardware
         self._live = live
-        self._is_attached, self._sound_is_wanted = False, True
+        self._pipeline: Pipeline | None = None
+        self._sound_is_wanted = True
         self.reading: Source | None = None  # a live source, even before its first picture
 
     @property
@@ -118,20 +119,34 @@ class Capture:
 
     def attach(self, pipeline: Pipeline) -> None:
         """Note that a pipeline reads, so it may want to stop, and whether one of its stages keeps the sound."""
-        self._is_attached = True
+        self._pipeline = pipeline
         self._sound_is_wanted = any(getattr(stage, "audio", False) for stage in pipeline.stages)
 
     def __call__(self, _: Iterable[Frame] = ()) -> Iterator[Frame | None]:
         if self.live:
             return self._watch()
-        return self._read() if self._is_attached else (frame for frame in self._read() if frame is not None)
+        return self._read() if self._pipeline else (frame for frame in self._read() if frame is not None)
+
+    def _stopping(self) -> bool:
+        return self._pipeline is not None and self._pipeline.stopping
 
     def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
-        """Read a source that has an end; yields None for skipped frames, so that it can be stopped."""
+        """Read a source that has an end; yields None for skipped frames, so that it can be stopped.
+
+        If it fails after that was asked for, as a silent server does when its time limit runs out, that is no error.
+        """
+        try:
+            yield from self._read_all(opened)
+        except VidclfError:
+            if not self._stopping():
+                raise
+
+    def _read_all(self, opened: InputContainer | None) -> Iterator[Frame | None]:
         from vidclf.video.decoder import pictures, video_stream
         from vidclf.video.opening import open_source
 
-        with opened or open_source(self.uri, self.rate, self.hardware) as container:
+        stopping = self._stopping if self._pipeline else None
+        with opened or open_source(self.uri, self.rate, self.hardware, stopping) as container:
             stream = video_stream(container, self.uri)
             source, progress = self._describe(container, stream), _Progress()
             shots = self._paced(pictures(container, stream, source), source)

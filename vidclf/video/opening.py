@@ -7,7 +7,7 @@ import glob
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -48,15 +48,22 @@ def opens_twice(source: str) -> bool:
     return Path(source).is_file()
 
 
-def open_source(source: str, rate: float | None = None, hardware: bool = False) -> InputContainer:
+def open_source(
+    source: str, rate: float | None = None, hardware: bool = False, stopping: Callable[[], bool] | None = None
+) -> InputContainer:
     """Open a source for reading.
 
     rate: pictures per second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
+    stopping: tells when to wait no longer for a pipe. None if nothing does: Ctrl-C must not be lost in PyAV's callback.
     Raises UsageError if the source does not exist, VidclfError if FFmpeg cannot read it.
     """
     with explained(source):
         is_file = not (is_camera(source) or is_url(source))
         name, options, arguments = _file(source, rate) if is_file else _device_or_url(source)
+        if stopping and is_file and Path(source).is_fifo():
+            from vidclf.video.pipe import Pipe  # which Windows has not
+
+            arguments["io_open"] = lambda *_: Pipe(source, stopping)
         return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
 
 
