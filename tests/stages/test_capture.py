@@ -182,6 +182,21 @@ def test_where_nobody_misses_the_sound_of_a_pipe_nothing_is_said(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_an_mp4_with_its_index_at_the_end_cannot_come_through_a_pipe(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 200, codec="mjpeg", pix_fmt="yuvj420p", time_base=Fraction(1, 30))
+    assert clip.stat().st_size > 50_000  # FFmpeg can go back a little
+    with pipe_of(clip) as pipe, pytest.raises(VidclfError) as raised:
+        Pipeline([Capture(str(pipe)), lambda frames: frames]).run()
+    assert str(raised.value) == (
+        f"{pipe} is an MP4 with its index at the end, which cannot be read from a pipe; "
+        "use a file, -movflags +faststart, or another format (.mkv, .ts)"
+    )
+    fast = write_clip(tmp_path / "fast.mp4", 5, muxer={"movflags": "+faststart"})
+    with pipe_of(fast) as pipe:
+        assert Pipeline([Capture(str(pipe)), lambda frames: frames]).run()["ledger"]["finished"] == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_without_a_pipeline_ctrl_c_is_not_lost_in_a_pipe(tmp_path: Path) -> None:
     """PyAV ignores a KeyboardInterrupt in what it calls: the pictures would seem to have ended."""
     clip = write_clip(tmp_path / "clip.ts", 60)

@@ -107,6 +107,7 @@ def test_endless_broken_reads_end(tmp_path: Path) -> None:
 
     class Broken:
         format = container.format
+        io_open = container.io_open
 
         def demux(self, _: object) -> object:
             raise av.error.InvalidDataError(1, "Invalid data")

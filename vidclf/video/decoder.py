@@ -13,7 +13,7 @@ from av.format import Flags
 from vidclf.errors import VidclfError
 from vidclf.threads import threads
 from vidclf.video.address import redact
-from vidclf.video.opening import PATIENCE, reason
+from vidclf.video.opening import PATIENCE, reads_pipe, reason
 from vidclf.video.timestamps import Timestamps
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
     Yields None while a device has nothing yet.
     """
     set_times = _AviTimes() if container.format.name == "avi" else None
-    broken = 0
+    has_begun, broken = False, 0
     empty_since: float | None = None  # since when a device has had nothing
     packets = container.demux(stream)
     while broken < BROKEN_READS:
@@ -147,14 +147,18 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
         except (OSError, av.error.ExitError) as error:  # a failed read is not the end of the file
             raise VidclfError(f"{source.name} cannot be read any further: {reason(error)}") from None
         except av.error.FFmpegError:
+            if not has_begun and reads_pipe(container) and "mp4" in container.format.name:
+                raise VidclfError(
+                    f"{source.name} is an MP4 with its index at the end, which cannot be read from a pipe; "
+                    "use a file, -movflags +faststart, or another format (.mkv, .ts)"
+                ) from None
             source.corrupt += 1
             broken += 1
             packets = container.demux(stream)  # a generator that raised is finished
             continue
         if packet is None:
             return
-        broken = 0
-        empty_since = None
+        has_begun, broken, empty_since = True, 0, None
         try:
             made = packet.decode()
         except av.error.FFmpegError:

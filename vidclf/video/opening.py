@@ -48,6 +48,11 @@ def opens_twice(source: str) -> bool:
     return Path(source).is_file()
 
 
+def reads_pipe(container: InputContainer) -> bool:
+    """Whether a source that was opened with `stopping` is a pipe, in which nobody can go back."""
+    return container.io_open is not None
+
+
 def open_source(
     source: str, rate: float | None = None, hardware: bool = False, stopping: Callable[[], bool] | None = None
 ) -> InputContainer:
