@@ -257,7 +257,8 @@ def test_ctrl_c_finishes_what_is_inside_and_is_raised_then() -> None:
 
 def test_a_second_ctrl_c_aborts(monkeypatch: pytest.MonkeyPatch) -> None:
     def press(frame: Frame) -> None:
-        if frame.index in (20, 21):
+        if frame.index == 20:  # twice: after the first, no other frame may come
+            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("vidclf.interrupt.ECHO_SECONDS", 0.0)
