@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -64,6 +65,7 @@ def write_clip(
     times: when each picture is shown, in seconds. sound: the codec of an audio track as long as the pictures.
     first: the first picture's number. options: the encoder's, such as bf=2; `context_NAME` sets an attribute.
     """
+    os.environ.setdefault("SVT_LOG", "0")  # read once: SVT-AV1 would print for the rest of the process
     times = [Fraction(n) / rate for n in range(frames)] if times is None else [Fraction(t) for t in times]
     base = time_base or Fraction(1, 90_000 if codec != "mpeg4" else 60_000)
     with av.open(str(path), "w", format=format, options=muxer or {}) as output:
