@@ -208,7 +208,7 @@ class Pipeline:
                     continue
                 raise no_frame(frame, meter.name)
             try:
-                if is_foreign:
+                if is_foreign and frame.detections:
                     keep_inside(frame, meter.name)
                 if is_source:
                     meter.began_frame(frame, perf_counter() - asked)
