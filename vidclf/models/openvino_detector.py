@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
@@ -21,7 +20,7 @@ from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.runners import import_openvino, openvino_core
 from vidclf.models.ultralytics_model import facts_of, load_detector, undisturbed
 
-LAYOUT = 5  # version of the detectors in the cache; another number makes them again
+LAYOUT = 6  # version of the detectors in the cache; another number makes them again
 # The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
 LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 
@@ -92,9 +91,9 @@ def convert(weights: Path, folder: Path) -> None:
 
 
 def pattern(stride: int) -> np.ndarray:
-    """(1, side, side, 3) uint8, always the same: soft patches of colour, of which a network thinks this and that."""
-    patches = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
-    return cv2.resize(patches, (5 * stride, 5 * stride), interpolation=cv2.INTER_CUBIC)[None]
+    """(1, side, side, 3) uint8, the same on every machine: patches of colour, which get scores of all sizes."""
+    patches = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3), np.uint8)
+    return patches.repeat(stride, axis=1).repeat(stride, axis=2)
 
 
 def to_openvino(model: Any, path: Path) -> None:
