@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import RedisServer
+from tests.brokers import Mosquitto, RedisServer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +55,15 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.end()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """An MQTT broker of the test's own; skips where there is none."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.end()
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Thread
 from time import sleep
 
@@ -19,14 +18,6 @@ from vidclf.events.message import Message
 pytest.importorskip("paho.mqtt")
 
 MESSAGES = [Message("vidclf/cam", str(n), f'{{"n": {n}, "text": "{"x" * 1000}"}}') for n in range(20)]
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.end()
 
 
 @contextmanager

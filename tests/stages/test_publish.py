@@ -28,14 +28,6 @@ pytest.importorskip("paho.mqtt")
 pytest.importorskip("redis")
 
 
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.end()
-
-
 @pytest.fixture(params=["mosquitto", "redis_server"])
 def broker(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)

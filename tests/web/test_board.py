@@ -9,30 +9,9 @@ import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
+from tests.web.conftest import Clock
 from vidclf.frame import Detection, Frame
-from vidclf.web import board as module
 from vidclf.web.board import BINS, KEPT, LATEST, THUMBNAIL, Board
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    time = monotonic
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
-
-
-@pytest.fixture
-def board(clock: Clock) -> Board:
-    return Board(fps=10, width=64, quality=80)
 
 
 def numbers(board: Board, clock: Clock, seconds: float, wanted: bool) -> list[int]:

@@ -7,34 +7,11 @@ from typing import Any
 import pytest
 
 from tests.frames import make_frames, make_source
-from vidclf.web import board as board_module
-from vidclf.web import health as module
+from tests.web.conftest import Clock
 from vidclf.web.board import Board
 from vidclf.web.health import LOADING, SILENT, Health, summary
 
 NOW = {"fps": 5.0, "sources": {}}
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    time = monotonic
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(board_module, "time", clock)
-    return clock
-
-
-@pytest.fixture
-def board(clock: Clock) -> Board:
-    return Board(fps=10, width=64, quality=80)
 
 
 def books(**states: str) -> dict[str, Any]:
