@@ -97,8 +97,8 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
 
 
 def let_openvino_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
-    works = networks.OpenVinoNetwork._finish
-    monkeypatch.setattr(networks.OpenVinoNetwork, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+    works = networks.Requests._finish
+    monkeypatch.setattr(networks.Requests, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
 
 
 def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
