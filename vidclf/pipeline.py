@@ -203,21 +203,16 @@ class Pipeline:
                 frame = next(stream)
             except StopIteration:
                 return
-            if frame is None:
-                if is_source:
-                    continue
+            if frame is None and is_source:
+                continue
+            if not isinstance(frame, Frame):
                 raise no_frame(frame, meter.name)
-            try:
-                if is_foreign and frame.detections:
-                    keep_inside(frame, meter.name)
-                if is_source:
-                    meter.began_frame(frame, perf_counter() - asked)
-                else:
-                    meter.gave(frame)
-            except AttributeError:  # asking every frame what it is would cost more
-                if isinstance(frame, Frame):
-                    raise
-                raise no_frame(frame, meter.name) from None
+            if is_foreign and frame.detections:
+                keep_inside(frame, meter.name)
+            if is_source:
+                meter.began_frame(frame, perf_counter() - asked)
+            else:
+                meter.gave(frame)
             if meter.outbox is None:
                 self._tally.count(frame)
                 if frame.source.live:

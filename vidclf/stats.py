@@ -65,8 +65,8 @@ class Meter:
 
     def gave(self, frame: Frame) -> None:
         """Note a frame that leaves the stage; frames taken before it but not yielded are dropped."""
-        inside = self._inside.get(frame.source)  # first: what is no frame fails here, before anything is noted
         self.given += 1
+        inside = self._inside.get(frame.source)
         now = perf_counter()
         while inside and inside[0][0] <= frame.index:
             index, entered = inside.popleft()
@@ -77,7 +77,7 @@ class Meter:
 
     def began_frame(self, frame: Frame, seconds: float) -> None:
         """Note a frame that a source made, and how long that took."""
-        self.read[frame.source] += 1  # first, as in `gave`
+        self.read[frame.source] += 1
         self.given += 1
         self.at = frame
         self.latencies.append(seconds)
