@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Box = tuple[int, int, int, int]
 Skip = Literal["", "between", "still"]
+LARGEST = 16_384  # pixels of a picture's side; also the limit of common codecs
 
 
 @dataclass(slots=True, eq=False)

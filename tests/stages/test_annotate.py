@@ -5,9 +5,9 @@ import pytest
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
 from vidclf.preprocess import letterbox
+from vidclf.stages._drawing import COLOURS, GARMENTS, UNKNOWN, Look, colour_of, colour_of_track
+from vidclf.stages._painter import Painter, Rate
 from vidclf.stages.annotate import Annotate
-from vidclf.stages.drawing import COLOURS, GARMENTS, UNKNOWN, Look, colour_of, colour_of_track
-from vidclf.stages.painter import Painter, Rate
 
 WIDTH, HEIGHT = 320, 240
 SOURCE = Source("test", (WIDTH, HEIGHT))

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidclf.stages.drawing import COLOURS, GARMENTS, UNKNOWN, Look, colour_of, colour_of_track, place, text_colour
+from vidclf.stages._drawing import COLOURS, GARMENTS, UNKNOWN, Look, colour_of, colour_of_track, place, text_colour
 
 
 def test_no_two_garments_share_a_colour_and_none_is_the_grey_of_the_unknown():

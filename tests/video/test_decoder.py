@@ -16,6 +16,7 @@ from vidclf.errors import VidclfError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
 from vidclf.video import decoder
+from vidclf.video.description import describe
 
 REORDERED = {"x264-params": "bframes=3:b-adapt=0"}  # decoding order is not presentation order
 
@@ -123,7 +124,7 @@ def test_a_device_that_has_nothing_yet_is_asked_again_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = av.open(str(write_clip(tmp_path / "clip.mp4", 3)))
-    source = Capture("x")._describe(container, container.streams.video[0])
+    source = describe(container, container.streams.video[0], "x", "x")
 
     class Polled:
         """Answers at once, every other time that it has nothing, and after three packets always that."""

@@ -16,7 +16,7 @@ import pytest
 from tests.web.cameras import Camera, page, until
 from vidclf.pipeline import Pipeline
 from vidclf.stages import Serve
-from vidclf.stages.drawing import COLOURS, colour_of
+from vidclf.stages._drawing import COLOURS, colour_of
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

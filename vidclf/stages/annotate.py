@@ -1,6 +1,6 @@
 """Annotate: draws what is known about a frame onto it: boxes, captions, masks, trails, classifier's input, speed.
 
-This file decides what is drawn, and the wording; `painter` draws, `drawing` knows sizes, colours and positions.
+This file decides what is drawn, and the wording; `_painter` draws, `_drawing` knows sizes, colours and positions.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
-from vidclf.stages.drawing import UNKNOWN, Position, colour_of, colour_of_track
+from vidclf.stages._drawing import UNKNOWN, Position, colour_of, colour_of_track
 
 if TYPE_CHECKING:
-    from vidclf.stages.painter import Painter
+    from vidclf.stages._painter import Painter
 
 ColourBy = Literal["label", "track", "kind"]
 Corner = Literal["top-left", "top-right"]
@@ -70,7 +70,7 @@ class Annotate:
         self.inset, self.inset_corner, self.fps = inset, inset_corner, fps
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        from vidclf.stages.painter import Painter
+        from vidclf.stages._painter import Painter
 
         painters: dict[Source, Painter] = {}
         for frame in frames:

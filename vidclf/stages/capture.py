@@ -12,9 +12,10 @@ from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.frame import Frame, Placement, Source
+from vidclf.frame import LARGEST, Frame, Placement, Source
 from vidclf.preprocess import letterbox, letterbox_area
 from vidclf.units import to_seconds
+from vidclf.video.address import is_live, readable, redact
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST = 16_384  # pixels per side; also the limit of common codecs
 NAME = re.compile(r"\w[\w -]{0,59}")  # of a source: it is a part of file names, too
 ENDS_EARLY = 0.98  # share of the frames that the header promises; many healthy files lack the last few
 
@@ -106,15 +106,11 @@ class Capture:
     @property
     def shown(self) -> str:
         """The source's name in all outputs."""
-        from vidclf.video.address import redact
-
         return self.name or readable(redact(self.uri))
 
     @property
     def live(self) -> bool:
         """Whether frames arrive in real time, so that late ones are dropped rather than waited for."""
-        from vidclf.video.address import is_live
-
         return is_live(self.uri) if self._live is None else self._live
 
     def attach(self, pipeline: Pipeline) -> None:
@@ -143,12 +139,14 @@ class Capture:
 
     def _read_all(self, opened: InputContainer | None) -> Iterator[Frame | None]:
         from vidclf.video.decoder import pictures, video_stream
+        from vidclf.video.description import describe
         from vidclf.video.opening import open_source
 
         stopping = self._stopping if self._pipeline else None
         with opened or open_source(self.uri, self.rate, self.hardware, stopping) as container:
             stream = video_stream(container, self.uri)
-            source, progress = self._describe(container, stream), _Progress()
+            source = describe(container, stream, self.uri, self.shown, self.size, self.start, self._sound_is_wanted)
+            progress = _Progress()
             shots = self._paced(pictures(container, stream, source), source)
             yield from self._frames(shots, source, stream, progress)
             if progress.given == self.max_frames:
@@ -203,6 +201,7 @@ class Capture:
         self, shots: Iterable[Shot | None], source: Source, stream: VideoStream, progress: _Progress
     ) -> Iterator[Frame | None]:
         """Make frames of pictures, up to `max_frames`; yields None for a skipped one, and while there is none."""
+        from vidclf.video.description import upright_ratio
         from vidclf.video.upright import Upright
 
         upright = Upright()
@@ -221,7 +220,7 @@ class Capture:
             size = image.shape[1], image.shape[0]
             if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
                 source.size = self.size or size
-                source.sample_aspect_ratio = _upright_ratio(stream, picture)
+                source.sample_aspect_ratio = upright_ratio(stream, picture)
             if source.size != size:
                 image = letterbox(image, *source.size)
                 placement = Placement(size, letterbox_area(*size, *source.size))
@@ -229,36 +228,6 @@ class Capture:
             progress.given += 1
             if progress.given == self.max_frames:
                 return
-
-    def _describe(self, container: InputContainer, stream: VideoStream) -> Source:
-        from vidclf.video.decoder import origin_of
-
-        base = stream.time_base or Fraction(1, 90_000)
-        duration = container.duration / 1_000_000 if container.duration else None
-        return Source(
-            name=self.shown,
-            size=self.size or (stream.width, stream.height),
-            rate=stream.average_rate or stream.guessed_rate,
-            time_base=base,
-            duration=duration,
-            frames=stream.frames or None,
-            origin=origin_of(container, stream),
-            begin=self.start,
-            uri=self._sound_uri(container),
-        )
-
-    def _sound_uri(self, container: InputContainer) -> str | None:
-        """What to open for the sound, which is read separately from the pictures; None if that is not possible."""
-        from vidclf.video.address import is_camera
-        from vidclf.video.opening import opens_twice
-
-        if is_camera(self.uri) or not container.streams.audio:
-            return None
-        if opens_twice(self.uri):
-            return container.name
-        if self._sound_is_wanted:
-            log.warning("no sound from %s: a pipe cannot be read twice", self.shown)
-        return None
 
 
 @dataclass(slots=True)
@@ -268,19 +237,6 @@ class _Progress:
     read: int = 0  # pictures, skipped ones included
     given: int = 0  # frames
     pts: int = 0  # of the latest picture
-
-
-def readable(name: str) -> str:
-    """A source's name as valid text for tables and files: file names are bytes, and may not be UTF-8."""
-    return os.fsencode(name).decode(errors="replace")
-
-
-def _upright_ratio(stream: VideoStream, picture: VideoFrame) -> Fraction | None:
-    """A pixel's width by its height in the upright picture; None if the source does not say."""
-    from vidclf.video.upright import orientation
-
-    ratio, (_, turns) = stream.sample_aspect_ratio, orientation(picture)
-    return 1 / ratio if ratio and turns % 2 else ratio
 
 
 def _until(due: float, source: Source) -> Iterator[None]:

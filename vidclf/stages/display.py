@@ -22,7 +22,7 @@ from vidclf.stages.annotate import Annotate
 
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline
-    from vidclf.stages.painter import Painter
+    from vidclf.stages._painter import Painter
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Window:
 
     def show(self, frame: Frame) -> None:
         """Show a copy of a frame, with the window's own overlays."""
-        from vidclf.stages.painter import Painter
+        from vidclf.stages._painter import Painter
 
         height, width = frame.image.shape[:2]
         if not self._fitted:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
 from vidclf.frame import Frame, Source
+from vidclf.stages._drawing import COLOURS, colour_of
 from vidclf.stages._pause import pauses
-from vidclf.stages.drawing import COLOURS, colour_of
 
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline

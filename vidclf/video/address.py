@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,3 +65,8 @@ def redact(source: str) -> str:
         user = f"{user.partition(':')[0]}:***"
     begin, mark, query = f"{scheme}://{user}{at}{host}{slash}{path}".partition("?")
     return f"{SECRET_IN_PATH.sub(HIDDEN, begin)}{mark}{SECRET_IN_QUERY.sub(HIDDEN, query)}"
+
+
+def readable(name: str) -> str:
+    """A source's name as valid text for tables and files: file names are bytes, and may not be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vidclf.frame import Box, Detection, Frame
-from vidclf.stages.drawing import COLOURS, OVERLAY, Look, place, text_colour
+from vidclf.stages._drawing import COLOURS, OVERLAY, Look, place, text_colour
 
 if TYPE_CHECKING:
     from vidclf.stages.annotate import Annotate
