@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vidclf import files
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile, discard_part
 
@@ -179,3 +180,34 @@ def test_where_there_are_no_locks_it_goes_on_without(tmp_path: Path, monkeypatch
     monkeypatch.setattr("vidclf.lock._lock", refuse)
     write(tmp_path / "out", "all")
     assert names(tmp_path) == ["out"]
+
+
+def open_elsewhere(monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
+    """As on Windows: while another program has a file open, it cannot be renamed."""
+    works, left = Path.replace, [attempts]
+
+    def replace(old: Path, new: Path) -> Path:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return works(old, new)
+
+    monkeypatch.setattr(files, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+def test_a_file_that_another_program_has_open_for_a_moment_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_elsewhere(monkeypatch, 3)
+    write(tmp_path / "out", "all")
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_file_that_another_program_keeps_open_is_told_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_elsewhere(monkeypatch, 4)
+    with pytest.raises(VidclfError, match=r"Access is denied; the output is complete in .*out.part; if another"):
+        write(tmp_path / "out", "all")
+    assert (tmp_path / "out.part").read_text() == "all"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
+from time import sleep
 from types import TracebackType
 
 from vidclf.errors import UsageError, VidclfError
@@ -19,6 +22,9 @@ log = logging.getLogger(__name__)
 
 PIECE = 1 << 20  # bytes of a file that are read at once
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 allows no file of 4 GB, even if there is space
+# Seconds between attempts to rename a file: on Windows that fails while another program has it open, such as a virus
+# scanner, for moments, or a player.
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if sys.platform == "win32" else ()
 
 
 class NoSpaceError(VidclfError):
@@ -93,7 +99,13 @@ class PartFile:
             os.fsync(file.fileno())
         if self._appeared():
             raise VidclfError(f"{self.path} was created by another program meanwhile; the output is in {self.part}")
-        self.part.replace(self.path)
+        try:
+            rename(self.part, self.path)
+        except PermissionError as error:
+            raise VidclfError(
+                f"cannot write {self.path}: {error.strerror}; the output is complete in {self.part}; if another "
+                "program has one of the two open, close it"
+            ) from None
         self.is_complete = True
 
     def _acquire(self) -> None:
@@ -136,8 +148,22 @@ def discard_part(path: Path) -> None:
     if any(file.exists() for file in (*left, lock.file)) and lock.acquire():
         for part in left:
             if not part.is_dir():  # somebody's folder
-                part.unlink(missing_ok=True)
+                with suppress(PermissionError):  # on Windows, a player has it open
+                    part.unlink(missing_ok=True)
         lock.release()
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename a file, which replaces another one, or a folder, which does not; OSError if that is not possible."""
+    for pause in PAUSES:
+        try:
+            old.replace(new)
+            return
+        except PermissionError:
+            if new.is_dir():
+                raise
+            sleep(pause)
+    old.replace(new)
 
 
 def put_aside(part: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.batch.conftest import Run
 from tests.clips import look
 from tests.folders import add, files, rows, start
+from vidclf.batch.cluster import gpus_each
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'vidclf[ray]'")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -66,3 +67,13 @@ def test_a_cluster_that_is_not_there_is_one_line(batch: Run) -> None:
     assert code == 2
     assert err.count("\n") == 1
     assert err.startswith("Error: cannot connect to Ray at 127.0.0.1:1: ")
+
+
+@pytest.mark.parametrize(
+    ("there", "jobs", "each"),
+    [(0, None, 0), (0, 4, 0), (4, None, 1), (4, 2, 1), (1, 2, 0.5), (2, 3, 0.5), (2, 8, 0.25)],
+)
+def test_as_many_actors_as_asked_for_have_room_on_the_gpus(there: int, jobs: int | None, each: float) -> None:
+    assert gpus_each(there, jobs) == each
+    if jobs and there:
+        assert there * int(1 / each) >= jobs

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vidclf.batch.job import Job, Progress, Runner
+from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Remote
 from vidclf.batch.workers import Processes
 from vidclf.errors import VidclfError
@@ -89,7 +89,25 @@ def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(
 
 def test_a_worker_that_looks_at_its_first_clip_has_not_loaded_its_models() -> None:
     workers = Processes([], None, jobs=1, timeout=60)  # type: ignore[arg-type]
-    worker = SimpleNamespace(ready=False, heard=0.0, pipe=SimpleNamespace(recv=lambda: messages.pop(0)))
+    pipe = SimpleNamespace(poll=lambda: True, recv=lambda: messages.pop(0))
+    worker = SimpleNamespace(ready=False, heard=0.0, pipe=pipe)
     messages = [Progress("a.mp4", frames, 0.0, None) for frames in (0, 1)]
     ready = [(list(workers._hear(worker)), worker.ready)[1] for _ in range(2)]  # type: ignore[arg-type]
     assert ready == [False, True]
+
+
+def test_a_process_that_failed_without_a_reason_in_its_clip_is_not_used_again() -> None:
+    """After an error of CUDA, each later one in the process fails, too: it would take all clips, quickly."""
+    workers = Processes([], None, jobs=1, timeout=60)  # type: ignore[arg-type]
+    processes: list[int | None] = []
+    told: list[Any] = []
+    try:
+        for _ in range(2):
+            workers.submit(Job("a.mp4", __file__, {}))  # without stages, there is no storage to ask: AttributeError
+            processes.append(workers._workers[0].process.pid)
+            while workers.free == 0:
+                told += workers.wait(1)
+    finally:
+        workers.close()
+    assert [each.fault for each in told if isinstance(each, Outcome)] == ["passing"] * 2
+    assert processes[0] != processes[1]

@@ -6,6 +6,7 @@ import av
 import pytest
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.video import codecs
 from vidclf.video.codecs import CONTAINERS, ENCODERS, HARDWARE, check_codec, choose_encoder, opens
 
 HELD = {  # what each suffix can hold, of the codecs we name
@@ -50,6 +51,19 @@ def test_the_first_encoder_that_opens_is_taken() -> None:
     assert choose_encoder(["nosuch_nvenc", "mpeg4"], (96, 72)) == "mpeg4"
     assert not opens("nosuch_nvenc")
     assert opens("mpeg4")
+
+
+def test_a_gpu_that_has_enough_to_encode_already_gives_way(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GeForce cards encode only some videos at a time; the last segments of a live run must not be lost for that."""
+    sessions = [True, True]
+    monkeypatch.setattr(codecs, "opens", lambda *_: bool(sessions and sessions.pop()))
+    encoders = ["h264_nvenc", "mpeg4"]
+    assert [choose_encoder(encoders, (98, 72)) for _ in range(2)] == ["h264_nvenc", "mpeg4"]
+    assert caplog.messages == [
+        "the encoder h264_nvenc does not work any more, maybe it has too much to do: using mpeg4"
+    ]
 
 
 def test_hardware_is_left_out_if_not_wanted() -> None:

@@ -12,7 +12,13 @@ import pytest
 if not hasattr(os, "mkfifo"):
     pytest.skip("needs named pipes", allow_module_level=True)
 
+from vidclf.video import pipe as module
 from vidclf.video.pipe import Pipe
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["poll", "select, as on a Mac"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IS_MAC", request.param or module.IS_MAC)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -98,7 +99,8 @@ def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
     except UnicodeEncodeError:
         return "its name is not valid UTF-8; rename it"
     try:
-        about = entry.stat()
+        # On Windows, `entry.stat()` is as of when the file was last closed, so that a growing one looks complete.
+        about = os.stat(entry.path) if sys.platform == "win32" else entry.stat()  # noqa: PTH116 - as in `_walk`
     except FileNotFoundError:
         return "a broken symbolic link"
     except OSError as error:

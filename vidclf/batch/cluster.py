@@ -68,7 +68,7 @@ class RayWorkers:
         if cpus is None:
             cpus = max(1, int(room.get("CPU", 1)) // jobs) if jobs and address == LOCAL else 1
         if gpus is None:
-            gpus = 1 if room.get("GPU", 0) >= 1 and not _on_cpu(items) else 0
+            gpus = gpus_each(0 if _on_cpu(items) else int(room.get("GPU", 0)), jobs if address == LOCAL else None)
         fits = [int(room.get(name, 0) / each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
         most = min(fits, default=jobs or 1)
         if most < 1:
@@ -128,15 +128,17 @@ class RayWorkers:
     def _outcome(self, reference: Any) -> Outcome:
         actor, job = self._busy.pop(reference)
         try:
-            return self._ray.get(reference)
+            outcome = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             # Lost at each of Ray's attempts, which are quick while Ray has not noticed yet that a node is gone.
-            # The next attempt gets another actor.
+            said = str(error).strip().splitlines()
+            reason = said[0] if said else type(error).__name__
+            outcome = Outcome(job.path, "passing", f"its Ray worker was lost: {reason}")
+        if outcome.fault == "passing":  # maybe it is the process, so the next attempt gets another actor
             self._actors.remove(actor)
             with suppress(Exception):
                 self._ray.kill(actor)
-            said = str(error).strip().splitlines()
-            return Outcome(job.path, "passing", f"its Ray worker was lost: {said[0] if said else type(error).__name__}")
+        return outcome
 
     def _release(self) -> None:
         """Release the resources of idle actors: an actor that lost its node may be waiting for them."""
@@ -150,6 +152,13 @@ class RayWorkers:
             return
         self._ask_at = monotonic() + ASK_SECONDS
         self._asked = {actor.progress.remote(): job for actor, job in self._busy.values()}
+
+
+def gpus_each(there: int, jobs: int | None) -> float:
+    """How many GPUs each actor requests: one, if there are any, or a share of one where `jobs` actors must have room."""
+    if not there:
+        return 0
+    return 1 / -(-jobs // there) if jobs else 1
 
 
 def _import_ray() -> Any:

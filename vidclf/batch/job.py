@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,6 +29,7 @@ WRITERS = ("write", "record")
 PER_CLIP = ("capture", *WRITERS)  # stages whose failure is about the clip, not about the configuration
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}
+PASSING |= {errno.EACCES} if sys.platform == "win32" else set()  # another program still writes it
 PASSING |= {getattr(errno, "ESTALE", errno.EIO), errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH}
 
 # "": done. bad: a permanent fault of the clip. passing: worth another attempt. full: no space is left.

@@ -62,12 +62,19 @@ class Processes:
 
         Raises VidclfError if workers cannot even start.
         """
-        busy = {worker.pipe: worker for worker in self._workers if worker.job}
+        busy = [worker for worker in self._workers if worker.job]
         if not busy:
             sleep(seconds)
             return []
-        told = [message for pipe in wait(list(busy), seconds) for message in self._hear(busy[pipe])]  # type: ignore[index]
-        for worker in busy.values():
+        # On Windows a pipe does not end with a worker that dies while it starts.
+        ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], seconds)
+        told = [
+            message
+            for worker in busy
+            if worker.pipe in ready or worker.process.sentinel in ready
+            for message in self._hear(worker)
+        ]
+        for worker in busy:
             silent = monotonic() - worker.heard
             allowed = self.timeout if worker.ready else max(2 * self.timeout, START_SECONDS)
             if worker.job and silent > allowed:
@@ -82,6 +89,8 @@ class Processes:
 
     def _hear(self, worker: _Worker) -> Iterator[Progress | Outcome]:
         try:
+            if not worker.pipe.poll() and not worker.process.is_alive():
+                raise EOFError
             message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
@@ -95,6 +104,9 @@ class Processes:
         worker.ready = worker.ready or isinstance(message, Outcome) or message.frames > 0
         if isinstance(message, Outcome):
             worker.job = None
+            if message.fault == "passing":  # maybe it is the process: after an error of CUDA, each next one fails, too
+                worker.end()
+                self._workers.remove(worker)
         yield message
 
     def _bury(self, worker: _Worker, end: str) -> Outcome:

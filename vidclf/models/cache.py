@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from vidclf.files import hash_file
+from vidclf.files import hash_file, rename
 
 
 def cache_folder() -> Path:
@@ -41,7 +41,7 @@ def cached(source: Path, kind: str, make: Callable[[Path], None]) -> Path:
     try:
         make(made)
         try:
-            made.rename(final)
+            rename(made, final)
         except OSError:
             if not final.is_dir():  # otherwise another process was first
                 raise

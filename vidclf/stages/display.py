@@ -132,8 +132,8 @@ class Window:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the user has closed it."""
-        return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        """Whether the user has closed it; on a Mac 0 means minimised."""
+        return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < (0 if sys.platform == "darwin" else 1)
 
     def save(self) -> None:
         """Save the picture, without the window's own overlays, to a file named after the time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from fractions import Fraction
 from functools import cache
@@ -15,6 +16,8 @@ from av.video.reformatter import ColorRange
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.video.planes import even
+
+log = logging.getLogger(__name__)
 
 # Suffix: (container, usual codec).
 CONTAINERS = {
@@ -100,10 +103,14 @@ def encoder_options(codec: str, quality: int | None) -> dict[str, str]:
 def choose_encoder(encoders: list[str], size: tuple[int, int]) -> str:
     """The first encoder that works on this machine for pictures of (width, height).
 
+    A GPU's may work now and not later, because it encodes only some videos at a time: then it is one in software.
     Raises VidclfError if only a hardware encoder is left, and it does not work.
     """
     name = _first_that_opens(tuple(encoders), even(size))
     if name.endswith(HARDWARE) and not opens(name, even(size)):  # FFmpeg would say: operation not permitted
+        if other := next((encoder for encoder in encoders if not encoder.endswith(HARDWARE)), None):
+            log.warning("the encoder %s does not work any more, maybe it has too much to do: using %s", name, other)
+            return other
         usual, (width, height) = av.Codec(name, "w").canonical_name, size
         what = f"the encoder {name} does not work on this machine, for pictures of {width}x{height}"
         raise VidclfError(f"{what}; use codec {usual}, which chooses one that does")

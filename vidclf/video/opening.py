@@ -122,6 +122,9 @@ def explained(source: str) -> Iterator[None]:
     except PermissionError:
         raise UsageError(f"no permission to read {redact(source)}") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if is_camera(source) and sys.platform == "darwin" and getattr(error, "errno", None) == errno.EIO:
+            why = "no such camera, or this program may not use it (System Settings, Privacy & Security, Camera)"
+            raise UsageError(f"cannot open camera {source}: {why}") from None
         kind = UsageError if getattr(error, "errno", None) == errno.ENAMETOOLONG else VidclfError
         raise kind(f"cannot read {redact(source)} as video: {reason(error)}") from None
 

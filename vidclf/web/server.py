@@ -49,7 +49,7 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
 
     config = uvicorn.Config(
         app,
-        loop="asyncio",
+        loop="asyncio:SelectorEventLoop",  # Windows' usual one prints a traceback for each browser that leaves
         http=Connection,
         ws="none",
         lifespan="off",
