@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from vidclf.errors import VidclfError
 from vidclf.files import NoSpaceError, PartFile
 from vidclf.stages._leftovers import holds_lines
-from vidclf.stages._pause import RETRY, Pause, ends_when_full, pauses
+from vidclf.stages._pause import RETRY, Pause, ends_when_full
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -39,18 +38,20 @@ def test_short_files_end_a_pause_too(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages[1:] == ["recording of cam goes on"]
 
 
-def test_everybody_may_know_what_pauses_until_it_goes_on_or_its_run_ends() -> None:
+def test_a_pause_has_a_reason_until_it_goes_on_or_its_run_ends() -> None:
     one, two = (Pause(name, Path("rec"), can_wait=True) for name in ("cam", "detections"))
+    assert one.reason == two.reason == ""
     for now in (100, 100 + RETRY):
         assert one.begins(FULL, ExitStack(), now)
     assert two.begins(FULL, ExitStack(), 100)
-    told = [f"rec: no space left; recording of {name} pauses until there is" for name in ("cam", "detections")]
-    assert pauses() == told
+    for pause, name in ((one, "cam"), (two, "detections")):
+        assert pause.reason == f"rec: no space left; recording of {name} pauses until there is"
+    one.wrote(200, 200 + RETRY)  # it is not known yet whether there is space
+    assert one.reason
     one.wrote(200, 201 + RETRY)
-    assert pauses() == told[1:]
-    del two
-    gc.collect()
-    assert pauses() == []
+    assert one.reason == "" and two.reason
+    two.ends()
+    assert two.reason == ""
 
 
 def test_other_errors_are_no_pause_nor_is_a_full_disk_that_cannot_wait(caplog: pytest.LogCaptureFixture) -> None:

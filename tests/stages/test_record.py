@@ -274,8 +274,11 @@ def test_a_full_disk_does_not_end_a_live_run(
             yield from islice(stream, 3000)
         yield from stream
 
-    frames = record(seen(), tmp_path / f"out{suffix}")
-    assert [frame.index for frame in frames] == list(range(4500))
+    stage, reasons = Record(str(tmp_path / f"out{suffix}"), force=True), []
+    for number, frame in enumerate(stage(seen())):
+        assert frame.index == number
+        reasons += [pause.reason for pause in stage.pauses]
+    assert number == 4499 and len(reasons) == 4500
     paths = sorted(tmp_path.iterdir(), key=os.path.getmtime)
     assert len(paths) > 2 and paths[0].name == f"out{suffix}" and all(path.suffix == suffix for path in paths)
     found = [[row["frame"] for row in rows(path)] for path in paths]
@@ -284,6 +287,9 @@ def test_a_full_disk_does_not_end_a_live_run(
     assert (found[0][0], found[-1][-1]) == (0, 4499)
     assert caplog.messages[0] == f"{tmp_path}: no space left; recording of detections pauses until there is"
     assert caplog.messages[-1] == "recording of detections goes on"
+    assert set(reasons) == {"", caplog.messages[0]} and reasons[-1] == ""
+    list(stage([]))
+    assert [pause.reason for pause in stage.pauses] == [""]  # of this run
 
 
 def test_a_files_record_is_cut_at_its_own_times(tmp_path: Path) -> None:

@@ -122,11 +122,16 @@ def test_a_full_disk_does_not_end_a_live_run(
 def test_a_disk_that_is_full_at_the_end_keeps_what_there_is(
     tmp_path: Path, small_disk: AbstractContextManager[None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    write = Write(f"{tmp_path}/")
     with small_disk:
-        list(Write(f"{tmp_path}/")(noise(50, replace(camera(), size=(192, 144)))))
+        stream = write(noise(50, replace(camera(), size=(192, 144))))
+        reasons = [[pause.reason for pause in write.pauses] for _ in stream]
     (path,) = tmp_path.iterdir()
     assert path.suffix == ".mp4" and list(Capture(str(path))())
     assert len(caplog.messages) == 1
+    assert (reasons[0], reasons[-1]) == ([""], caplog.messages)
+    assert [pause.reason for pause in write.pauses] == [""]  # nothing waits any more
+    assert list(write([])) == write.pauses == []
 
 
 def test_a_full_disk_lets_the_oldest_recordings_go(tmp_path: Path, small_disk: AbstractContextManager[None]) -> None:

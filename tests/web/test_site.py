@@ -215,18 +215,32 @@ def test_health_is_ok_degraded_or_down() -> None:
         assert (row["state"], row["problem"]) == ("reconnecting", "no such device")
 
 
-def test_a_recording_that_pauses_is_a_problem_of_the_run(tmp_path: Path) -> None:
-    with page([Camera()]) as serve:
+class Recorder:
+    """A stage that says which of its recordings pause; or a user's stage that calls something else so."""
+
+    def __init__(self, pauses: object) -> None:
+        self.pauses = pauses
+
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        yield from frames
+
+
+def test_a_recording_that_pauses_is_a_problem_of_its_own_pipeline(tmp_path: Path) -> None:
+    pause, elsewhere = (Pause(name, tmp_path, can_wait=True) for name in ("camera", "elsewhere"))
+    stages = [Recorder(pauses) for pauses in ([pause], 3, ["a reason"], list)]
+    with page([Camera()], *stages) as serve:
 
         def told() -> list[object]:
             health = ask(f"{serve.url}healthz")
             return [health["status"], health["problems"], ask(f"{serve.url}api/stats")["problems"]]
 
         assert told() == ["ok", [], []]
-        pause = Pause("camera", tmp_path, can_wait=True)
-        assert pause.begins(OSError(errno.ENOSPC, "No space left on device"), ExitStack())
+        for each in (pause, elsewhere):
+            assert each.begins(OSError(errno.ENOSPC, "No space left on device"), ExitStack())
         reasons = [f"{tmp_path}: no space left; recording of camera pauses until there is"]
         assert told() == ["degraded", reasons, reasons]
+        pause.ends()
+        assert told() == ["ok", [], []]
 
 
 class Door:

@@ -8,19 +8,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from weakref import finalize
 
 from vidclf.files import NoSpaceError, PartFile, no_space
 
 log = logging.getLogger(__name__)
 
 RETRY = 10  # seconds until it is tried again
-_reasons: dict[int, str] = {}  # of the pauses in this process, by id; changed by single operations, which are atomic
-
-
-def pauses() -> list[str]:
-    """Which recordings pause now, and why, in words; may be called from any thread."""
-    return list(_reasons.values())
 
 
 class Pause:
@@ -32,9 +25,8 @@ class Pause:
     def __init__(self, what: str, folder: Path, can_wait: bool):
         self._what, self._folder, self._can_wait = what, folder, can_wait
         self._until: float | Fraction = -inf
-        self._is_on = False
         self._since: float | Fraction | None = None  # when the first file after the latest failure began
-        finalize(self, _reasons.pop, id(self), None)  # the run ended while the disk was full
+        self.reason = ""  # why nothing is written now, in words; other threads read it
 
     def holds(self, now: float | Fraction) -> bool:
         return now < self._until
@@ -46,21 +38,23 @@ class Pause:
         with suppress(NoSpaceError):  # that of these files, again
             files.__exit__(type(error), error, error.__traceback__)
         self._until, self._since = now + RETRY, None
-        if not self._is_on:
-            reason = f"{self._folder}: no space left; recording of {self._what} pauses until there is"
-            log.warning("%s", reason)
-            self._is_on, _reasons[id(self)] = True, reason
+        if not self.reason:
+            self.reason = f"{self._folder}: no space left; recording of {self._what} pauses until there is"
+            log.warning("%s", self.reason)
         return True
 
     def wrote(self, began: float | Fraction, now: float | Fraction) -> None:
         """Something was written to a file that began some time ago; whether there is space shows after a while only."""
-        if not self._is_on:
+        if not self.reason:
             return
         self._since = began if self._since is None else self._since  # the file may be followed by another meanwhile
         if now > self._since + RETRY:
             log.info("recording of %s goes on", self._what)
-            self._is_on = False
-            _reasons.pop(id(self), None)
+            self.reason = ""
+
+    def ends(self) -> None:
+        """Forget the reason: the run is over, and nothing waits for space any more."""
+        self.reason = ""
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Recording:
         self._shape: tuple[int, ...] = ()
         self._start = self._latest = Fraction(0)
         self._until = Fraction(-1)  # the end of the event
-        self._pause = Pause(source.name, path.parent, source.live)
+        self.pause = Pause(source.name, path.parent, source.live)
         self._before: deque[_Shot] = deque()
         self._before_bytes = 0
 
@@ -94,7 +94,7 @@ class Recording:
         try:
             self._flush()
         except BaseException as failure:
-            if not self._pause.begins(failure, self._stack):
+            if not self.pause.begins(failure, self._stack):
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 if error is None:  # otherwise report the first error, not this one
                     raise
@@ -104,8 +104,10 @@ class Recording:
             try:
                 self._stack.__exit__(kind, error, trace)
             except NoSpaceError as failure:
-                if not self._pause.begins(failure, self._stack):
+                if not self.pause.begins(failure, self._stack):
                     raise
+        finally:
+            self.pause.ends()
 
     def write(self, frame: Frame) -> bool:
         """Write a frame, keep it for later, or drop it, as the plan says; True if that finished a file."""
@@ -113,7 +115,7 @@ class Recording:
         shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
         if plan.wants(frame):
             self._until = shot.at + plan.post_roll
-        if self._pause.holds(shot.at):
+        if self.pause.holds(shot.at):
             return False
         try:
             if plan.only_when and shot.at > self._until:
@@ -123,7 +125,7 @@ class Recording:
             else:
                 self._write_in_turn(shot)
         except Exception as error:
-            if not self._pause.begins(error, self._stack, shot.at):
+            if not self.pause.begins(error, self._stack, shot.at):
                 raise
             self._file = None
             return True  # deleting old files may make room
@@ -170,7 +172,7 @@ class Recording:
             self._file = self._stack.enter_context(self._opener(path, shot.image, source))
         self._file.show(shot.image, shot.at - self._start)
         self._latest = shot.at
-        self._pause.wrote(self._start, shot.at)
+        self.pause.wrote(self._start, shot.at)
 
     def _must_cut(self, shot: _Shot) -> bool:
         plan = self._plan

@@ -48,6 +48,7 @@ class Record:
         self.suffix = self.path.suffix.lower()
         self.frames, self.force, self.at = frames, force, at
         self.made = Made()  # in the last run, or in this one
+        self.pauses: list[Pause] = []  # likewise; `serve` tells their reasons
         self.segment = None if segment is None else to_seconds(segment, "segment")
         self.keep = None if keep is None else to_seconds(keep, "keep")
         if keep is not None and segment is None:
@@ -62,13 +63,14 @@ class Record:
         PartFile(self.path, force)  # report a bad path now rather than after the first frame
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        self.made = Made()
+        self.made, self.pauses = Made(), []
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
         live = all(frame.source.live for frame in first)  # without any, it may be a camera that was never there
         if live and str(self.path) != STDOUT:
             name_leftovers(unstamped(self.path), holds_nothing if self.suffix == ".parquet" else holds_lines)
         with _Files(self, live) as files:
+            self.pauses.append(files.pause)
             if not first:
                 files.open(self.path)
             for frame in chain(first, frames):
@@ -92,7 +94,7 @@ class _Files:
         self._begin = 0.0
         self._is_first = True
         self._taken: set[Path] = set()  # not of live sources: theirs are found on disk, and there is no end of them
-        self._pause = Pause("detections", record.path.parent, self._can_wait)
+        self.pause = Pause("detections", record.path.parent, self._can_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -103,13 +105,15 @@ class _Files:
         try:
             self._stack.__exit__(kind, error, trace)
         except NoSpaceError as failure:
-            if not self._pause.begins(failure, self._stack):
+            if not self.pause.begins(failure, self._stack):
                 raise
+        finally:
+            self.pause.ends()
 
     def write(self, frame: Frame) -> None:
         """Write the rows of a frame, unless there is no space."""
         now = frame.captured if self._live else frame.time
-        if self._pause.holds(now):
+        if self.pause.holds(now):
             return
         try:
             segment = self._record.segment
@@ -119,11 +123,11 @@ class _Files:
                 self.open(self._path(frame))
             self._write(frame)
         except (OSError, NoSpaceError) as error:
-            if not self._pause.begins(error, self._stack, now):
+            if not self.pause.begins(error, self._stack, now):
                 raise
             self._table = None
         else:
-            self._pause.wrote(self._begin, now)
+            self.pause.wrote(self._begin, now)
 
     def open(self, path: Path) -> None:
         self._table = self._stack.enter_context(self._file(path))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vidclf.errors import UsageError
 from vidclf.frame import Frame, Source
 from vidclf.stages._drawing import COLOURS, colour_of
-from vidclf.stages._pause import pauses
+from vidclf.stages._pause import Pause
 
 if TYPE_CHECKING:
     from vidclf.pipeline import Pipeline
@@ -67,6 +67,7 @@ class Serve:
             self.port: int = listening.getsockname()[1]
         self._stats: Callable[[], dict[str, Any]] | None = None
         self._captures: Sequence[Any] = ()
+        self._stages: Sequence[Any] = ()
 
     @property
     def url(self) -> str:
@@ -74,8 +75,8 @@ class Serve:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
 
     def attach(self, pipeline: Pipeline) -> None:
-        """Show the statistics of this pipeline."""
-        self._stats, self._captures = pipeline.stats, pipeline.sources
+        """Show the statistics of this pipeline, and which of its recordings pause."""
+        self._stats, self._captures, self._stages = pipeline.stats, pipeline.sources, pipeline.stages
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         from vidclf.web.app import Site
@@ -84,7 +85,7 @@ class Serve:
         from vidclf.web.server import bind, serving
 
         board = Board(self.fps, self.width, self.quality, self._name)
-        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)], pauses)
+        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)], self._problems)
         with serving(Guard(site.app, self._token), bind(self.host, self.port)):
             try:
                 for frame in frames:
@@ -92,6 +93,13 @@ class Serve:
                     yield frame
             finally:
                 board.closed = True
+
+    def _problems(self) -> list[str]:
+        """Why recordings of this pipeline pause now, in words; called in the page's thread."""
+        found = (getattr(stage, "pauses", None) for stage in self._stages)
+        lists = (each for each in found if isinstance(each, list))  # a custom stage may use the name for something else
+        reasons = [pause.reason for pauses in lists for pause in pauses if isinstance(pause, Pause)]
+        return [reason for reason in reasons if reason]
 
     def _name(self, source: Source) -> str:
         """A source's name in the statistics: sources with the same name, as one camera given twice, are a, a (2)."""

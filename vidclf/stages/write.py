@@ -20,7 +20,7 @@ from vidclf.frame import LARGEST, Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
 from vidclf.stages._leftovers import name_leftovers, plays
-from vidclf.stages._pause import ends_when_full
+from vidclf.stages._pause import Pause, ends_when_full
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages._video_file import VideoFile, finished
 from vidclf.units import to_bytes, to_seconds
@@ -119,6 +119,7 @@ class Write:
 
             WRITERS[backend].check(self.path, codec, quality)
         self.made = Made()  # in the last run, or in this one
+        self.pauses: list[Pause] = []  # likewise, one for each source; `serve` tells their reasons
         self._captures: Sequence[Any] = ()
         if folder:  # complain about the path now rather than after the first frame
             check_folder(folder)
@@ -130,7 +131,7 @@ class Write:
         self._captures = pipeline.sources
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        self.made = Made()
+        self.made, self.pauses = Made(), []
         recordings: dict[Source, Recording] = {}
         paths: dict[Source, Path] = {}  # without the times in their names
         taken: set[Path] = set()
@@ -146,6 +147,7 @@ class Write:
                     if always or (source.live and (self.plan.segment or self.plan.only_when)):
                         name_leftovers(path, plays)
                     recording = Recording(path, source, self.plan, self._file, taken, always)
+                    self.pauses.append(recording.pause)
                     recordings[source] = stack.enter_context(recording)
                 if recordings[source].write(frame):
                     self._sweep(paths, taken)
