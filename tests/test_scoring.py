@@ -1,7 +1,7 @@
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.rows import RecordRow, TruthRow
+from vidclf.records import RecordRow, TruthRow
 from vidclf.scoring import box_iou, compare, match, score_files
 
 BOX = (0, 0, 10, 10)

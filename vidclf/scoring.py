@@ -12,7 +12,7 @@ import numpy as np
 
 from vidclf.calibration import calibration_error
 from vidclf.errors import UsageError
-from vidclf.rows import RecordRow, TruthRow, pick_source, read_record, read_truth
+from vidclf.records import RecordRow, TruthRow, pick_source, read_record, read_truth
 
 Match = tuple[TruthRow, RecordRow]
 Row = TypeVar("Row", RecordRow, TruthRow)

@@ -13,7 +13,8 @@ import pytest
 from tests.clips import write_clip
 from tests.stages.test_recording import camera, frames
 from vidclf.lock import NameLock
-from vidclf.stages._leftovers import holds_lines, name_leftovers, plays
+from vidclf.stages._leftovers import name_leftovers
+from vidclf.stages._video_file import plays
 from vidclf.stages.capture import Capture
 from vidclf.stages.record import Record
 from vidclf.stages.write import Write
@@ -82,22 +83,3 @@ def test_what_is_still_being_written_stays_a_part(tmp_path: Path, caplog: pytest
     assert names(tmp_path) == [part.name]
     name_leftovers(tmp_path / "cam.mp4", plays)
     assert names(tmp_path) == [path.name]
-
-
-def test_what_plays_is_a_video_with_a_picture(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", 20)
-    assert plays(path)
-    (tmp_path / "empty.mp4").touch()
-    (tmp_path / "half.mp4.part").write_bytes(path.read_bytes()[:40])
-    assert not any(plays(tmp_path / name) for name in ("empty.mp4", "half.mp4.part", "none.mp4"))
-
-
-@pytest.mark.parametrize(
-    ("content", "left"),
-    [("a\nb\n", "a\nb\n"), ("a\nb", "a\n"), ("a", None), ("a\n" + "b" * 5_000_000, "a\n")],
-)
-def test_half_a_line_is_cut_off(tmp_path: Path, content: str, left: str | None) -> None:
-    path = tmp_path / "rows"
-    path.write_text(content)
-    assert holds_lines(path) is (left is not None)
-    assert path.read_text() == (left or content)

@@ -8,8 +8,8 @@ import pytest
 
 from vidclf.errors import VidclfError
 from vidclf.files import NoSpaceError, PartFile
-from vidclf.stages._leftovers import holds_lines
 from vidclf.stages._pause import RETRY, Pause, ends_when_full
+from vidclf.tables import JsonLines
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -78,7 +78,7 @@ def test_what_was_written_until_the_disk_was_full_has_its_name(
     path = tmp_path / "out.csv"
     with (
         pytest.raises(VidclfError) as raised,
-        ends_when_full(PartFile(path), holds_lines, can_wait) as part,
+        ends_when_full(PartFile(path), JsonLines.salvage, can_wait) as part,
     ):
         part.write_text(text)
         raise error

@@ -19,7 +19,8 @@ from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Detection, Frame, Source
-from vidclf.rows import COLUMNS, read_record
+from vidclf.records import read_record
+from vidclf.rows import COLUMNS
 from vidclf.stages.record import Record
 from vidclf.video.naming import stamped
 
@@ -125,7 +126,7 @@ class TestEveryFormat:
     def test_more_rows_than_are_held_in_memory(
         self, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vidclf.stages._tables.ROW_GROUP", 10)
+        monkeypatch.setattr("vidclf.tables.ROW_GROUP", 10)
         record(detected(100), tmp_path / f"out{suffix}")
         assert [row["frame"] for row in rows(tmp_path / f"out{suffix}")] == [
             i for i in range(100) for _ in range(i % 3)

@@ -329,7 +329,7 @@ def test_options_are_checked(option: dict) -> None:
 @pytest.mark.parametrize("weights", ["yolo11n.pt", "yolo11n_int8_openvino_model"])
 def test_real_people_are_found(shared: Path, weights: str) -> None:
     """PETS09-S2L1, every 16th frame: recall and precision at IoU 0.4 with the defaults."""
-    from vidclf.rows import RecordRow, TruthRow
+    from vidclf.records import RecordRow, TruthRow
     from vidclf.scoring import match
 
     truth: dict[int, list[Box]] = {}

@@ -15,7 +15,7 @@ from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.files import PartFile, discard_part
 from vidclf.rows import AT, COLUMNS
-from vidclf.stages._tables import TABLES
+from vidclf.tables import TABLES
 
 RECORD_SUFFIX = ".jsonl"
 KINDS = tuple((COLUMNS | AT).items())

@@ -22,8 +22,8 @@ from vidclf.files import Made, PartFile
 from vidclf.interrupt import ECHO_SECONDS
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
-from vidclf.stages._tables import STDOUT, needs_ascii, stdout
 from vidclf.stats import add_up
+from vidclf.stdout import STDOUT, needs_ascii, stdout
 from vidclf.trace import Trace
 
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none

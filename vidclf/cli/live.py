@@ -15,7 +15,7 @@ import click
 from vidclf.errors import UsageError
 from vidclf.frame import Source
 from vidclf.recipe import Item
-from vidclf.stages._tables import STDOUT
+from vidclf.stdout import STDOUT
 
 NAME = re.compile("[A-Za-z0-9_-]+")  # of a source, on the command line
 TABLE = "record.jsonl"  # where --record is a folder; the name gets a time

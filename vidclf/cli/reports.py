@@ -10,7 +10,7 @@ from vidclf.errors import UsageError
 from vidclf.files import PartFile, part_of
 from vidclf.recipe import Item
 from vidclf.resources import shipped
-from vidclf.stages._tables import STDOUT, stdout
+from vidclf.stdout import STDOUT, stdout
 
 # The option of a report, and the suffixes of the files it replaces: those that an earlier run of a script has written.
 SUFFIXES = {"--json": (".json",), "--stats": (".json",), "--trace": (".json",), "--html": (".html", ".htm")}

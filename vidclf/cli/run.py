@@ -21,8 +21,8 @@ from vidclf.cli.options import FilePath, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read, identity
 from vidclf.errors import UsageError
 from vidclf.recipe import Item, find_recipe
-from vidclf.stages._tables import STDOUT
 from vidclf.stages.serve import LISTEN, PORT
+from vidclf.stdout import STDOUT
 from vidclf.units import to_seconds
 from vidclf.video.address import is_url, redact, refuse_url
 

@@ -1,4 +1,4 @@
-"""Recovers what killed live runs left: readable parts get their final names; also checks what a file holds."""
+"""Recovers what killed live runs left: readable parts get their final names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from time import time
 
-from vidclf.files import PIECE
 from vidclf.lock import NameLock
 from vidclf.video.naming import BUSY, parts
 
@@ -43,42 +42,3 @@ def name_leftovers(path: Path, is_readable: Callable[[Path], bool]) -> None:
         log.info("%s: recovered from an unfinished run: %s", path.parent, ", ".join(named))
     if left:
         log.warning("%s: left by an unfinished run, and cannot be read: %s", path.parent, ", ".join(left))
-
-
-def plays(path: Path) -> bool:
-    """Whether a video file holds a picture that can be decoded."""
-    import av
-    import av.error
-
-    try:
-        with av.open(f"file:{path}") as container:
-            for packet in container.demux(video=0):
-                try:
-                    if packet.decode():
-                        return True
-                except av.error.FFmpegError:
-                    continue  # the last one may be cut off
-    except (av.error.FFmpegError, OSError, IndexError):  # IndexError: there is no video
-        pass
-    return False
-
-
-def holds_nothing(_: Path) -> bool:
-    """A Parquet file that was not closed."""
-    return False
-
-
-def holds_lines(path: Path) -> bool:
-    """Whether a text file holds a complete line; truncates it after the last one."""
-    with path.open("rb+") as file:
-        end = size = file.seek(0, 2)
-        while end:
-            begin = max(0, end - PIECE)
-            file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                if begin + found + 1 < size:
-                    file.truncate(begin + found + 1)
-                return True
-            end = begin
-    return False

@@ -1,10 +1,11 @@
-"""One video file: a writer, and the clock that times its pictures."""
+"""One video file: a writer, and the clock that times its pictures; and whether a file plays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,3 +60,21 @@ def finished(file: VideoFile) -> Iterator[None]:
             file.finish(Fraction(0))  # no more sound: a source that does not answer would fail again
         raise
     file.finish(None if file.is_complete else file.end)
+
+
+def plays(path: Path) -> bool:
+    """Whether a video file holds a picture that can be decoded."""
+    import av
+    import av.error
+
+    try:
+        with av.open(f"file:{path}") as container:
+            for packet in container.demux(video=0):
+                try:
+                    if packet.decode():
+                        return True
+                except av.error.FFmpegError:
+                    continue  # the last one may be cut off
+    except (av.error.FFmpegError, OSError, IndexError):  # IndexError: there is no video
+        pass
+    return False

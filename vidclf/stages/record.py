@@ -13,9 +13,10 @@ from vidclf.errors import UsageError
 from vidclf.files import Made, NoSpaceError, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, since_1970, to_row, utc
-from vidclf.stages._leftovers import holds_lines, holds_nothing, name_leftovers
+from vidclf.stages._leftovers import name_leftovers
 from vidclf.stages._pause import Pause, ends_when_full
-from vidclf.stages._tables import STDOUT, TABLES, Csv, JsonLines, Parquet, stdout
+from vidclf.stdout import STDOUT, stdout
+from vidclf.tables import TABLES, JsonLines, Table
 from vidclf.units import to_seconds
 from vidclf.video.address import refuse_url
 from vidclf.video.naming import stamped, sweep, unstamped
@@ -67,9 +68,10 @@ class Record:
         frames = iter(frames)
         first = list(islice(frames, 1))  # a source that fails at once leaves no file
         live = all(frame.source.live for frame in first)  # without any, it may be a camera that was never there
-        if live and str(self.path) != STDOUT:
-            name_leftovers(unstamped(self.path), holds_nothing if self.suffix == ".parquet" else holds_lines)
-        with _Files(self, live) as files:
+        form = TABLES.get(self.suffix)  # None: stdout
+        if live and form:
+            name_leftovers(unstamped(self.path), form.salvage)
+        with _Files(self, form, live) as files:
             self.pauses.append(files.pause)
             if not first:
                 files.open(self.path)
@@ -81,16 +83,16 @@ class Record:
 class _Files:
     """`with _Files(...) as files: files.write(frame)`: the file of one run, or one after another.
 
-    If there is no space left for live sources, their file ends, and the next begins when there is some again; not
-    Parquet, which cannot be read up to there.
+    form: the files' format; None: stdout. If there is no space left for live sources, and the format can pause, their
+    file ends, and the next begins when there is some again.
     """
 
-    def __init__(self, record: Record, live: bool):
-        self._record, self._live = record, live
-        self._can_wait = live and record.suffix in (".jsonl", ".csv")
+    def __init__(self, record: Record, form: type[Table] | None, live: bool):
+        self._record, self._form, self._live = record, form, live
+        self._can_wait = live and form is not None and form.can_pause
         self._columns = COLUMNS | AT if record.at else COLUMNS
         self._stack = ExitStack()
-        self._table: JsonLines | Csv | Parquet | None = None
+        self._table: Table | None = None
         self._begin = 0.0
         self._is_first = True
         self._taken: set[Path] = set()  # not of live sources: theirs are found on disk, and there is no end of them
@@ -154,17 +156,17 @@ class _Files:
         return stamped(base, frame.source, since_1970(frame.captured), ())
 
     @contextmanager
-    def _file(self, path: Path) -> Iterator[JsonLines | Csv | Parquet]:
-        if str(path) == STDOUT:
+    def _file(self, path: Path) -> Iterator[Table]:
+        if not self._form:
             with stdout(), JsonLines(None, self._columns) as table:
                 yield table
             return
         whole = PartFile(path, self._record.force)
         try:
-            with ends_when_full(whole, holds_lines, self._can_wait) as part:
+            with ends_when_full(whole, self._form.salvage, self._can_wait) as part:
                 if self._live:
                     put_aside(part)
-                with TABLES[self._record.suffix](part, self._columns) as table:
+                with self._form(part, self._columns) as table:
                     yield table
         finally:
             if whole.is_complete:

@@ -19,10 +19,10 @@ from vidclf.files import Made, PartFile, check_folder, put_aside
 from vidclf.frame import LARGEST, Frame, Source
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
-from vidclf.stages._leftovers import name_leftovers, plays
+from vidclf.stages._leftovers import name_leftovers
 from vidclf.stages._pause import Pause, ends_when_full
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
-from vidclf.stages._video_file import VideoFile, finished
+from vidclf.stages._video_file import VideoFile, finished, plays
 from vidclf.units import to_bytes, to_seconds
 from vidclf.video.address import refuse_url
 from vidclf.video.clock import SourceClock, SteadyClock

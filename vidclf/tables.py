@@ -1,43 +1,25 @@
-"""The formats of a record: JSONL, CSV and Parquet, and stdout."""
+"""The formats of a record: how JSONL, CSV and Parquet are written, and what of a broken file is still good."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Self
 
-from vidclf.errors import VidclfError
+from vidclf.files import PIECE
 from vidclf.rows import COLUMNS, SCHEMA, Row
+from vidclf.stdout import needs_ascii
 
-STDOUT = "-"
 ROW_GROUP = 10_000  # rows Parquet holds before it writes them
-
-
-@contextmanager
-def stdout() -> Iterator[TextIO]:
-    """Stdout, flushed at the end; VidclfError if it is closed or full, BrokenPipeError if nobody reads it."""
-    if sys.stdout is None:
-        raise VidclfError("cannot write to stdout: it is closed")
-    try:
-        yield sys.stdout
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise VidclfError(f"cannot write to stdout: {error.strerror or error}") from None
-
-
-def needs_ascii(file: TextIO) -> bool:
-    """Whether a text file or stdout cannot encode every character, so that JSON has to escape them."""
-    return (file.encoding or "").lower().replace("-", "") != "utf8"
 
 
 class _Lines:
     """A text file, or stdout, with one row per line; each line is written at once, so a killed process loses none."""
+
+    can_pause = True  # a file that ends because the disk is full can be read up to there
 
     def __init__(self, part: Path | None):
         self.file = part.open("w", encoding="utf-8", newline="", buffering=1) if part else sys.stdout
@@ -48,6 +30,22 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         if self.file is not sys.stdout:
             self.file.close()
+
+    @staticmethod
+    def salvage(part: Path) -> bool:
+        """Cut off half a line at the end of a part that was not closed; whether a complete line is left."""
+        with part.open("rb+") as file:
+            end = size = file.seek(0, 2)
+            while end:
+                begin = max(0, end - PIECE)
+                file.seek(begin)
+                found = file.read(end - begin).rfind(b"\n")
+                if found >= 0:
+                    if begin + found + 1 < size:
+                        file.truncate(begin + found + 1)
+                    return True
+                end = begin
+        return False
 
 
 class JsonLines(_Lines):
@@ -77,6 +75,8 @@ class Csv(_Lines):
 class Parquet:
     """Apache Parquet, in groups of rows; readable once it is closed."""
 
+    can_pause = False
+
     def __init__(self, part: Path, columns: Mapping[str, str] = COLUMNS):
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -98,10 +98,16 @@ class Parquet:
         if len(self._rows) >= ROW_GROUP:
             self._flush()
 
+    @staticmethod
+    def salvage(_: Path) -> bool:
+        """Whether a part that was not closed can be read: never."""
+        return False
+
     def _flush(self) -> None:
         if self._rows:
             self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
             self._rows.clear()
 
 
-TABLES: dict[str, type[JsonLines | Csv | Parquet]] = {".jsonl": JsonLines, ".csv": Csv, ".parquet": Parquet}
+Table = JsonLines | Csv | Parquet
+TABLES: dict[str, type[Table]] = {".jsonl": JsonLines, ".csv": Csv, ".parquet": Parquet}
