@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,11 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 
 def test_a_pause_warns_once_until_something_was_written_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "vidclf")
-    pause = Pause("cam", Path("rec"), can_wait=True)
+    pause = Pause("cam", Path("rec"))
     assert not pause.holds(0)
     pause.wrote(0, 100)  # nothing to tell
     for now in (100, 100 + RETRY):
-        assert pause.begins(FULL, ExitStack(), now)
+        pause.begins(now)
         assert pause.holds(now + RETRY - 0.1) and not pause.holds(now + RETRY)
         pause.wrote(now, now + RETRY)
     assert caplog.messages == ["rec: no space left; recording of cam pauses until there is"]
@@ -31,19 +30,19 @@ def test_a_pause_warns_once_until_something_was_written_for_a_while(caplog: pyte
 
 def test_short_files_end_a_pause_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "vidclf")
-    pause = Pause("cam", Path("rec"), can_wait=True)
-    assert pause.begins(FULL, ExitStack(), 100)
+    pause = Pause("cam", Path("rec"))
+    pause.begins(100)
     for now in range(110, 125):
         pause.wrote(now - now % RETRY, now)  # a new file every RETRY seconds
     assert caplog.messages[1:] == ["recording of cam goes on"]
 
 
 def test_a_pause_has_a_reason_until_it_goes_on_or_its_run_ends() -> None:
-    one, two = (Pause(name, Path("rec"), can_wait=True) for name in ("cam", "detections"))
+    one, two = (Pause(name, Path("rec")) for name in ("cam", "detections"))
     assert one.reason == two.reason == ""
     for now in (100, 100 + RETRY):
-        assert one.begins(FULL, ExitStack(), now)
-    assert two.begins(FULL, ExitStack(), 100)
+        one.begins(now)
+    two.begins(100)
     for pause, name in ((one, "cam"), (two, "detections")):
         assert pause.reason == f"rec: no space left; recording of {name} pauses until there is"
     one.wrote(200, 200 + RETRY)  # it is not known yet whether there is space
@@ -52,15 +51,6 @@ def test_a_pause_has_a_reason_until_it_goes_on_or_its_run_ends() -> None:
     assert one.reason == "" and two.reason
     two.ends()
     assert two.reason == ""
-
-
-def test_other_errors_are_no_pause_nor_is_a_full_disk_that_cannot_wait(caplog: pytest.LogCaptureFixture) -> None:
-    with ExitStack() as files:
-        files.callback(pytest.fail, "the files were ended")
-        assert not Pause("cam", Path("rec"), can_wait=True).begins(OSError(errno.EIO, "I/O error"), files)
-        assert not Pause("cam", Path("rec"), can_wait=False).begins(FULL, files)
-        files.pop_all()
-    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(

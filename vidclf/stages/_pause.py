@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from math import inf
 from pathlib import Path
@@ -19,11 +19,11 @@ RETRY = 10  # seconds until it is tried again
 class Pause:
     """When to write again, in seconds of any clock; one warning for as long as the disk is full.
 
-    what: is written to `folder`. can_wait: otherwise a full disk is an error like any other.
+    what: is written to `folder`.
     """
 
-    def __init__(self, what: str, folder: Path, can_wait: bool):
-        self._what, self._folder, self._can_wait = what, folder, can_wait
+    def __init__(self, what: str, folder: Path):
+        self._what, self._folder = what, folder
         self._until: float | Fraction = -inf
         self._since: float | Fraction | None = None  # when the first file after the latest failure began
         self.reason = ""  # why nothing is written now, in words; other threads read it
@@ -31,17 +31,12 @@ class Pause:
     def holds(self, now: float | Fraction) -> bool:
         return now < self._until
 
-    def begins(self, error: BaseException, files: ExitStack, now: float | Fraction = 0) -> bool:
-        """Whether an error says that there is no space, and that can wait; if so, end the files, and warn once."""
-        if not self._can_wait or not no_space(error):
-            return False
-        with suppress(NoSpaceError):  # that of these files, again
-            files.__exit__(type(error), error, error.__traceback__)
+    def begins(self, now: float | Fraction = 0) -> None:
+        """There is no space: wait, and warn, unless that was said and has not changed since."""
         self._until, self._since = now + RETRY, None
         if not self.reason:
             self.reason = f"{self._folder}: no space left; recording of {self._what} pauses until there is"
             log.warning("%s", self.reason)
-        return True
 
     def wrote(self, began: float | Fraction, now: float | Fraction) -> None:
         """Something was written to a file that began some time ago; whether there is space shows after a while only."""

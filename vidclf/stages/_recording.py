@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from vidclf.files import NoSpaceError
 from vidclf.frame import Frame, Source
 from vidclf.rows import since_1970
-from vidclf.stages._pause import Pause
+from vidclf.stages._output import Output
 from vidclf.video.naming import stamped
 
 PRE_ROLL_BYTES = 128 << 20  # JPEGs that are kept before an event; beyond that, the oldest are dropped
@@ -76,12 +75,11 @@ class Recording:
     ):
         self._path, self._source, self._plan, self._opener, self._taken = path, source, plan, opener, taken
         self._next_is_stamped = always_stamped or bool(plan.segment or plan.only_when)
-        self._stack = ExitStack()
-        self._file: OpenFile | None = None
+        self._output: Output[OpenFile] = Output(source.name, path.parent, source.live)
+        self.pause = self._output.pause
         self._shape: tuple[int, ...] = ()
         self._start = self._latest = Fraction(0)
         self._until = Fraction(-1)  # the end of the event
-        self.pause = Pause(source.name, path.parent, source.live)
         self._before: deque[_Shot] = deque()
         self._before_bytes = 0
 
@@ -94,24 +92,18 @@ class Recording:
         try:
             self._flush()
         except BaseException as failure:
-            if not self.pause.begins(failure, self._stack):
-                self._stack.__exit__(type(failure), failure, failure.__traceback__)
-                if error is None:  # otherwise report the first error, not this one
-                    raise
+            can_wait = self._output.pauses(failure)
+            self._output.close(failure)
+            if not can_wait and error is None:  # otherwise report the first error, not this one
+                raise
         else:
-            if self._file:
-                self._file.is_complete = kind is None and self._source.ended
-            try:
-                self._stack.__exit__(kind, error, trace)
-            except NoSpaceError as failure:
-                if not self.pause.begins(failure, self._stack):
-                    raise
-        finally:
-            self.pause.ends()
+            if file := self._output.file:
+                file.is_complete = error is None and self._source.ended
+            self._output.close(error)
 
     def write(self, frame: Frame) -> bool:
         """Write a frame, keep it for later, or drop it, as the plan says; True if that finished a file."""
-        plan, before = self._plan, self._file
+        plan, before = self._plan, self._output.file
         shot = _Shot(frame.image, frame.pts * self._source.time_base, frame.captured)
         if plan.wants(frame):
             self._until = shot.at + plan.post_roll
@@ -120,20 +112,19 @@ class Recording:
         try:
             if plan.only_when and shot.at > self._until:
                 self._flush()
-                self._finish()
+                self._output.end()
                 self._keep(shot)
             else:
                 self._write_in_turn(shot)
         except Exception as error:
-            if not self.pause.begins(error, self._stack, shot.at):
+            if not self._output.pauses(error, shot.at):
                 raise
-            self._file = None
             return True  # deleting old files may make room
-        return before is not None and self._file is not before
+        return before is not None and self._output.file is not before
 
     def _write_in_turn(self, shot: _Shot) -> None:
         """Write a picture of an event after the kept ones from before it; writes a few of those now."""
-        while not self._file and self._before and shot.at - self._before[0].at > self._plan.pre_roll:
+        while not self._output.file and self._before and shot.at - self._before[0].at > self._plan.pre_roll:
             self._forget()
         for _ in range(min(CATCH_UP, len(self._before))):
             self._write_kept()
@@ -146,7 +137,7 @@ class Recording:
 
     def _flush(self) -> None:
         """Write the kept pictures of an event; without an open file they may still become pre-roll."""
-        while self._file and self._before:
+        while self._output.file and self._before:
             self._write_kept()
 
     def _write_kept(self) -> None:
@@ -154,25 +145,34 @@ class Recording:
         self._write(replace(kept, image=_decoded(kept.image)))
 
     def _write(self, shot: _Shot) -> None:
-        if self._file and self._must_cut(shot):
-            self._finish()
-        if not self._file:
-            path = self._path
-            # A recording in one file begins where reading began, even if its first picture is later.
-            self._start = shot.at if self._next_is_stamped else Fraction(self._source.begin)
-            if self._next_is_stamped:
-                seconds = since_1970(shot.captured) if self._source.live else float(shot.at)
-                path = stamped(path, self._source, seconds, self._taken)
-            self._taken.add(path)
-            if self._source.live:  # a finished file is found on disk, and the set would grow as long as the run
-                self._stack.callback(self._taken.discard, path)
-            self._next_is_stamped = True
-            self._shape = shot.image.shape
-            source = replace(self._source, begin=float(self._start))
-            self._file = self._stack.enter_context(self._opener(path, shot.image, source))
-        self._file.show(shot.image, shot.at - self._start)
+        if self._output.file and self._must_cut(shot):
+            self._output.end()
+        file = self._output.file or self._open(shot)
+        file.show(shot.image, shot.at - self._start)
         self._latest = shot.at
         self.pause.wrote(self._start, shot.at)
+
+    def _open(self, shot: _Shot) -> OpenFile:
+        """Begin a file with a picture."""
+        # A recording in one file begins where reading began, even if its first picture is later.
+        self._start = shot.at if self._next_is_stamped else Fraction(self._source.begin)
+        path = self._path
+        if self._next_is_stamped:
+            seconds = since_1970(shot.captured) if self._source.live else float(shot.at)
+            path = stamped(path, self._source, seconds, self._taken)
+        self._next_is_stamped = True
+        self._shape = shot.image.shape
+        return self._output.open(self._opened(path, shot.image))
+
+    @contextmanager
+    def _opened(self, path: Path, first: np.ndarray) -> Iterator[OpenFile]:
+        self._taken.add(path)
+        try:
+            with self._opener(path, first, replace(self._source, begin=float(self._start))) as file:
+                yield file
+        finally:
+            if self._source.live:  # a finished file is found on disk, and the set would grow as long as the run
+                self._taken.discard(path)
 
     def _must_cut(self, shot: _Shot) -> bool:
         plan = self._plan
@@ -181,10 +181,6 @@ class Recording:
         if plan.max_gap is not None and self._source.live and shot.at > self._latest + plan.max_gap:
             return True
         return not plan.any_size and shot.image.shape != self._shape  # a camera that came back as another
-
-    def _finish(self) -> None:
-        self._file = None
-        self._stack.close()
 
     def _keep(self, shot: _Shot) -> None:
         """Keep a picture as possible pre-roll."""

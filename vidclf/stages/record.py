@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from vidclf.files import Made, NoSpaceError, PartFile, put_aside
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, since_1970, to_row, utc
 from vidclf.stages._leftovers import name_leftovers
+from vidclf.stages._output import Output
 from vidclf.stages._pause import Pause, ends_when_full
 from vidclf.stdout import STDOUT, stdout
 from vidclf.tables import TABLES, JsonLines, Table
@@ -91,12 +92,11 @@ class _Files:
         self._record, self._form, self._live = record, form, live
         self._can_wait = live and form is not None and form.can_pause
         self._columns = COLUMNS | AT if record.at else COLUMNS
-        self._stack = ExitStack()
-        self._table: Table | None = None
+        self._output: Output[Table] = Output("detections", record.path.parent, self._can_wait)
+        self.pause = self._output.pause
         self._begin = 0.0
         self._is_first = True
         self._taken: set[Path] = set()  # not of live sources: theirs are found on disk, and there is no end of them
-        self.pause = Pause("detections", record.path.parent, self._can_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -104,13 +104,7 @@ class _Files:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._stack.__exit__(kind, error, trace)
-        except NoSpaceError as failure:
-            if not self.pause.begins(failure, self._stack):
-                raise
-        finally:
-            self.pause.ends()
+        self._output.close(error)
 
     def write(self, frame: Frame) -> None:
         """Write the rows of a frame, unless there is no space."""
@@ -119,28 +113,27 @@ class _Files:
             return
         try:
             segment = self._record.segment
-            if not self._table or (segment and now >= self._begin + segment):
-                self._table, self._begin = None, now
-                self._stack.close()
-                self.open(self._path(frame))
-            self._write(frame)
+            if segment and now >= self._begin + segment:
+                self._output.end()
+            if not (table := self._output.file):
+                self._begin = now
+                table = self.open(self._path(frame))
+            self._write(frame, table)
         except (OSError, NoSpaceError) as error:
-            if not self.pause.begins(error, self._stack, now):
+            if not self._output.pauses(error, now):
                 raise
-            self._table = None
         else:
             self.pause.wrote(self._begin, now)
 
-    def open(self, path: Path) -> None:
-        self._table = self._stack.enter_context(self._file(path))
+    def open(self, path: Path) -> Table:
+        return self._output.open(self._file(path))
 
-    def _write(self, frame: Frame) -> None:
-        assert self._table
+    def _write(self, frame: Frame, table: Table) -> None:
         more = {"at": utc(since_1970(frame.captured))} if self._record.at else {}
         if self._record.frames:
-            self._table.write(to_row(frame, None) | more)
+            table.write(to_row(frame, None) | more)
         for detection in frame.detections:
-            self._table.write(to_row(frame, detection) | more)
+            table.write(to_row(frame, detection) | more)
 
     def _path(self, frame: Frame) -> Path:
         """The path of the file that begins with a frame; deletes files that are old enough."""

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vidclf.errors import VidclfError
+from vidclf.files import NoSpaceError
+from vidclf.stages._output import Output
+from vidclf.stages._pause import RETRY
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+BROKEN = OSError(errno.EIO, "I/O error")
+
+
+@contextmanager
+def file(name: str, seen: list[object], failure: Exception | None = None) -> Iterator[str]:
+    """A file that notes how it ended; it may fail then."""
+    error: BaseException | None = None
+    try:
+        yield name
+    except BaseException as given:
+        error = given
+        raise
+    finally:
+        seen += [(name, error)]
+        if failure:
+            raise failure
+
+
+def output(can_wait: bool = True) -> Output[str]:
+    return Output("cam", Path("rec"), can_wait)
+
+
+def test_one_file_follows_another() -> None:
+    seen: list[object] = []
+    made = output()
+    made.end()  # there is none
+    for name in "ab":
+        assert made.open(file(name, seen)) == made.file == name
+        made.end()
+        assert made.file is None
+    made.open(file("c", seen))
+    made.close(BROKEN)
+    assert seen == [("a", None), ("b", None), ("c", BROKEN)]
+
+
+@pytest.mark.parametrize("failure", [None, NoSpaceError("cannot write rec/a")])
+def test_a_full_disk_ends_the_file_and_begins_a_pause(failure: Exception | None) -> None:
+    seen: list[object] = []
+    made = output()
+    made.open(file("a", seen, failure))
+    assert made.pauses(FULL, 100)
+    assert made.file is None and seen == [("a", FULL)]
+    assert made.pause.holds(100 + RETRY - 1) and made.pause.reason
+    made.close()
+    assert made.pause.reason == ""
+
+
+@pytest.mark.parametrize(("error", "can_wait"), [(BROKEN, True), (FULL, False)])
+def test_other_errors_are_no_pause_nor_is_a_full_disk_that_cannot_wait(
+    error: OSError, can_wait: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[object] = []
+    made = output(can_wait)
+    made.open(file("a", seen))
+    assert not made.pauses(error)
+    assert made.file == "a" and seen == [] and not made.pause.holds(0)
+    assert caplog.messages == []
+
+
+def test_a_disk_that_is_full_at_the_end_is_no_error_if_that_can_wait(caplog: pytest.LogCaptureFixture) -> None:
+    full = NoSpaceError("cannot write rec/a")
+    made = output()
+    made.open(file("a", [], full))
+    made.close()
+    assert made.pause.reason == "" and len(caplog.messages) == 1
+    for can_wait, failure in ((False, full), (True, VidclfError("cannot write rec/a"))):
+        made = output(can_wait)
+        made.open(file("a", [], failure))
+        with pytest.raises(VidclfError) as raised:
+            made.close()
+        assert raised.value is failure
+    assert len(caplog.messages) == 1
