@@ -155,7 +155,7 @@ class RayWorkers:
 
 
 def gpus_each(there: int, jobs: int | None) -> float:
-    """How many GPUs each actor requests: one, if there are any, or a share of one where `jobs` actors must have room."""
+    """GPUs that each actor requests: one, if there are any, or a share of one where `jobs` actors must have room."""
     if not there:
         return 0
     return 1 / -(-jobs // there) if jobs else 1
