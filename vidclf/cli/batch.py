@@ -23,11 +23,13 @@ from vidclf.batch.plan import Settings
 from vidclf.batch.workers import Processes
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
+from vidclf.cli.console import make_console, set_up_logging
 from vidclf.cli.duration import Duration
-from vidclf.cli.execute import make_console, set_up_logging, stop_on_signals, write_json
+from vidclf.cli.json_file import write_json
 from vidclf.cli.main import INTERRUPTED
 from vidclf.cli.options import FilePath, Number, json_option, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read
+from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item, find_recipe
 from vidclf.threads import cores

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import make_console, set_up_logging, write_json
+from vidclf.cli.console import make_console, set_up_logging
+from vidclf.cli.json_file import write_json
 from vidclf.cli.options import FilePath, json_option, pipeline_options
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError

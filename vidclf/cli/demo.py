@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, set_up_logging
+from vidclf.cli.console import make_console, set_up_logging
+from vidclf.cli.execute import execute
 from vidclf.cli.options import FilePath
 from vidclf.resources import shipped
 

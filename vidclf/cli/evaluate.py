@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vidclf.cli.execute import write_json
+from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data

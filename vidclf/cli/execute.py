@@ -1,34 +1,24 @@
-"""Runs assembled pipelines one after another: progress, Ctrl-C, closing tables, and the statistics of all."""
+"""Runs assembled pipelines one after another, and merges the statistics of all."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
-from typing import Any, Protocol, TextIO
+from typing import Any
 
 from rich.console import Console
 
+from vidclf.cli.closing import tell
 from vidclf.cli.main import INTERRUPTED, report
-from vidclf.cli.progress import ShowProgress, closing_lines, closing_table
+from vidclf.cli.progress import ShowProgress
+from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import Made, PartFile
-from vidclf.interrupt import ECHO_SECONDS
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
 from vidclf.stats import add_up
-from vidclf.stdout import STDOUT, needs_ascii, stdout
+from vidclf.stdout import STDOUT
 from vidclf.trace import Trace
-
-HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
-# Built-in stages that save or show results; a custom stage (module:Class) may do so, too.
-KEEPERS = {"write", "record", "save-crops", "publish", "serve", "display"}
 
 
 def execute(
@@ -104,125 +94,10 @@ def execute(
     return merge(books), code
 
 
-def tell(stats: dict[str, Any], items: list[Item], stages: Sequence[Any], console: Console) -> None:
-    """Print the closing table of one run, its statistics in words, and the files it wrote."""
-    console.print(closing_table(stats, console.width), soft_wrap=False)
-    for line in closing_lines(stats):
-        console.print(line)
-    for item, stage in zip((item for item in items if item.name != "capture"), stages, strict=True):
-        if item.name in ("write", "record") and str(item.options["path"]) != STDOUT:
-            if not (line := written(stage.made)):
-                line = f"nothing was written to {Path(str(item.options['path']))}{never_seen(item, stats)}"
-            console.print(line)
-        elif item.name == "save-crops":
-            console.print(f"{'wrote' if stage.counts['saved'] else 'nothing was written to'} {stage.folder}")
-    if not any(":" in item.name or item.name in KEEPERS for item in items):
-        console.print("nothing was saved: use -o OUT.mp4 for a video, --record OUT.jsonl for a table")
-
-
-def written(made: Made) -> str:
-    """The files that a stage has written, in words; empty if there is none."""
-    if made.files < 2:
-        return f"wrote {made.latest}" if made.latest else ""
-    assert made.latest
-    length = f", {made.seconds:.0f} s" if made.seconds else ""
-    return f"wrote {made.latest.parent}{os.sep}: {made.files} files{length}, the latest is {made.latest.name}"
-
-
-def never_seen(item: Item, stats: dict[str, Any]) -> str:
-    """Explain why no event was recorded: what was awaited, and which labels were seen instead."""
-    wanted = item.options.get("only_when")
-    if not wanted:
-        return ""
-    seen = ", ".join(label for label in stats["labels"] if label) or "none"
-    return f": {wanted if isinstance(wanted, str) else ','.join(map(str, wanted))} was never seen; labels seen: {seen}"
-
-
 def outputs(items: list[Item]) -> list[Path]:
     """The files that a pipeline's stages will write."""
     paths = (str(item.options["path"]) for item in items if item.name in ("write", "record"))
     return [Path(path) for path in paths if path != STDOUT]
-
-
-class Stoppable(Protocol):
-    """A run that can be asked to end."""
-
-    def stop(self) -> None: ...
-
-
-@contextmanager
-def stop_on_signals(
-    run: Stoppable, console: Console, inside: str = "the frames in progress", hangup: bool = False
-) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) asks the run to stop after what is `inside`; the second aborts.
-
-    A signal that follows within `ECHO_SECONDS` counts as the same one. Yields the list of signals received so far.
-    hangup: stop when the terminal is closed, too, unless SIGHUP is ignored, as under nohup; it never aborts. Not for a
-    batch: its workers die of it.
-    """
-    came: list[int] = []
-    latest = 0.0
-
-    def handle(number: int, _: object) -> None:
-        nonlocal latest
-        if number == HANGUP:
-            console.quiet = True  # every attempt to write to a closed terminal would fail
-        if came and (number == HANGUP or monotonic() - latest < ECHO_SECONDS):
-            return
-        latest = monotonic()
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-        run.stop()
-        console.print(f"stopping: finishing {inside}; press Ctrl-C again to abort")
-
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if hangup and HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
-        signals.append(HANGUP)
-    before = [signal.signal(number, handle) for number in signals]
-    try:
-        yield came
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextmanager
-def traced(target: str | None) -> Iterator[Trace | None]:
-    """A trace to pass to `execute`; written to `target` afterwards, even if the run failed. None without a target."""
-    if target is None:
-        yield None
-        return
-    trace = Trace()
-    try:
-        yield trace
-    finally:
-        with opened(target) as file:
-            trace.write(file)
-
-
-def make_console(quiet: bool = False) -> Console:
-    """The console on stderr for progress and messages. File names are shown as they are: brackets are not markup."""
-    return Console(stderr=True, quiet=quiet, markup=False, highlight=False, soft_wrap=True)
-
-
-class ConsoleHandler(logging.Handler):
-    """Log messages on the console that also shows the progress, each on one line."""
-
-    def __init__(self, console: Console):
-        super().__init__()
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = f"{record.levelname.lower()}: {record.getMessage()}"
-        self._console.print(line)
-
-
-def set_up_logging(console: Console, debug: bool) -> None:
-    """Log our messages to the console; debug messages only with `debug`."""
-    logger = logging.getLogger("vidclf")
-    logger.handlers = [ConsoleHandler(console)]
-    logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
@@ -246,20 +121,3 @@ def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
         "peak_rss_mb": max((stats["peak_rss_mb"] for stats in books), default=0.0),
         "sources": {stats["source"]: stats["ledger"] for stats in books},
     }
-
-
-@contextmanager
-def opened(target: str) -> Iterator[TextIO]:
-    """A text file to write, complete or not at all; `-` is stdout."""
-    if target == STDOUT:
-        with stdout() as file:
-            yield file
-        return
-    with PartFile(target, force=True) as part, part.open("w", encoding="utf-8") as file:
-        yield file
-
-
-def write_json(content: Any, target: str) -> None:
-    """Write to a file, complete or not at all; `-` is stdout."""
-    with opened(target) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=needs_ascii(file)) + "\n")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from vidclf.cli.execute import write_json
+from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.cli.train import VERIFY

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vidclf.cli.execute import write_json
+from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.models.checkpoint import read_header

@@ -1,4 +1,4 @@
-"""Shows a run's progress, and its closing table; all of it on stderr."""
+"""Shows a run's progress: a bar on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from vidclf.frame import Frame, Source
@@ -18,18 +17,6 @@ from vidclf.pipeline import Pipeline
 from vidclf.web.books import Books
 
 BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
-
-NARROW = 72  # characters below which the closing table leaves columns out
-# Column: (key in a stage's statistics, digits).
-COLUMNS = {
-    "in": ("in", 0),
-    "out": ("out", 0),
-    "busy s": ("busy_s", 2),
-    "waits in s": ("wait_in_s", 2),
-    "waits out s": ("wait_out_s", 2),
-    "p50 ms": ("p50_ms", 1),
-    "p95 ms": ("p95_ms", 1),
-}
 
 
 class Times(ProgressColumn):
@@ -117,44 +104,3 @@ def expected_frames(source: Source, capture: Any) -> int | None:
         return None
     given = ceil(count / getattr(capture, "stride", 1))  # any stage may be the first
     return min(given, getattr(capture, "max_frames", None) or given)
-
-
-def closing_table(stats: dict[str, Any], width: int = NARROW) -> Table:
-    """One row per stage: where the frames and the time went; fewer columns if `width` is narrow."""
-    title = f"{stats['source']}: {stats['wall_s']:.1f} s, {stats['fps']:.1f} frames/s"
-    table = Table(title=title, title_justify="left")
-    table.add_column("stage", no_wrap=True)
-    columns = COLUMNS if width >= NARROW else {name: COLUMNS[name] for name in ("out", "busy s")}
-    for name in columns:
-        table.add_column(name, justify="right")
-    for row in stats["stages"]:
-        slowest = row["name"] == stats["bottleneck"]
-        numbers = [f"{row[key]:.{digits}f}" for key, digits in columns.values()]
-        table.add_row(row["name"] + (" *" if slowest else ""), *numbers, style="bold" if slowest else None)
-    table.caption, table.caption_justify = "* the bottleneck", "left"
-    return table
-
-
-def closing_lines(stats: dict[str, Any]) -> list[str]:
-    """The ledger and the labels, in words."""
-    ledger = stats["ledger"]
-    parts = [f"{ledger['read']} frames read", f"{ledger['finished']} finished"]
-    if ledger["corrupt"]:
-        parts.append(f"{ledger['corrupt']} corrupt packets skipped")
-    parts += [f"{count} dropped ({reason})" for reason, count in ledger["dropped"].items()]
-    labels = _listed({label or "no label": count for label, count in stats["labels"].items()})
-    lines = [", ".join(parts), f"{stats['detections']} detections{': ' + labels if labels else ''}"]
-    for name, entry in stats.get("sources", {}).items():
-        if entry.get("live"):
-            facts = [f"{entry['finished']} of {entry['read']} frames"]
-            facts.append(f"{entry['reconnects']} reconnect{'s' * (entry['reconnects'] != 1)}")
-            if entry["finished"]:
-                facts.append("lag " + "/".join(f"{lag:.0f}" for lag in entry["lag_ms"].values()) + " ms")
-            if entry["problem"]:
-                facts.append(entry["problem"])
-            lines.append(f"{name}: {', '.join(facts)}")
-    return lines + [f"{row['name']}: {_listed(row['counts'])}" for row in stats["stages"] if "counts" in row]
-
-
-def _listed(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in numbers.items())

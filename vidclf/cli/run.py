@@ -14,7 +14,9 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions, assemble
-from vidclf.cli.execute import execute, make_console, outputs, set_up_logging, traced, write_json
+from vidclf.cli.console import make_console, set_up_logging
+from vidclf.cli.execute import execute, outputs
+from vidclf.cli.json_file import traced, write_json
 from vidclf.cli.live import live_options, live_outputs, refuse_same_names, side_by_side, split_name, together
 from vidclf.cli.only_when import check_awaited
 from vidclf.cli.options import FilePath, pipeline_options, with_optional_value

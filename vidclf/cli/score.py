@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidclf.cli.execute import write_json
+from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.scoring import Score, score_files
