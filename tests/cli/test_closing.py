@@ -10,13 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.cli.conftest import SAMPLE, Run, names
 from vidclf.cli.closing import closing_lines, closing_table, never_seen, written
-from vidclf.cli.main import main
 from vidclf.files import Made
 from vidclf.recipe import Item
-from vidclf.resources import shipped
-
-SAMPLE = str(shipped("samples") / "wardrobe.mp4")
 
 
 def stage(name: str) -> dict[str, Any]:
@@ -52,46 +49,53 @@ def test_a_camera_that_gave_nothing_has_no_lag() -> None:
     ]
 
 
-def test_what_was_written_before_this_run_is_not_told_as_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
+    code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "coat", "--max-frames", 5)
+    assert (code, names()) == (0, set())
+    assert err.endswith("nothing was written to out.mp4: coat was never seen; labels seen: none\n")
+
+
+def test_who_keeps_nothing_is_told_how(vidclf: Run) -> None:
+    told = "nothing was saved: use -o OUT.mp4 for a video"
+    code, _, err = vidclf("run", SAMPLE, "--max-frames", 2)
+    assert code == 0 and told in err
+    assert told not in vidclf("run", SAMPLE, "--max-frames", 2, "--record", "out.jsonl")[2]
+
+
+def test_collecting_tells_how_much_and_where(vidclf: Run) -> None:
+    _, _, err = vidclf("run", SAMPLE, "-p", "collect", "--max-frames", 60)
+    count = len(list(Path("crops").rglob("*.png")))
+    assert count and f"save-crops: saved {count}\n" in err
+    assert err.endswith("wrote crops\n")
+
+
+def test_what_was_written_before_this_run_is_not_told_as_its_own(vidclf: Run) -> None:
     Path("rec").mkdir()
     Path("rec/wardrobe-000000.mp4").write_text("yesterday's")
-    command = "-p collect --set save-crops.folder=rec -o rec/ --only-when coat --record rec/ --max-frames 5"
-    with pytest.raises(SystemExit):
-        main(["run", SAMPLE, *command.split()])
+    options = "-p collect --set save-crops.folder=rec -o rec/ --only-when coat --record rec/ --max-frames 5"
+    _, _, err = vidclf("run", SAMPLE, *options.split())
     video = Path("rec/wardrobe.mp4")
-    err = capsys.readouterr().err
     assert f"nothing was written to {video}: coat was never seen; labels seen: none\n" in err
     assert f"wrote {Path('rec/wardrobe.jsonl')}\n" in err
     assert "nothing was written to rec\n" in err
 
 
-def test_numbers_in_a_pipeline_file_can_be_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_numbers_in_a_pipeline_file_can_be_names(vidclf: Run) -> None:
     Path("2024").mkdir()
     Path("numbers.yaml").write_text("- capture\n- write: {path: 2024, only_when: [any]}\n")
-    with pytest.raises(SystemExit) as left:
-        main(["run", SAMPLE, "-p", "numbers.yaml", "--max-frames", "3"])
-    assert not left.value.code
-    assert "nothing was written to 2024: any was never seen; labels seen: none\n" in capsys.readouterr().err
+    code, _, err = vidclf("run", SAMPLE, "-p", "numbers.yaml", "--max-frames", 3)
+    assert code == 0
+    assert "nothing was written to 2024: any was never seen; labels seen: none\n" in err
     told = never_seen(Item("write", {"only_when": [2024, "coat"]}), {"labels": {}})
     assert told == ": 2024,coat was never seen; labels seen: none"
 
 
-def test_several_files_are_told_with_their_number_and_length(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit):
-        main(["run", SAMPLE, "-o", "out/b.mp4", "--segment", "1s", "--max-frames", "96"])
+def test_several_files_are_told_with_their_number_and_length(vidclf: Run) -> None:
+    _, _, err = vidclf("run", SAMPLE, "-o", "out/b.mp4", "--segment", "1s", "--max-frames", 96)
     files = len(list(Path("out").glob("b-*.mp4")))
     assert files > 2
     latest = max(path.name for path in Path("out").glob("b-*.mp4"))
-    assert f"wrote out{os.sep}: {files} files, 4 s, the latest is {latest}\n" in capsys.readouterr().err
+    assert f"wrote out{os.sep}: {files} files, 4 s, the latest is {latest}\n" in err
 
 
 def test_a_file_is_told_by_its_name() -> None:

@@ -7,37 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from time import sleep
 
 import pytest
 
-from vidclf.cli.main import main
+from tests.cli.conftest import SAMPLE, Run, names
 from vidclf.cli.run import _file_for
-from vidclf.resources import shipped
-
-SAMPLE = str(shipped("samples") / "wardrobe.mp4")
-Run = Callable[..., tuple[int, str, str]]
-
-
-def names(folder: str = ".") -> set[str]:
-    return {path.name for path in Path(folder).iterdir()}
-
-
-@pytest.fixture
-def vidclf(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command line in an empty folder; gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
 
 
 def test_the_main_job(vidclf: Run) -> None:
@@ -109,12 +86,6 @@ def test_what_an_output_in_a_folder_is_called(
     assert _file_for(source, "out/", ".mp4", several=False) == Path("out") / name
 
 
-def test_an_event_that_never_came_is_told(vidclf: Run) -> None:
-    code, _, err = vidclf("run", SAMPLE, "-o", "out.mp4", "--only-when", "coat", "--max-frames", 5)
-    assert (code, names()) == (0, set())
-    assert err.endswith("nothing was written to out.mp4: coat was never seen; labels seen: none\n")
-
-
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
@@ -139,24 +110,6 @@ def test_a_source_is_never_written_to(vidclf: Run, source: str, options: list[st
     assert all(path.read_bytes() == whole for path in Path().glob("in*"))
 
 
-def test_ctrl_c_ends_the_run_although_the_file_then_fails(vidclf: Run) -> None:
-    Path("late.py").write_text(
-        "import signal\n"
-        "class Late:\n"
-        "    def __call__(self, frames):\n"
-        "        for frame in frames:\n"
-        "            if frame.index == 5:\n"
-        "                signal.raise_signal(signal.SIGINT)\n"
-        "                raise RuntimeError('while it ended')\n"
-        "            yield frame\n"
-    )
-    Path("late.yaml").write_text("[capture, late:Late]")
-    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
-    code, _, err = vidclf("run", SAMPLE, "other.mp4", "-p", "late.yaml")
-    assert code == 130
-    assert "while it ended" in err and "other.mp4" not in err
-
-
 @pytest.mark.parametrize(
     ("pipeline", "message"),
     [
@@ -172,68 +125,11 @@ def test_a_pipeline_file_that_cannot_run_is_one_line(vidclf: Run, pipeline: str,
     assert message in err
 
 
-def test_stages_that_are_alike_are_two(vidclf: Run) -> None:
-    Path("one.py").write_text(
-        "class Count:\n"
-        "    def __init__(self):\n"
-        "        self.counts = {'seen': 0}\n"
-        "        self.url = 'https://hook/SECRET'\n"
-        "    def __call__(self, frames):\n"
-        "        for frame in frames:\n"
-        "            self.counts['seen'] += 1\n"
-        "            yield frame\n"
-    )
-    Path("one.yaml").write_text("[capture, one:Count, one:Count]")
-    _, _, err = vidclf("run", SAMPLE, "-p", "one.yaml", "--max-frames", 7)
-    assert err.count("count: seen 7\n") == 2
-    assert "SECRET" not in err
-
-
-def test_who_keeps_nothing_is_told_how(vidclf: Run) -> None:
-    told = "nothing was saved: use -o OUT.mp4 for a video"
-    code, _, err = vidclf("run", SAMPLE, "--max-frames", 2)
-    assert code == 0 and told in err
-    assert told not in vidclf("run", SAMPLE, "--max-frames", 2, "--record", "out.jsonl")[2]
-
-
-def test_collecting_tells_how_much_and_where(vidclf: Run) -> None:
-    _, _, err = vidclf("run", SAMPLE, "-p", "collect", "--max-frames", 60)
-    count = len(list(Path("crops").rglob("*.png")))
-    assert count and f"save-crops: saved {count}\n" in err
-    assert err.endswith("wrote crops\n")
-
-
 @pytest.mark.parametrize("name", ["nosuch.mp4", 300 * "x"])
 def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run, name: str) -> None:
     code, _, err = vidclf("run", SAMPLE, name, "-o", "out/")
     assert (code, names()) == (2, set())
     assert err.endswith(f"no such file: {name}\n")
-
-
-def test_who_quits_in_the_window_wants_no_other_file_to_begin(vidclf: Run) -> None:
-    Path("quitter.py").write_text(
-        "class Quit:\n"
-        "    def attach(self, pipeline):\n"
-        "        self.stop = pipeline.stop\n"
-        "    def __call__(self, frames):\n"
-        "        for frame in frames:\n"
-        "            self.stop()\n"
-        "            yield frame\n"
-    )
-    Path("p.yaml").write_text("- capture\n- quitter:Quit\n")
-    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
-    code, out, err = vidclf("run", SAMPLE, "other.mp4", "-p", "p.yaml", "--stats", "-")
-    assert code == 0, err
-    assert 1 <= json.loads(out)["ledger"]["finished"] < 430
-    assert "other.mp4" not in err
-
-
-def test_of_several_sources_a_bad_one_does_not_stop_the_others(vidclf: Run) -> None:
-    Path("bad.mp4").write_text("not a video")
-    code, _, err = vidclf("run", "bad.mp4", SAMPLE, "-o", "out", "--max-frames", 5)
-    assert code == 1
-    assert "Error: cannot read bad.mp4" in err
-    assert names("out") == {"wardrobe.mp4"}
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,13 @@ from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
 from vidclf.pipeline import Pipeline, unique
 from vidclf.recipe import Item
+from vidclf.stages.serve import Serve
 from vidclf.stats import add_up
 from vidclf.stdout import STDOUT
 from vidclf.trace import Trace
+
+Stats = dict[str, Any]  # of one run, as from `Pipeline.run`
+log = logging.getLogger(__name__)
 
 
 def execute(
@@ -27,71 +31,94 @@ def execute(
     debug: bool = False,
     trace: Trace | None = None,
     latency_target: float | None = None,
-) -> tuple[dict[str, Any], int]:
+) -> tuple[Stats, int]:
     """Run each list of items as a pipeline; all its captures run together. Returns the statistics and the exit code.
 
     All stages are created before the first pipeline runs, so that every mistake is reported before any work. If one
-    of several sources fails, the error is reported and the others still run.
+    of several fails, the error is reported and the others still run.
     """
-    from vidclf.memory import keep_flat
     from vidclf.threads import describe, limit_opencv
-    from vidclf.video.address import redact
 
     limit_opencv()
-    logging.getLogger(__name__).debug("at most %s", describe())
-    made: dict[str, Any] = {}  # items that are alike share one stage, and so a loaded model
-    pages: set[str] = set()
+    log.debug("at most %s", describe())
+    pipelines = _create(jobs, latency_target)
+    for url in sorted({stage.url for pipeline in pipelines for stage in pipeline.stages if isinstance(stage, Serve)}):
+        console.print(f"watch at {url}")
+    finished: list[Stats] = []
+    worst = 0
+    for items, pipeline in zip(jobs, pipelines, strict=True):
+        stats, code = _run_one(items, pipeline, console, trace, debug, is_only=len(jobs) == 1)
+        if stats:
+            finished.append(stats)
+        worst = max(worst, code)
+        if pipeline.stopped or code == INTERRUPTED:  # by Ctrl-C, or `q` in the window: start no further file
+            break
+    return _merge(finished), worst
+
+
+def _create(jobs: list[list[Item]], latency_target: float | None) -> list[Pipeline]:
+    """Create the pipelines; items that are alike share one stage, and so a loaded model."""
+    from vidclf.memory import keep_flat
+
+    made: dict[str, Any] = {}
     pipelines = []
     for items in jobs:
         captures = [item.create() for item in items if item.name == "capture"]
         if any(getattr(capture, "live", False) for capture in captures):
             keep_flat()
+        stages = []
         keys = unique([repr((item.name, item.options)) for item in items])  # one pipeline's twins are two stages
-        rest = [(key, item) for key, item in zip(keys, items, strict=True) if item.name != "capture"]
-        for key, item in rest:
-            if key not in made:
-                made[key] = item.create()
-        stages = [made[key] for key, _ in rest]
+        for key, item in zip(keys, items, strict=True):
+            if item.name != "capture":
+                if key not in made:
+                    made[key] = item.create()
+                stages.append(made[key])
         if len(captures) > 1 and not stages:
             raise UsageError(f"{items[0].where.rpartition(', item')[0]}: several sources need a stage after them")
         pipelines.append(Pipeline([captures, *stages], latency_target=latency_target))
-        pages |= {stage.url for stage, (_, item) in zip(stages, rest, strict=True) if item.name == "serve"}
-    for url in sorted(pages):
-        console.print(f"watch at {url}")
-    books: list[dict[str, Any]] = []
-    code = 0
-    for items, pipeline in zip(jobs, pipelines, strict=True):
-        source = ", ".join(
-            str(item.options.get("name") or redact(str(item.options["source"])))
-            for item in items
-            if item.name == "capture"
-        )
-        try:
-            show = ShowProgress(console, pipeline, source)
-            with stop_on_signals(pipeline, console, hangup=True) as stopped, show:
-                stats = pipeline.run(show, trace)
-        except Exception as error:
-            if len(jobs) == 1:
-                raise
-            report(error, debug)
-            code = 1
-            if pipeline.stopped:
-                return merge(books), INTERRUPTED if stopped else code
-            continue
-        books.append(stats)
-        tell(stats, items, pipeline.stages, console)
-        if pipeline.stopped and not pipeline.live:
-            console.print(show.interrupted())
-        for name, each in stats.get("sources", {}).items():
-            if each.get("state") == "given up":
-                report(VidclfError(f"gave up on {name}: {each['problem']}"), debug=False)
-                code = 1
-        if stopped:
-            # Ending a live stream is its normal end.
-            return merge(books), code if pipeline.live else INTERRUPTED
-        if pipeline.stopped:  # `q` in the window: start no further file
-            break
-    return merge(books), code
+    return pipelines
+
+
+def _run_one(
+    items: list[Item], pipeline: Pipeline, console: Console, trace: Trace | None, debug: bool, is_only: bool
+) -> tuple[Stats | None, int]:
+    """Run a pipeline and say how it went. Returns its statistics, None if it failed, and its exit code.
+
+    is_only: raise the exception of a run that fails, rather than report it.
+    """
+    show = ShowProgress(console, pipeline, _sources(items))
+    try:
+        with stop_on_signals(pipeline, console, hangup=True) as signals, show:
+            stats = pipeline.run(show, trace)
+    except Exception as error:
+        if is_only:
+            raise
+        report(error, debug)
+        return None, INTERRUPTED if signals else 1
+    tell(stats, items, pipeline.stages, console)
+    if pipeline.stopped and not pipeline.live:
+        console.print(show.interrupted())
+    code = _report_lost(stats)
+    if signals and not pipeline.live:  # ending a live stream is its normal end
+        code = INTERRUPTED
+    return stats, code
+
+
+def _sources(items: list[Item]) -> str:
+    """The names of a pipeline's sources, without passwords."""
+    from vidclf.video.address import redact
+
+    captures = [item.options for item in items if item.name == "capture"]
+    return ", ".join(str(options.get("name") or redact(str(options["source"]))) for options in captures)
+
+
+def _report_lost(stats: Stats) -> int:
+    """Report the sources that the run gave up on. Returns the exit code."""
+    sources = stats.get("sources", {}).items()
+    lost = [(name, entry["problem"]) for name, entry in sources if entry.get("state") == "given up"]
+    for name, problem in lost:
+        report(VidclfError(f"gave up on {name}: {problem}"), debug=False)
+    return 1 if lost else 0
 
 
 def outputs(items: list[Item]) -> list[Path]:
@@ -100,24 +127,24 @@ def outputs(items: list[Item]) -> list[Path]:
     return [Path(path) for path in paths if path != STDOUT]
 
 
-def merge(books: list[dict[str, Any]]) -> dict[str, Any]:
+def _merge(runs: list[Stats]) -> Stats:
     """The statistics of several runs as one; those of a single run unchanged."""
-    if len(books) == 1:
-        return books[0]
+    if len(runs) == 1:
+        return runs[0]
     labels: Counter[str] = Counter()
-    for stats in books:
+    for stats in runs:
         labels.update(stats["labels"])
-    ledger, wall = add_up(stats["ledger"] for stats in books), sum(stats["wall_s"] for stats in books)
-    slowest = max(books, key=lambda stats: stats["wall_s"], default={})
+    ledger, wall = add_up(stats["ledger"] for stats in runs), sum(stats["wall_s"] for stats in runs)
+    slowest = max(runs, key=lambda stats: stats["wall_s"], default={})
     return {
-        "source": ", ".join(stats["source"] for stats in books),
+        "source": ", ".join(stats["source"] for stats in runs),
         "wall_s": round(wall, 3),
         "fps": round(ledger["finished"] / wall, 2) if wall else 0.0,
         "ledger": ledger,
-        "detections": sum(stats["detections"] for stats in books),
+        "detections": sum(stats["detections"] for stats in runs),
         "labels": dict(labels.most_common()),
         "bottleneck": slowest.get("bottleneck", ""),
         "stages": slowest.get("stages", []),
-        "peak_rss_mb": max((stats["peak_rss_mb"] for stats in books), default=0.0),
-        "sources": {stats["source"]: stats["ledger"] for stats in books},
+        "peak_rss_mb": max((stats["peak_rss_mb"] for stats in runs), default=0.0),
+        "sources": {stats["source"]: stats["ledger"] for stats in runs},
     }
