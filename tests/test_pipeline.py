@@ -378,7 +378,7 @@ def test_batches_hold_frames_of_several_cameras() -> None:
     assert all(entry["finished"] > 3 for entry in stats["sources"].values())
 
 
-def test_a_camera_that_is_absent_has_a_place_in_the_books_and_joins_later() -> None:
+def test_a_camera_that_is_absent_has_a_place_in_the_statistics_and_joins_later() -> None:
     seen = []
     late, early = Camera(5, "late", absent=20), Camera(40, "early", rate=100)
     pipeline = Pipeline([[late, early], Pass()])

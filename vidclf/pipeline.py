@@ -238,15 +238,14 @@ class Pipeline:
         sources = list(dict.fromkeys([*expected, *(source for meter in self._meters for source in list(meter.read))]))
         reason = "failed" if self._error else "stopped"
         names = unique([source.name for source in sources])
-        books = [ledger(source, self._meters, self._tally, reason) for source in sources]
-        ledgers = dict(zip(names, books, strict=True))
-        total = add_up(ledgers.values())
+        ledgers = [ledger(source, self._meters, self._tally, reason) for source in sources]
+        total = add_up(ledgers)
         live = [source for source in sources if source.live]
         states = [health(source, self._meters, self._tally) for source in sources]
-        each = {name: book | state for name, book, state in zip(names, books, states, strict=True)}
+        each = {name: entry | state for name, entry, state in zip(names, ledgers, states, strict=True)}
         busiest = max(self._meters, key=lambda meter: meter.busy, default=None)
         return {
-            "source": ", ".join(ledgers),
+            "source": ", ".join(names),
             "wall_s": round(wall, 3),
             "fps": round(total["finished"] / wall, 2) if wall else 0.0,
             "ledger": total,

@@ -101,7 +101,7 @@ class Returned:
 def test_the_speed_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     run, console = Returned(), Console(file=StringIO(), width=200)
     monkeypatch.setattr("vidclf.cli.progress.monotonic", run.monotonic)
-    monkeypatch.setattr("vidclf.web.books.time", run)
+    monkeypatch.setattr("vidclf.rates.time", run)
     (frame,) = make_frames(1)
     with ShowProgress(console, run, "cam") as show:  # type: ignore[arg-type]
         run.now += 100

@@ -14,7 +14,7 @@ from vidclf.web.health import LOADING, SILENT, Health, summary
 NOW = {"fps": 5.0, "sources": {}}
 
 
-def books(**states: str) -> dict[str, Any]:
+def stats(**states: str) -> dict[str, Any]:
     """The statistics of live sources in these states."""
     sources = {name: {"live": True, "state": state, "reconnects": 0} for name, state in states.items()}
     return {"source": ", ".join(states), "ledger": {}, "sources": sources}
@@ -26,13 +26,13 @@ def come(board: Board, name: str = "door") -> None:
     board.show(frame)
 
 
-def state(health: Health, books: dict[str, Any], name: str = "door") -> str:
-    return next(row["state"] for row in health.cameras(books, NOW) if row["name"] == name)
+def state(health: Health, stats: dict[str, Any], name: str = "door") -> str:
+    return next(row["state"] for row in health.cameras(stats, NOW) if row["name"] == name)
 
 
 def test_a_source_has_the_state_of_its_statistics_and_is_away_or_not(board: Board) -> None:
     come(board, "here")
-    told = books(here="connected", lost="reconnecting", never="absent", gone="given up", done="ended")
+    told = stats(here="connected", lost="reconnecting", never="absent", gone="given up", done="ended")
     rows = Health(board).cameras(told, NOW)
     assert {row["name"]: (row["state"], row["away"]) for row in rows} == {
         "here": ("connected", False),
@@ -45,7 +45,7 @@ def test_a_source_has_the_state_of_its_statistics_and_is_away_or_not(board: Boar
 
 
 def test_a_connected_camera_without_frames_is_silent_after_a_while(board: Board, clock: Clock) -> None:
-    health, told = Health(board), books(door="connected")
+    health, told = Health(board), stats(door="connected")
     come(board)
     assert state(health, told) == "connected"
     clock.now += SILENT - 0.1
@@ -59,7 +59,7 @@ def test_a_connected_camera_without_frames_is_silent_after_a_while(board: Board,
 
 def test_a_camera_that_gives_a_frame_now_and_then_is_not_silent(board: Board, clock: Clock) -> None:
     """As with a large stride."""
-    health, told = Health(board), books(door="connected")
+    health, told = Health(board), stats(door="connected")
     come(board)
     assert state(health, told) == "connected"
     clock.now += 30
@@ -71,7 +71,7 @@ def test_a_camera_that_gives_a_frame_now_and_then_is_not_silent(board: Board, cl
 
 
 def test_before_the_first_frame_of_any_camera_networks_may_be_loading(board: Board, clock: Clock) -> None:
-    health, told = Health(board), books(door="connected", yard="connected")
+    health, told = Health(board), stats(door="connected", yard="connected")
     assert state(health, told) == "connected"
     clock.now += LOADING - 1
     assert state(health, told) == "connected"
@@ -84,11 +84,11 @@ def test_a_camera_that_comes_back_has_time_for_its_first_frame(board: Board, clo
     health = Health(board)
     come(board)
     clock.now += 60
-    assert state(health, books(door="reconnecting")) == "reconnecting"
+    assert state(health, stats(door="reconnecting")) == "reconnecting"
     clock.now += 60
-    assert state(health, books(door="connected")) == "connected"
+    assert state(health, stats(door="connected")) == "connected"
     clock.now += SILENT + 1
-    assert state(health, books(door="connected")) == "silent"
+    assert state(health, stats(door="connected")) == "silent"
 
 
 def test_a_file_has_no_entry_of_its_own_and_is_never_silent(board: Board, clock: Clock) -> None:

@@ -55,22 +55,22 @@ return document.querySelector("#pipeline table").getBoundingClientRect().right -
 OTHERWISE = """
 window.asked = window.fetch;
 window.fetch = async (...question) => {
-  const answer = await window.asked(...question), books = await answer.json();
-  if (books.history) { %s }
-  return new Response(JSON.stringify(books));
+  const answer = await window.asked(...question), stats = await answer.json();
+  if (stats.history) { %s }
+  return new Response(JSON.stringify(stats));
 };
 """
 # Other labels, and frames that came late.
 LABELS = """
 const count = (before, now) => ({ colour: "#123456", detections: [1, 1], in_view: [before, now] });
 const labels = { seen: count(0, 0.07), rare: count(0, 0.01), "long ago": count(2, 0) };
-books.history = { seconds: 3, at: [books.now.at - 400, books.now.at - 3], labels };
-books.ledger.dropped = { late: 3, find: 1 };
+stats.history = { seconds: 3, at: [stats.now.at - 400, stats.now.at - 3], labels };
+stats.ledger.dropped = { late: 3, find: 1 };
 """
 # A camera with a frame a minute, and one that is silent.
 PAUSES = """
-Object.assign(books.cameras[0], { last_frame_s: 59 });
-Object.assign(books.cameras[1], { last_frame_s: 20, state: "silent", away: true });
+Object.assign(stats.cameras[0], { last_frame_s: 59 });
+Object.assign(stats.cameras[1], { last_frame_s: 20, state: "silent", away: true });
 """
 CUT = """
 const nodes = [...document.querySelectorAll(".camera h2, th, .card")];
@@ -121,7 +121,7 @@ def text(browser: Any, selector: str) -> str:
 
 @contextmanager
 def otherwise(browser: Any, change: str) -> Iterator[None]:
-    """The server seems to tell something else; `change` is JavaScript that changes `books`."""
+    """The server seems to tell something else; `change` is JavaScript that changes `stats`."""
     browser.execute_script(OTHERWISE % change)
     try:
         yield
@@ -210,7 +210,7 @@ def test_whether_a_camera_is_away_is_for_the_server_to_say(opened: Any) -> None:
 
 def test_a_problem_of_the_run_is_shown_with_its_reason(opened: Any) -> None:
     reason = "/disk: no space left; recording of yard pauses until there is"
-    with otherwise(opened, f'books.problems = ["{reason}"];'):
+    with otherwise(opened, f'stats.problems = ["{reason}"];'):
         until(lambda: text(opened, "#problems") == reason)
         assert "recording paused" in text(opened, "#state")
     until(lambda: text(opened, "#problems") == "")

@@ -87,12 +87,12 @@ class Viewer:
 
 
 def test_the_stats_are_those_of_the_pipeline_and_more(serve: Serve) -> None:
-    books = ask(f"{serve.url}api/stats")
-    assert set(books) >= {"ledger", "labels", "bottleneck", "stages", "lag_ms", "now", "cameras", "history"}
-    assert [row["name"] for row in books["now"]["stages"]] == ["camera", "camera", "find", "serve"]
-    assert books["now"]["bottleneck"]
-    later = until(lambda: (b := ask(f"{serve.url}api/stats"))["ledger"]["read"] > books["ledger"]["read"] and b)
-    assert later["ledger"]["finished"] > books["ledger"]["finished"]
+    stats = ask(f"{serve.url}api/stats")
+    assert set(stats) >= {"ledger", "labels", "bottleneck", "stages", "lag_ms", "now", "cameras", "history"}
+    assert [row["name"] for row in stats["now"]["stages"]] == ["camera", "camera", "find", "serve"]
+    assert stats["now"]["bottleneck"]
+    later = until(lambda: (b := ask(f"{serve.url}api/stats"))["ledger"]["read"] > stats["ledger"]["read"] and b)
+    assert later["ledger"]["finished"] > stats["ledger"]["finished"]
     assert later["now"]["fps"] > 1
     assert set(later["history"]["labels"]) == {"Coat", "person"}
     coat = later["history"]["labels"]["Coat"]
@@ -170,7 +170,7 @@ def test_many_viewers_and_some_who_never_read_do_not_keep_anybody_waiting(serve:
     alive = [Viewer(serve.url) for _ in range(17)]
     for _ in range(5):
         assert len({index_of(viewer.picture()) for viewer in alive}) < 17  # one picture for many
-    # The books that a request gets may be half a second old.
+    # The statistics that a request gets may be half a second old.
     until(lambda: ask(f"{serve.url}api/stats")["ledger"]["finished"] > before, seconds=5)
     for viewer in [*dead, *alive]:
         viewer.close()
@@ -203,7 +203,7 @@ def test_health_is_ok_degraded_or_down() -> None:
         one.unplug()
         until(lambda: health() == (200, "degraded"))
         one.reading.state = "given up"
-        sleep(0.6)  # the books are looked at anew
+        sleep(0.6)  # the statistics are looked at anew
         assert health() == (200, "degraded")
         two.unplug()
         until(lambda: health() == (503, "down"))

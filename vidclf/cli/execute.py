@@ -15,13 +15,13 @@ from vidclf.cli.progress import ShowProgress
 from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
 from vidclf.pipeline import Pipeline, unique
+from vidclf.rates import Stats
 from vidclf.recipe import Item
 from vidclf.stages.serve import Serve
 from vidclf.stats import add_up
 from vidclf.stdout import STDOUT
 from vidclf.trace import Trace
 
-Stats = dict[str, Any]  # of one run, as from `Pipeline.run`
 log = logging.getLogger(__name__)
 
 

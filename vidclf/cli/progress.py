@@ -14,7 +14,7 @@ from rich.text import Text
 
 from vidclf.frame import Frame, Source
 from vidclf.pipeline import Pipeline
-from vidclf.web.books import Books
+from vidclf.rates import Rates
 
 BAR_SECONDS, LINE_SECONDS = 0.2, 5.0  # between two updates, on a terminal and elsewhere
 
@@ -37,7 +37,7 @@ class ShowProgress:
     def __init__(self, console: Console, pipeline: Pipeline, name: str):
         self._console, self._pipeline, self._name = console, pipeline, name
         self._every = BAR_SECONDS if console.is_terminal else LINE_SECONDS
-        self._books = Books(pipeline.stats)
+        self._rates = Rates(pipeline.stats)
         self._frames = 0
         self._source: Source | None = None  # of the latest frame
         self._shown = 0.0 if console.is_terminal else monotonic()
@@ -70,7 +70,7 @@ class ShowProgress:
             return
         self._shown = now
         expected = self._expected
-        stats, recent = self._books.look()
+        stats, recent = self._rates.now()
         speed = f"{recent['fps']:.0f} fps, slowest: {recent['bottleneck']}"
         if "lag_ms" in stats:
             states = [entry["state"] for entry in stats["sources"].values()]

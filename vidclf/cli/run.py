@@ -123,9 +123,9 @@ def run(
         raise UsageError("--record-frames is for the record; name its file with --record")
     check_awaited(jobs[0])  # the other jobs differ in their sources and outputs alone
     with traced(trace) as notes:
-        books, code = execute(jobs, console, debug, notes, target)
+        stats, code = execute(jobs, console, debug, notes, target)
     if stats_file:
-        write_json(books, stats_file)
+        write_json(stats, stats_file)
     return code
 
 

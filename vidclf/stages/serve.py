@@ -85,7 +85,7 @@ class Serve:
         from vidclf.web.server import bind, serving
 
         board = Board(self.fps, self.width, self.quality, self._name)
-        site = Site(board, self._stats or _no_books, lambda label: COLOURS[colour_of(label)], self._problems)
+        site = Site(board, self._stats or _no_stats, lambda label: COLOURS[colour_of(label)], self._problems)
         with serving(Guard(site.app, self._token), bind(self.host, self.port)):
             try:
                 for frame in frames:
@@ -119,7 +119,7 @@ def parse_address(address: str) -> tuple[str, int]:
     return match["ipv6"] or match["host"] or "127.0.0.1", int(match["port"] or PORT)
 
 
-def _no_books() -> dict[str, Any]:
+def _no_stats() -> dict[str, Any]:
     """The statistics of a stage that runs outside a pipeline."""
     ledger = {"read": 0, "finished": 0, "corrupt": 0, "dropped": {}}
     empty: dict[str, Any] = {"labels": {}, "stages": [], "bottleneck": "", "peak_rss_mb": 0.0, "detections": 0}

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from vidclf.rates import Rates, Stats
 from vidclf.web.board import BIN, WANTED, Board, Camera, Sighting, encode
-from vidclf.web.books import Books, Stats
 from vidclf.web.health import Health, summary
 from vidclf.web.metrics import exposition
 
@@ -47,7 +47,7 @@ class Site:
         colour: Callable[[str], str],
         problems: Callable[[], list[str]],
     ) -> None:
-        self._board, self._books, self._health = board, Books(stats), Health(board)
+        self._board, self._rates, self._health = board, Rates(stats), Health(board)
         self._colour, self._problems = colour, problems
         self._assets = {path: files(__package__).joinpath(name).read_bytes() for path, (name, _) in ASSETS.items()}
         self.app = Starlette(
@@ -131,12 +131,12 @@ class Site:
         }
 
     async def _stats(self, request: Request) -> Response:
-        books, now = self._books.look()
+        stats, now = self._rates.now()
         return JSONResponse(
             {
-                **books,
+                **stats,
                 "now": {"at": time.time(), **now},
-                "cameras": self._health.cameras(books, now),
+                "cameras": self._health.cameras(stats, now),
                 "problems": self._problems(),
                 "history": self._history(),
             }
@@ -159,14 +159,14 @@ class Site:
         }
 
     async def _healthz(self, request: Request) -> Response:
-        cameras, problems = self._health.cameras(*self._books.look()), self._problems()
+        cameras, problems = self._health.cameras(*self._rates.now()), self._problems()
         status, states = summary(cameras, problems), {camera["name"]: camera["state"] for camera in cameras}
         answer = {"status": status, "sources": states, "problems": problems}
         return JSONResponse(answer, 503 if status == "down" else 200)
 
     async def _metrics(self, request: Request) -> Response:
-        books, now = self._books.look()
-        body, kind = exposition(books, self._health.cameras(books, now))
+        stats, now = self._rates.now()
+        body, kind = exposition(stats, self._health.cameras(stats, now))
         return Response(body, headers={"Content-Type": kind})
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from vidclf.rates import Stats
 from vidclf.web.board import Board, Camera
-from vidclf.web.books import Stats
 
 AWAY = ("absent", "reconnecting", "given up", "silent")  # states of a source without frames
 SILENT = 10.0  # seconds without a frame after which a connected camera is silent: something in the pipeline hangs
@@ -21,13 +21,13 @@ class Health:
         self._board = board
         self._since: dict[str, tuple[object, float]] = {}  # each source's connection, and when it was first looked at
 
-    def cameras(self, books: Stats, now: dict[str, Any]) -> list[dict[str, Any]]:
+    def cameras(self, stats: Stats, now: dict[str, Any]) -> list[dict[str, Any]]:
         """Every source, including those without a picture yet: its statistics, state, and address of its picture.
 
-        books, now: as from `Books.look`.
+        stats, now: as from `Rates.now`.
         """
         # A single file has no entry of its own: its statistics are the run's.
-        entries = books.get("sources") or ({books["source"]: books["ledger"]} if books["source"] else {})
+        entries = stats.get("sources") or ({stats["source"]: stats["ledger"]} if stats["source"] else {})
         numbers = {camera.name: number for number, camera in enumerate(self._board.cameras)}
         rows = []
         for name in {**entries, **numbers}:

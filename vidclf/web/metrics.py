@@ -12,10 +12,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 Row = dict[str, Any]
 
 
-def exposition(books: Row, cameras: Sequence[Row]) -> tuple[bytes, str]:
+def exposition(stats: Row, cameras: Sequence[Row]) -> tuple[bytes, str]:
     """The text for a scrape, and its content type."""
     registry = CollectorRegistry()  # our own, without the metrics of other libraries in this process
-    registry.register(_Collector(list(_metrics(books, cameras))))
+    registry.register(_Collector(list(_metrics(stats, cameras))))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
@@ -27,7 +27,7 @@ class _Collector:
         return self._metrics
 
 
-def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
+def _metrics(stats: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
     """Counters since the start; Prometheus itself computes rates and current values."""
     frames = CounterMetricFamily(
         "vidclf_frames",
@@ -58,19 +58,19 @@ def _metrics(books: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
     yield from (frames, connected, silence, reconnects, lag)
 
     detections = CounterMetricFamily("vidclf_detections", "Detections by label.", labels=["label"])
-    for label, count in books["labels"].items():
+    for label, count in stats["labels"].items():
         detections.add_metric([label], count)
     yield detections
 
     through = CounterMetricFamily("vidclf_stage_frames", "Frames that came out of a stage.", labels=["stage"])
     busy = CounterMetricFamily("vidclf_stage_busy_seconds", "Time that a stage was busy.", labels=["stage"])
     queue = GaugeMetricFamily("vidclf_stage_queue", "Frames waiting for a stage.", labels=["stage"])
-    for name, row in zip(_distinct([row["name"] for row in books["stages"]]), books["stages"], strict=True):
+    for name, row in zip(_distinct([row["name"] for row in stats["stages"]]), stats["stages"], strict=True):
         through.add_metric([name], row["out"])
         busy.add_metric([name], row["busy_s"])
         queue.add_metric([name], row["queue"])
     yield from (through, busy, queue)
-    yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", books["peak_rss_mb"] * 2**20)
+    yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", stats["peak_rss_mb"] * 2**20)
 
 
 def _distinct(names: Sequence[str]) -> Iterator[str]:

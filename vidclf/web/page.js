@@ -115,11 +115,11 @@ function removeOthers(cameras) {
   }
 }
 
-function showStages(books) {
-  set($("slowest"), `last 5 s, bottleneck: ${books.now.bottleneck}`);
-  const busy = books.now.stages.map((now) => now.busy);
+function showStages(stats) {
+  set($("slowest"), `last 5 s, bottleneck: ${stats.now.bottleneck}`);
+  const busy = stats.now.stages.map((now) => now.busy);
   const slowest = busy.indexOf(Math.max(...busy));
-  const rows = books.now.stages.map((now, i) => {
+  const rows = stats.now.stages.map((now, i) => {
     const row = $("stages").children[i] ?? $("stages").appendChild(make("tr", {},
       make("td"), make("td", {}, make("span", { className: "bar" }, make("i")), make("span")), make("td"), make("td"), make("td")));
     const [name, work, fps, queue, p95] = row.children;
@@ -131,7 +131,7 @@ function showStages(books) {
     work.querySelector("i").style.width = `${now.busy * 100}%`;
     set(fps, decimal(now.fps));
     set(queue, String(now.queue));
-    set(p95, milliseconds(books.stages[i].p95_ms));
+    set(p95, milliseconds(stats.stages[i].p95_ms));
     return row;
   });
   while ($("stages").children.length > rows.length) $("stages").lastChild.remove();
@@ -215,15 +215,15 @@ function showDetections(detections, now, several) {
   for (const old of items.keys()) if (!keys.has(old)) items.delete(old);
 }
 
-function showState(books) {
-  const away = books.cameras.filter((camera) => camera.away).length;
-  if (!away && books.problems.length) badge($("state"), "recording paused", "warn");
+function showState(stats) {
+  const away = stats.cameras.filter((camera) => camera.away).length;
+  if (!away && stats.problems.length) badge($("state"), "recording paused", "warn");
   else if (!away) badge($("state"), "running", "good");
-  else badge($("state"), `${away} of ${books.cameras.length} cameras offline`, away < books.cameras.length ? "warn" : "bad");
-  set($("problems"), books.problems.join("; "));
-  const figures = [["frames/s", decimal(books.now.fps)]];
-  if (books.lag_ms) figures.push(["lag p95", milliseconds(books.lag_ms.p95)]);
-  figures.push(["detections", number.format(books.detections)], ["running for", duration(books.wall_s)]);
+  else badge($("state"), `${away} of ${stats.cameras.length} cameras offline`, away < stats.cameras.length ? "warn" : "bad");
+  set($("problems"), stats.problems.join("; "));
+  const figures = [["frames/s", decimal(stats.now.fps)]];
+  if (stats.lag_ms) figures.push(["lag p95", milliseconds(stats.lag_ms.p95)]);
+  figures.push(["detections", number.format(stats.detections)], ["running for", duration(stats.wall_s)]);
   pairs($("figures"), figures);
 }
 
@@ -237,16 +237,16 @@ async function ask(address) {
 let lost = false;
 async function look() {
   try {
-    const [books, detections] = await Promise.all([ask("/api/stats"), ask("/api/detections")]);
+    const [stats, detections] = await Promise.all([ask("/api/stats"), ask("/api/detections")]);
     if (lost) round += 1; // another run: its pictures need new connections
     lost = false;
-    showState(books);
-    removeOthers(books.cameras);
-    books.cameras.forEach(showCamera);
-    showStages(books);
-    showLedger(books.ledger);
-    showChart(books.history, books.now.at);
-    showDetections(detections, books.now.at, books.cameras.length > 1);
+    showState(stats);
+    removeOthers(stats.cameras);
+    stats.cameras.forEach(showCamera);
+    showStages(stats);
+    showLedger(stats.ledger);
+    showChart(stats.history, stats.now.at);
+    showDetections(detections, stats.now.at, stats.cameras.length > 1);
   } catch (error) {
     lost = true;
     badge($("state"), "vidclf is not responding", "bad");

@@ -1,4 +1,4 @@
-"""The statistics of a run for the page and the progress: since the start, and for the last few seconds."""
+"""How fast a run is: its rates over the last few seconds, for the page and the progress."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-FRESH = 0.5  # seconds for which one snapshot of the statistics serves all requests
-WINDOW = 5.0  # seconds that "now" covers
+FRESH = 0.5  # seconds for which one snapshot of the statistics serves everyone who asks
+WINDOW = 5.0  # seconds that the rates cover
 
 Stats = dict[str, Any]
 
 
-class Books:
+class Rates:
     """Takes snapshots of a pipeline's `stats()`, and computes the rates between two of them.
 
-    stats: `Pipeline.stats`. Nothing is computed without requests.
+    stats: `Pipeline.stats`. Nothing is computed unless somebody asks.
     """
 
     def __init__(self, stats: Callable[[], Stats]) -> None:
         self._stats = stats
-        self._looks: deque[tuple[float, Stats]] = deque()
+        self._snapshots: deque[tuple[float, Stats]] = deque()
 
-    def look(self) -> tuple[Stats, dict[str, Any]]:
+    def now(self) -> tuple[Stats, dict[str, Any]]:
         """The statistics, at most half a second old, and the current rates.
 
-        The rates cover the last five seconds, or the time since the start at the first request: fps, bottleneck, stages
+        The rates cover the last five seconds, or, at the first call, the time since the start: fps, bottleneck, stages
         (name, fps, busy as a share of the time, queue) and the finished frames per second of each source.
         """
         now = time.monotonic()
-        if not self._looks or now - self._looks[-1][0] >= FRESH:
-            self._looks.append((now, self._stats()))
-            while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW:
-                self._looks.popleft()
-        at, books = self._looks[-1]
-        if len(self._looks) == 1:
-            return books, _between({}, books, books["wall_s"])
-        began, before = self._looks[0]
-        return books, _between(before, books, at - began)
+        if not self._snapshots or now - self._snapshots[-1][0] >= FRESH:
+            self._snapshots.append((now, self._stats()))
+            while len(self._snapshots) > 2 and now - self._snapshots[1][0] >= WINDOW:
+                self._snapshots.popleft()
+        at, stats = self._snapshots[-1]
+        if len(self._snapshots) == 1:
+            return stats, _between({}, stats, stats["wall_s"])
+        began, before = self._snapshots[0]
+        return stats, _between(before, stats, at - began)
 
 
 def _between(before: Stats, after: Stats, seconds: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rates between two looks at the books."""
+"""Rates between two looks at the statistics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from vidclf.web import books as module
-from vidclf.web.books import Books
+from vidclf import rates as module
+from vidclf.rates import Rates
 
 
 class Run:
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_the_first_look_is_since_the_start(run: Run) -> None:
     run.now += 4
-    _, now = Books(run.stats).look()
+    _, now = Rates(run.stats).now()
     assert now["fps"] == 10
     assert now["bottleneck"] == "classify"
     assert now["sources"] == {"camera": 10}
@@ -48,22 +48,22 @@ def test_the_first_look_is_since_the_start(run: Run) -> None:
 
 
 def test_now_is_the_last_seconds_not_the_whole_run(run: Run) -> None:
-    books = Books(run.stats)
+    rates = Rates(run.stats)
     for _ in range(20):
-        books.look()
+        rates.now()
         run.now += 1
     frozen = run.stats()
-    books._stats = lambda: frozen  # nothing happens any more
+    rates._stats = lambda: frozen  # nothing happens any more
     for _ in range(8):
         run.now += 1
-        _, now = books.look()
+        _, now = rates.now()
     assert now["fps"] == 0
     assert now["stages"][1]["busy"] == 0
 
 
 def test_many_who_ask_cost_one_look(run: Run) -> None:
-    books = Books(run.stats)
+    rates = Rates(run.stats)
     for _ in range(100):
-        books.look()
+        rates.now()
         run.now += 0.004
     assert run.asked == 1
