@@ -14,7 +14,6 @@ from time import sleep
 import pytest
 
 from tests.cli.conftest import SAMPLE, Run, names
-from vidclf.cli.run import _file_for
 
 
 def test_the_main_job(vidclf: Run) -> None:
@@ -50,40 +49,6 @@ def test_a_trace_goes_to_stdout_alone(vidclf: Run) -> None:
 
 def test_quiet_says_nothing(vidclf: Run) -> None:
     assert vidclf("run", SAMPLE, "--max-frames", 5, "--record", "out.csv", "--quiet") == (0, "", "")
-
-
-def test_several_sources_write_into_a_folder(vidclf: Run) -> None:
-    Path("other.mp4").write_bytes(Path(SAMPLE).read_bytes())
-    code, out, _ = vidclf("run", SAMPLE, "other.mp4", "-o", "out", "--record", "out", "--max-frames", 5, "--stats", "-")
-    assert code == 0
-    assert names("out") == {"wardrobe.mp4", "wardrobe.jsonl", "other.mp4", "other.jsonl"}
-    assert {name: entry["read"] for name, entry in json.loads(out)["sources"].items()} == {SAMPLE: 5, "other.mp4": 5}
-
-
-def test_a_path_that_ends_in_a_slash_is_a_folder_to_make(vidclf: Run) -> None:
-    code, _, err = vidclf("run", SAMPLE, "-o", "new.d/", "--record", "new.d/", "--max-frames", 5)
-    assert code == 0, err
-    assert names("new.d") == {"wardrobe.mp4", "wardrobe.jsonl"}
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [
-        ("walk/frames/*.jpg", "frames.mp4"),
-        ("walk/%04d.png", "walk.mp4"),
-        ("https://host/v.mp4?token=eyJh.bGci.SIG", "v.mp4"),
-        ("rtsp://host/cam1/", "cam1.mp4"),
-        ("clips/100%.mov", "100%.mp4"),
-        ("0", "0.mp4"),
-    ],
-)
-def test_what_an_output_in_a_folder_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, name: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("clips").mkdir()
-    Path("clips/100%.mov").touch()
-    assert _file_for(source, "out/", ".mp4", several=False) == Path("out") / name
 
 
 @pytest.mark.parametrize(
@@ -123,13 +88,6 @@ def test_a_pipeline_file_that_cannot_run_is_one_line(vidclf: Run, pipeline: str,
     code, _, err = vidclf("run", SAMPLE, "-p", "odd.yaml")
     assert (code, err.count("\n")) == (2, 1)
     assert message in err
-
-
-@pytest.mark.parametrize("name", ["nosuch.mp4", 300 * "x"])
-def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run, name: str) -> None:
-    code, _, err = vidclf("run", SAMPLE, name, "-o", "out/")
-    assert (code, names()) == (2, set())
-    assert err.endswith(f"no such file: {name}\n")
 
 
 @pytest.mark.parametrize(

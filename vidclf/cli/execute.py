@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +18,6 @@ from vidclf.rates import Stats
 from vidclf.recipe import Item
 from vidclf.stages.serve import Serve
 from vidclf.stats import add_up
-from vidclf.stdout import STDOUT
 from vidclf.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -119,12 +117,6 @@ def _report_lost(stats: Stats) -> int:
     for name, problem in lost:
         report(VidclfError(f"gave up on {name}: {problem}"), debug=False)
     return 1 if lost else 0
-
-
-def outputs(items: list[Item]) -> list[Path]:
-    """The files that a pipeline's stages will write."""
-    paths = (str(item.options["path"]) for item in items if item.name in ("write", "record"))
-    return [Path(path) for path in paths if path != STDOUT]
 
 
 def _merge(runs: list[Stats]) -> Stats:

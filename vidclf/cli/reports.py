@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from glob import glob
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from vidclf.errors import UsageError
 from vidclf.files import PartFile, part_of
@@ -60,6 +64,36 @@ def refuse_clashes(inputs: Inputs, written: Iterable[Path]) -> None:
         taken[identity(path)] = "another output"
 
 
+def refuse_same_outputs(sources: Sequence[str], written: Iterable[Iterable[Path]]) -> None:
+    """Raise UsageError if two sources that run one after the other have the same output, and say what to do."""
+    from vidclf.video.address import is_url, redact
+
+    taken: dict[Path, str] = {}
+    for source, paths in zip(sources, written, strict=False):  # live sources are one run
+        for path in paths:
+            if path in taken:
+                ways = "name them (NAME=URL)" if is_url(source) else "run each with its own -o, or use vidclf batch"
+                both = f"{redact(taken[path])} and {redact(source)}"
+                raise UsageError(f"{both} would both be written to {path}; {ways}")
+        taken |= dict.fromkeys(paths, source)
+
+
+def refuse_cutting_over(sources: Iterable[str], path: Path) -> None:
+    """Raise UsageError if a part of a cut video could get a source's name: `cam-000010.mp4` from `cam.mp4`."""
+    for source in sources:
+        file = _file_of(source)
+        mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
+        if mine and file.exists() and identity(file.parent) == identity(path.parent):
+            raise UsageError(f"the parts of {path} could overwrite the source {source}; write to another folder")
+
+
+def files_of(source: str) -> list[Path]:
+    """The file of a source, or the pictures that its pattern (*.jpg, %04d.jpg) matches."""
+    file = _file_of(source)
+    is_pattern = "://" not in source and re.search(r"[*?%\[]", source) and not os.path.exists(source)  # noqa: PTH110
+    return [Path(name) for name in glob(re.sub(r"%\d*d", "*", source))] if is_pattern else [file]  # noqa: PTH207
+
+
 def files_read(items: Iterable[Item]) -> list[tuple[str, Path]]:
     """The files that the options of a pipeline's stages name, other than sources and outputs: weights, mostly."""
     weights = shipped("weights")
@@ -82,6 +116,10 @@ def identity(path: Path) -> object:
     except ValueError:  # not even a name: whoever opens it will report that
         return str(path)
     return status.st_dev, status.st_ino
+
+
+def _file_of(source: str) -> Path:
+    return Path(url2pathname(urlsplit(source).path) if source.lower().startswith("file://") else source)
 
 
 def _is_in(path: Path, folder: Path) -> bool:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
-from glob import glob
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import click
 from click.core import ParameterSource
 
-from vidclf.cli.assemble import RunOptions, assemble
+from vidclf.cli.assemble import RunOptions
 from vidclf.cli.console import make_console, set_up_logging
-from vidclf.cli.execute import execute, outputs
+from vidclf.cli.execute import execute
+from vidclf.cli.jobs import captures, make_jobs, outputs
 from vidclf.cli.json_file import traced, write_json
-from vidclf.cli.live import live_options, live_outputs, refuse_same_names, side_by_side, split_name, together
+from vidclf.cli.live import live_options, split_name
 from vidclf.cli.only_when import check_awaited
 from vidclf.cli.options import FilePath, pipeline_options, with_optional_value
-from vidclf.cli.reports import check_reports, files_read, identity
+from vidclf.cli.reports import check_reports, files_of, files_read, refuse_cutting_over, refuse_same_outputs
 from vidclf.errors import UsageError
 from vidclf.recipe import Item, find_recipe
 from vidclf.stages.serve import LISTEN, PORT
 from vidclf.stdout import STDOUT
 from vidclf.units import to_seconds
-from vidclf.video.address import is_url, redact, refuse_url
+from vidclf.video.address import refuse_url
 
 # Options that do nothing for a recording, and why.
 FOR_LIVE = {
@@ -81,46 +79,14 @@ def run(
     """
     console = make_console(quiet)
     set_up_logging(console, debug)
-    wanted = {"--record": record, "--stats": stats_file, "--trace": trace}
-    if len(sharing := [flag for flag, path in wanted.items() if path == STDOUT]) > 1:
-        raise UsageError(f"{' and '.join(sharing)} cannot share stdout; write all but one of them to a file")
-    if output == STDOUT:
-        raise UsageError("-o -: a video cannot go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
-    for path in filter(None, (output, *wanted.values())):
-        refuse_url(path)
+    reports = {"--stats": stats_file, "--trace": trace}
+    _check_targets(output, {"--record": record} | reports)
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
+    chosen = RunOptions(**options)
     named = [split_name(source) for source in sources]
-    sources = tuple(source for _, source in named)
-    several = len(sources) > 1
-    jobs: list[list[Item]] = []
-    if together(sources):
-        items = assemble(RunOptions(**options), sources[0], *live_outputs(sources, output, record))
-        jobs.append(side_by_side(items, named))
-    else:
-        for name, source in named:
-            video = _file_for(name or source, output, ".mp4", several)
-            table = _file_for(name or source, record, ".jsonl", several)
-            items = assemble(RunOptions(**options), source, video, table)
-            items[0].options |= {"name": name} if name else {}
-            jobs.append(items)
-        if several:
-            _must_be_there(sources)
-    refuse_same_names(_captures(jobs))
-    _refuse_same_outputs(sources, jobs)
-    inputs = [(f"the source {source}", file) for source in sources for file in _files_of(source)]
-    inputs += [("the pipeline file", find_recipe(options["pipeline"])), *files_read(jobs[0])]
-    written = [path for items in jobs for path in outputs(items)]
-    check_reports({"--stats": stats_file, "--trace": trace}, inputs, written, force=options["force"])
-    for item in (item for items in jobs for item in items if item.name == "write"):
-        if item.options.get("segment") or item.options.get("only_when"):
-            _refuse_cutting_over(sources, Path(str(item.options["path"])))
-    if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
-        raise UsageError("--token is for the web page; add --serve")
-    for_live = next((name for name in FOR_LIVE if _given(name)), None)
-    if for_live and not any(getattr(item.create(), "live", False) for item in _captures(jobs)):
-        raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
-    if options["record_frames"] and record is None:
-        raise UsageError("--record-frames is for the record; name its file with --record")
+    jobs = make_jobs(named, output, record, chosen)
+    _check_files([source for _, source in named], jobs, reports, chosen)
+    _check_options(jobs, record, chosen)
     check_awaited(jobs[0])  # the other jobs differ in their sources and outputs alone
     with traced(trace) as notes:
         stats, code = execute(jobs, console, debug, notes, target)
@@ -129,72 +95,41 @@ def run(
     return code
 
 
-def _must_be_there(sources: tuple[str, ...]) -> None:
-    """Report a mistyped file among several now rather than when its turn comes."""
-    for source in sources:
-        is_there = os.path.exists(source)  # noqa: PTH110 - Path.exists fails for a name that is too long
-        if not (is_there or is_url(source) or re.search(r"[*?%\[]", source)):
-            raise UsageError(f"no such file: {source}")
+def _check_targets(output: str | None, others: dict[str, str | None]) -> None:
+    """Raise UsageError for outputs that cannot go to stdout, or to a URL. others: by their options."""
+    if len(sharing := [flag for flag, path in others.items() if path == STDOUT]) > 1:
+        raise UsageError(f"{' and '.join(sharing)} cannot share stdout; write all but one of them to a file")
+    if output == STDOUT:
+        raise UsageError("-o -: a video cannot go to stdout; name a file (out.mp4) or a folder (FOLDER/)")
+    for path in filter(None, (output, *others.values())):
+        refuse_url(path)
 
 
-def _refuse_same_outputs(sources: tuple[str, ...], jobs: list[list[Item]]) -> None:
-    """Raise UsageError if two sources that run one after the other have the same output, and say what to do."""
-    taken: dict[Path, str] = {}
-    for source, paths in zip(sources, map(outputs, jobs), strict=False):  # live sources are one job
-        for path in paths:
-            if path in taken:
-                ways = "name them (NAME=URL)" if is_url(source) else "run each with its own -o, or use vidclf batch"
-                both = f"{redact(taken[path])} and {redact(source)}"
-                raise UsageError(f"{both} would both be written to {path}; {ways}")
-        taken |= dict.fromkeys(paths, source)
+def _check_files(
+    sources: Sequence[str], jobs: list[list[Item]], reports: dict[str, str | None], options: RunOptions
+) -> None:
+    """Raise UsageError if an output or a report would replace a source, another input or another output."""
+    written = [outputs(items) for items in jobs]
+    refuse_same_outputs(sources, written)
+    inputs = [(f"the source {source}", file) for source in sources for file in files_of(source)]
+    inputs += [("the pipeline file", find_recipe(options.pipeline)), *files_read(jobs[0])]
+    check_reports(reports, inputs, chain.from_iterable(written), force=options.force)
+    for item in (item for items in jobs for item in items if item.name == "write"):
+        if item.options.get("segment") or item.options.get("only_when"):
+            refuse_cutting_over(sources, Path(str(item.options["path"])))
 
 
-def _file_for(source: str, target: str | None, suffix: str, several: bool) -> Path | None:
-    """The output file for one source: the target itself, or a file named after the source in the target folder."""
-    path = None if target is None else Path(target)
-    is_folder = path is not None and (str(target).endswith(("/", os.sep)) or path.is_dir())
-    if path is None or not (several or is_folder):
-        return path
-    if target == STDOUT:
-        raise UsageError("several sources cannot share stdout; name a folder")
-    if path.suffix and not is_folder:
-        raise UsageError(f"several sources need a folder for their outputs, got {path}")
-    return path / f"{_stem_of(source)}{suffix}"
-
-
-def _stem_of(source: str) -> str:
-    """The stem of a source's outputs: the file's name, a URL's without its query, or a pattern's folder."""
-    if "://" in source:
-        source = re.split(r"[?#]", source, maxsplit=1)[0]
-    elif re.search(r"[*?%\[]", source) and not Path(source).exists():
-        return Path(source).absolute().parent.name or "pictures"
-    return Path(source.rstrip("/").rpartition("/")[2] or source).stem or "source"
-
-
-def _captures(jobs: list[list[Item]]) -> list[Item]:
-    return [item for items in jobs for item in items if item.name == "capture"]
+def _check_options(jobs: list[list[Item]], record: str | None, options: RunOptions) -> None:
+    """Raise UsageError for an option that would do nothing in these jobs."""
+    if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
+        raise UsageError("--token is for the web page; add --serve")
+    for_live = next((name for name in FOR_LIVE if _given(name)), None)
+    if for_live and not any(getattr(item.create(), "live", False) for item in captures(jobs)):
+        raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
+    if options.record_frames and record is None:
+        raise UsageError("--record-frames is for the record; name its file with --record")
 
 
 def _given(option: str) -> bool:
     """Whether an option was given on the command line; the environment may set it for other runs."""
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
-
-
-def _refuse_cutting_over(sources: tuple[str, ...], path: Path) -> None:
-    """Raise UsageError if a part of a cut video could get a source's name: `cam-000010.mp4` from `cam.mp4`."""
-    for source in sources:
-        file = _file_of(source)
-        mine = re.fullmatch(rf"{re.escape(path.stem)}-\d.*", file.stem) and file.suffix.lower() == path.suffix.lower()
-        if mine and file.exists() and identity(file.parent) == identity(path.parent):
-            raise UsageError(f"the parts of {path} could overwrite the source {source}; write to another folder")
-
-
-def _files_of(source: str) -> list[Path]:
-    """The file of a source, or the pictures that its pattern (*.jpg, %04d.jpg) matches."""
-    file = _file_of(source)
-    is_pattern = "://" not in source and re.search(r"[*?%\[]", source) and not os.path.exists(source)  # noqa: PTH110
-    return [Path(name) for name in glob(re.sub(r"%\d*d", "*", source))] if is_pattern else [file]  # noqa: PTH207
-
-
-def _file_of(source: str) -> Path:
-    return Path(url2pathname(urlsplit(source).path) if source.lower().startswith("file://") else source)
