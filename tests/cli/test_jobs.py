@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import SAMPLE, Run, names
-from vidclf.cli.jobs import file_for
+from vidclf.cli.jobs import file_for, files_of_pattern
 
 
 def test_several_sources_write_into_a_folder(vidclf: Run) -> None:
@@ -50,3 +50,13 @@ def test_a_mistyped_source_among_several_is_told_before_any_work(vidclf: Run, na
     code, _, err = vidclf("run", SAMPLE, name, "-o", "out/")
     assert (code, names()) == (2, set())
     assert err.endswith(f"no such file: {name}\n")
+
+
+def test_on_windows_a_pattern_of_videos_is_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shells leave *.mp4 to the program; a pattern of pictures is one source on every system."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.mp4", "a.mp4", "a.jpg"):
+        Path(name).touch()
+    assert files_of_pattern("*.mp4") == ["a.mp4", "b.mp4"]
+    for source in ("*.jpg", "*.mov", "a.mp4", "http://host/*.mp4", "%04d.png"):
+        assert files_of_pattern(source) == [source]

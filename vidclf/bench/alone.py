@@ -41,7 +41,7 @@ def measure_alone(setting: Setting, contender: str, cores: int | None = None) ->
 
 
 def _run(task: dict[str, Any]) -> dict[str, float]:
-    if task["cores"] and hasattr(os, "sched_setaffinity"):
+    if task["cores"] and sys.platform == "linux":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["cores"]])
     told = task["setting"]
     items = [Item(**item) for item in told["items"]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,8 @@ def make_jobs(
 
     named: each source's name, if it has one, and its address, as from `split_name`.
     """
+    if sys.platform == "win32":  # where shells leave *.mp4 to the program
+        named = [(name, each) for name, source in named for each in files_of_pattern(source)]
     sources = [source for _, source in named]
     if together(sources):
         items = assemble(options, sources[0], *live_outputs(sources, output, record))
@@ -38,6 +42,14 @@ def make_jobs(
             _must_be_there(sources)
     refuse_same_names(captures(jobs))
     return jobs
+
+
+def files_of_pattern(source: str) -> list[str]:
+    """The videos that a pattern such as *.mp4 stands for, in order; anything else is itself."""
+    from vidclf.video.opening import PICTURES
+
+    is_pattern = re.search(r"[*?]", source) and not is_url(source) and Path(source).suffix.lower() not in PICTURES
+    return (sorted(glob.glob(source)) if is_pattern else []) or [source]  # noqa: PTH207 - Path.glob takes no absolute one
 
 
 def captures(jobs: Sequence[Sequence[Item]]) -> list[Item]:

@@ -108,7 +108,7 @@ def show(rows: list[dict[str, Any]], device: str | None) -> None:
 
     table = Table(caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # to fit 80 columns
     table.add_column("name", no_wrap=True)
-    for title in ("parameters", "MMAC", *(f"µs, {n}" for n in BATCHES), "published", "measured", "weights"):
+    for title in ("parameters", "MMAC", *(f"us, {n}" for n in BATCHES), "published", "measured", "weights"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         times = [f"{row['microseconds'][str(n)]:,.0f}" if row["microseconds"] else "-" for n in BATCHES]
@@ -116,8 +116,8 @@ def show(rows: list[dict[str, Any]], device: str | None) -> None:
         size = f"{row['weights']['bytes'] / 1e6:.1f} MB" if row["weights"] else "-"
         table.add_row(row["name"], f"{row['parameters']:,}", f"{row['macs'] / 1e6:.1f}", *times, *accuracies, size)
     batches = " and ".join(map(str, BATCHES))
-    table.caption = f"µs per crop, in batches of {batches}: use --measure to fill it in"
+    table.caption = f"us per crop, in batches of {batches}: use --measure to fill it in"
     if device:
         threads = f", {torch.get_num_threads()} threads" if device == "cpu" else ""
-        table.caption = f"µs per crop, in batches of {batches}, measured now: torch in float32, {device}{threads}"
+        table.caption = f"us per crop, in batches of {batches}, measured now: torch in float32, {device}{threads}"
     Console().print(table)

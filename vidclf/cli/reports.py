@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
@@ -68,14 +70,22 @@ def refuse_same_outputs(sources: Sequence[str], written: Iterable[Iterable[Path]
     """Raise UsageError if two sources that run one after the other have the same output, and say what to do."""
     from vidclf.video.address import is_url, redact
 
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for source, paths in zip(sources, written, strict=False):  # live sources are one run
-        for path in paths:
-            if path in taken:
+        places = {_place(path): path for path in paths}
+        for place, path in places.items():
+            if place in taken:
                 ways = "name them (NAME=URL)" if is_url(source) else "run each with its own -o, or use vidclf batch"
-                both = f"{redact(taken[path])} and {redact(source)}"
+                both = f"{redact(taken[place])} and {redact(source)}"
                 raise UsageError(f"{both} would both be written to {path}; {ways}")
-        taken |= dict.fromkeys(paths, source)
+        taken |= dict.fromkeys(places, source)
+
+
+def _place(path: Path) -> str:
+    """Equal for two paths of the same file; most file systems of Windows and macOS do not tell a from A."""
+    if sys.platform == "win32" or sys.platform == "darwin":
+        return unicodedata.normalize("NFC", str(path)).casefold()
+    return str(path)
 
 
 def refuse_cutting_over(sources: Iterable[str], path: Path) -> None:

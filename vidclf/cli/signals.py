@@ -13,6 +13,7 @@ from rich.console import Console
 from vidclf.interrupt import ECHO_SECONDS
 
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+BREAK: signal.Signals | None = getattr(signal, "SIGBREAK", None)  # Ctrl-Break, only Windows has it
 
 
 class Stoppable(Protocol):
@@ -25,7 +26,7 @@ class Stoppable(Protocol):
 def stop_on_signals(
     run: Stoppable, console: Console, inside: str = "the frames in progress", hangup: bool = False
 ) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) asks the run to stop after what is `inside`; the second aborts.
+    """The first Ctrl-C (or SIGTERM, or Ctrl-Break) asks the run to stop after what is `inside`; the second aborts.
 
     A signal that follows within `ECHO_SECONDS` counts as the same one. Yields the list of signals received so far.
     hangup: stop when the terminal is closed, too, unless SIGHUP is ignored, as under nohup; it never aborts. Not for a
@@ -47,7 +48,7 @@ def stop_on_signals(
         run.stop()
         console.print(f"stopping: finishing {inside}; press Ctrl-C again to abort")
 
-    signals = [signal.SIGINT, signal.SIGTERM]
+    signals = [signal.SIGINT, signal.SIGTERM] + ([BREAK] if BREAK else [])
     if hangup and HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
         signals.append(HANGUP)
     before = [signal.signal(number, handle) for number in signals]
