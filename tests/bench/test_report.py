@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from vidclf.bench.plot import Point, bars, line
 from vidclf.bench.report import REGION, fill_in, table, within
+from vidclf.errors import VidclfError
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 SPREAD = {"median": 2.0, "min": 1.0, "max": 3.0}
@@ -18,8 +19,9 @@ SPREAD = {"median": 2.0, "min": 1.0, "max": 3.0}
 def test_the_page_says_what_the_figures_say():
     files = fill_in(PAGE)
     assert len(REGION.findall(PAGE.read_text(encoding="utf-8"))) >= 3
-    for path, content in files.items():
-        assert path.read_text(encoding="utf-8") == content, f"run: python -m vidclf.bench.report {PAGE.name}"
+    assert PAGE.read_text(encoding="utf-8") == files.pop(PAGE), f"run: python -m vidclf.bench.report {PAGE.name}"
+    for path in files:  # their bytes differ between versions of matplotlib
+        ElementTree.parse(path)
 
 
 def test_no_figures_or_plots_lie_about_that_the_page_does_not_show():
@@ -44,15 +46,11 @@ def test_regions_are_filled_in_and_the_rest_stays(tmp_path):
     }
 
 
-@pytest.mark.parametrize("value", [0.003, 1.0, 47.3, 15_000.0])
-def test_plots_are_svg_with_every_point_inside(value):
-    points = [Point(f"<{n}>", value * n, value * n / 2, value * n * 1.5) for n in (1, 2, 3)]
-    for drawn in (line("t & t", "batch", "crops/s", points), bars("t", "frames/s", points)):
-        root = ElementTree.fromstring(drawn)
-        width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
-        texts = [element for element in root.iter() if element.tag.endswith("text")]
-        assert {"<1>", "<2>", "<3>"} <= {element.text for element in texts}
-        assert all(0 <= float(e.attrib["x"]) <= width and 0 <= float(e.attrib["y"]) <= height for e in texts)
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "vidclf.bench.plot", raising=False)
+    with pytest.raises(VidclfError, match=r"^the plots need matplotlib: pip install matplotlib$"):
+        fill_in(PAGE)
 
 
 def test_tables():

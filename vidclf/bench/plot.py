@@ -1,16 +1,31 @@
-"""Small plots as SVG, readable on light and dark pages: a line of points with their spread, or bars."""
+"""The plots of the page of figures as SVG, readable on light and dark pages; the only file here that needs matplotlib.
+
+The same matplotlib draws the same bytes, so a plot changes only with its figures or with the version.
+"""
 
 from __future__ import annotations
 
-import math
+import io
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 30, 42
-INK, LINE, GRID = "#808080", "#2f81f7", "#8080804d"
-STYLE = f'font-family="sans-serif" font-size="12" fill="{INK}"'
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, BLUE = "#808080", "#2f81f7"
+STYLE = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "vidclf",  # without it the names inside are random
+    "font.size": 9,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": INK,
+    "grid.alpha": 0.3,
+    "text.parse_math": False,
+}
 
 
 class Point(NamedTuple):
@@ -21,71 +36,60 @@ class Point(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def of(cls, at: object, spread: dict[str, float]) -> Point:
+        """From a median and its spread; one round has none."""
+        middle = spread["median"]
+        return cls(str(at), middle, spread.get("min", middle), spread.get("max", middle))
+
+    @property
+    def words(self) -> str:
+        """The value with three digits, or all those before the decimal point."""
+        return f"{self.value:.3g}" if self.value < 1000 else f"{self.value:.0f}"
+
 
 def line(title: str, axis: str, unit: str, points: Sequence[Point]) -> str:
     """The points in the given order, evenly spaced and joined by a line; the spread is a band."""
-    top = _round_up(max(point.high for point in points))
-    xs = [LEFT + (WIDTH - LEFT - RIGHT) * (i + 0.5) / len(points) for i in range(len(points))]
 
-    def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / top
+    def draw(axes: Axes) -> None:
+        places, values = range(len(points)), [point.value for point in points]
+        axes.fill_between(places, [p.low for p in points], [p.high for p in points], color=BLUE, alpha=0.2, lw=0)
+        axes.plot(places, values, color=BLUE, marker="o", markersize=5)
+        for place, point in zip(places, points, strict=True):
+            axes.annotate(point.words, (place, point.value), (0, 6), textcoords="offset points", ha="center")
+        axes.set_xticks(places, [point.at for point in points])
+        axes.set(xlabel=axis, xlim=(-0.5, len(points) - 0.5), ylim=(0, 1.12 * max(point.high for point in points)))
+        axes.grid(axis="y")
 
-    edge = [(x, y(p.high)) for x, p in zip(xs, points, strict=True)]
-    edge += [(x, y(p.low)) for x, p in reversed(list(zip(xs, points, strict=True)))]
-    parts = _frame(title, f"{unit} by {axis}", top, y)
-    parts.append(f'<polygon points="{_path(edge)}" fill="{LINE}" opacity="0.2"/>')
-    middle = [(x, y(p.value)) for x, p in zip(xs, points, strict=True)]
-    parts.append(f'<polyline points="{_path(middle)}" fill="none" stroke="{LINE}" stroke-width="2"/>')
-    for (x, height), point in zip(middle, points, strict=True):
-        parts.append(f'<circle cx="{x:.1f}" cy="{height:.1f}" r="3.5" fill="{LINE}"/>')
-        parts.append(_text(x, height - 8, f"{point.value:.3g}" if point.value < 1000 else f"{point.value:.0f}"))
-        parts.append(_text(x, HEIGHT - BOTTOM + 16, point.at))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, axis))
-    return _svg(parts, title)
+    return _svg(f"{title}: {unit} by {axis}", 2.8, draw)
 
 
 def bars(title: str, unit: str, points: Sequence[Point]) -> str:
     """A horizontal bar per point, the longest first, with the spread as a line across its end."""
     ordered = sorted(points, key=lambda point: point.value, reverse=True)
-    longest, left, step = max(point.high for point in points), 210, 28
-    height = TOP + step * len(ordered) + 12
-    scale = (WIDTH - left - 70) / longest
-    parts = [_text(8, 18, f"{title} ({unit})", "start", bold=True)]
-    for i, point in enumerate(ordered):
-        y = TOP + step * i + 4
-        middle = y + 10
-        parts.append(_text(left - 8, middle + 4, point.at, "end"))
-        parts.append(f'<rect x="{left}" y="{y}" width="{point.value * scale:.1f}" height="20" fill="{LINE}"/>')
-        low, high = (left + value * scale for value in (point.low, point.high))
-        parts.append(f'<path d="M{low:.1f} {middle}H{high:.1f}" stroke="{INK}" stroke-width="2"/>')
-        parts.append(_text(high + 6, middle + 4, f"{point.value:.3g}", "start"))
-    return _svg(parts, title, height)
+
+    def draw(axes: Axes) -> None:
+        spread = [[p.value - p.low for p in ordered], [p.high - p.value for p in ordered]]
+        style = {"ecolor": INK, "elinewidth": 2}
+        axes.barh([p.at for p in ordered], [p.value for p in ordered], 0.7, color=BLUE, xerr=spread, error_kw=style)
+        for row, point in enumerate(ordered):
+            axes.annotate(point.words, (point.high, row), (6, 0), textcoords="offset points", va="center")
+        axes.set(xlim=(0, 1.15 * max(point.high for point in ordered)))
+        axes.invert_yaxis()
+        axes.xaxis.set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+
+    return _svg(f"{title} ({unit})", 0.5 + 0.3 * len(points), draw)
 
 
-def _frame(title: str, unit: str, top: float, y: Callable[[float], float]) -> list[str]:
-    parts = [_text(8, 18, f"{title}: {unit}", "start", bold=True)]
-    for n in range(5):
-        value = top * n / 4
-        parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
-        parts.append(_text(LEFT - 6, y(value) + 4, f"{value:g}", "end"))
-    return parts
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 6, 8 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return next((n * power for n in (1, 2, 4, 6, 8) if n * power >= value), 10 * power)
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
-
-
-def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" {STYLE}>'
-    return "\n".join([head, f"<title>{escape(title)}</title>", *parts, "</svg>"]) + "\n"
+def _svg(title: str, height: float, draw: Callable[[Axes], None]) -> str:
+    """What `draw` makes of empty axes; height: of the picture, in inches."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, height), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+        file = io.StringIO()
+        metadata = {"Title": title, **dict.fromkeys(("Creator", "Date", "Format", "Type"))}
+        figure.savefig(file, format="svg", transparent=True, metadata=metadata)
+    return "\n".join(row.rstrip() for row in file.getvalue().splitlines()) + "\n"

@@ -2,6 +2,7 @@
 
 `python -m vidclf.bench.report docs/benchmarks.md` fills in the page: between `<!-- bench NAME -->` and `<!-- end -->`
 it puts the figures of `docs/benchmarks/NAME.json`, written by `vidclf bench ... --json`. So no figure is typed by hand.
+The plots need matplotlib, which ultralytics and the extra `tensorboard` bring.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidclf.bench.plot import Point, bars, line
+from vidclf.errors import VidclfError
 
 REGION = re.compile(r"(<!-- bench ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -130,26 +131,25 @@ def machine_line(machine: dict[str, Any]) -> str:
 
 
 def plots(found: dict[str, Any], name: str) -> dict[str, str]:
-    """The plots of one file of figures: {file name: SVG}."""
+    """The plots of one file of figures: {file name: SVG}; VidclfError if matplotlib is missing."""
+    try:
+        from vidclf.bench.plot import Point, bars, line
+    except ImportError as error:
+        raise VidclfError("the plots need matplotlib: pip install matplotlib") from error
     if found["kind"] == "pipeline":
-        points = [_point(who, each["fps"]) for who, each in found["contenders"].items()]
+        points = [Point.of(who, each["fps"]) for who, each in found["contenders"].items()]
         return {f"{name}.svg": bars(f"{found['setting']['pipeline']}, {found['setting']['clip']}", "frames/s", points)}
     if found["kind"] == "classifier":
-        points = [_point(n, each) for n, each in found["crops_per_second"].items() if n.isdigit()]
+        points = [Point.of(n, each) for n, each in found["crops_per_second"].items() if n.isdigit()]
         return {f"{name}.svg": line(found["classifier"], "batch", "crops/s", points)}
     if found["kind"] == "scaling":
         return {
             f"{name}-{curve['by'].replace(' ', '-')}.svg": line(
-                found["setting"]["pipeline"], curve["by"], "frames/s", [_point(p["at"], p) for p in curve["points"]]
+                found["setting"]["pipeline"], curve["by"], "frames/s", [Point.of(p["at"], p) for p in curve["points"]]
             )
             for curve in found["curves"]
         }
     return {}
-
-
-def _point(at: object, spread: dict[str, float]) -> Point:
-    middle = spread["median"]
-    return Point(str(at), middle, spread.get("min", middle), spread.get("max", middle))
 
 
 WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -182,5 +182,9 @@ def fill_in(page: Path) -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, content in fill_in(Path(sys.argv[1])).items():
+    try:
+        filled = fill_in(Path(sys.argv[1]))
+    except VidclfError as error:
+        sys.exit(f"Error: {error}")
+    for path, content in filled.items():
         path.write_text(content, encoding="utf-8")
