@@ -16,7 +16,7 @@ COLOURS = ("one", "two")  # classes in page.html
 def curves(series: Sequence[tuple[str, Points]], unit: str = "", axis: str = "epoch", cut: bool = False) -> str:
     """Up to two lines over the same axis; hovering over a point shows the values there.
 
-    cut: leave outliers off the scale, see `highest`; an arrow at the upper edge marks each, with the largest value.
+    cut: leave outliers off the scale, see `highest`; the line leaves the chart there.
     """
     points = [point for _, line in series for point in line]
     first, last = min(x for x, _ in points), max(x for x, _ in points)
@@ -28,19 +28,17 @@ def curves(series: Sequence[tuple[str, Points]], unit: str = "", axis: str = "ep
         return LEFT + (WIDTH - LEFT - RIGHT) * ((epoch - first) / (last - first) if last > first else 0.5)
 
     def y(value: float) -> float:
-        value = min(value, ticks[-1])
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - ticks[0]) / (ticks[-1] - ticks[0])
 
     parts = [_horizontal(y(tick), f"{tick:g}") for tick in ticks]
     epochs = [e for e in nice_ticks(first, last) if first <= e <= last and e == int(e)] or [first]
     parts += [_text(x(epoch), HEIGHT - 22, f"{epoch:g}", "middle") for epoch in epochs]
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 5, axis, "end"))
-    for row, ((_, line), colour) in enumerate(zip(series, COLOURS, strict=False)):
+    for (_, line), colour in zip(series, COLOURS, strict=False):
         if line:
             path = "L".join(f"{x(e):.1f} {y(v):.1f}" for e, v in line)
             parts.append(f'<path class="{colour}" d="M{path}"/>')
             parts.append(f'<circle class="{colour}" cx="{x(line[-1][0]):.1f}" cy="{y(line[-1][1]):.1f}" r="3.5"/>')
-        parts += _arrows([(x(e), v) for e, v in line if v > ticks[-1]], colour, row)
     named = [(name, dict(line)) for name, line in series]
     places = sorted({e for e, _ in points})
     strip = (WIDTH - LEFT - RIGHT) / max(1, len(places) - 1)
@@ -103,24 +101,8 @@ def _horizontal(y: float, label: str) -> str:
     return f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>' + _text(LEFT - 6, y + 4, label, "end")
 
 
-def _arrows(points: Points, colour: str, row: int) -> list[str]:
-    """Arrows at the upper edge for what lies above it: (x, value); the largest value is written beside its arrow."""
-    if not points:
-        return []
-    parts = [f'<path class="off {colour}" d="M{x:.1f} {TOP}l-6 10h12z"/>' for x, _ in points]
-    place, value = max(points, key=lambda point: point[1])
-    side = 1 if place < WIDTH / 2 else -1  # towards the middle, where there is room
-    for x in sorted((x for x, _ in points if (x - place) * side > 0), key=lambda x: x * side):
-        if abs(x - place) < 90:  # the words would cover this arrow: they go behind it
-            place = x
-    words = f"{value:.3g}" if len(points) == 1 else f"up to {value:.3g}"
-    parts.append(_text(place + 10 * side, TOP + 12 + 16 * row, words, "start" if side > 0 else "end", colour))
-    return parts
-
-
-def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
-    kind = f' class="{kind}"' if kind else ""
-    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, words: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _svg(parts: Sequence[str], about: str) -> str:
