@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "scoring": "calibration errors records",
     "batch": "errors files frame models options pipeline recipe resources rows stages tables threads video",
     "__init__": "channel errors frame pipeline recipe",
-    "bench": "channel errors frame memory models pipeline preprocess recipe stages threads video",
+    "bench": "channel errors frame memory models pipeline preprocess recipe scoring stages threads video",
     "__main__": "cli",
 }
 # The modules that every stage and every user's stage rest on, and the packages they may need.

@@ -2,7 +2,7 @@ import pytest
 
 from vidclf.errors import UsageError
 from vidclf.records import RecordRow, TruthRow
-from vidclf.scoring import box_iou, compare, match, score_files
+from vidclf.scoring import assign, box_iou, compare, match, score_files
 
 BOX = (0, 0, 10, 10)
 FAR = (100, 100, 110, 110)
@@ -19,6 +19,13 @@ def found(frame, label="Coat", score=0.9, box=BOX):
 def test_overlap():
     boxes = [(0, 0, 10, 10), (5, 0, 15, 10), (10, 0, 20, 10), (0, 0, 20, 10)]
     assert box_iou([BOX], boxes).tolist() == [[1, pytest.approx(1 / 3), 0, 0.5]]
+    assert box_iou([(5, 5, 5, 5)], [(5, 5, 5, 5), BOX]).tolist() == [[0, 0]]
+    assert box_iou([], boxes).shape == (0, 4) and box_iou(boxes, []).shape == (4, 0)
+
+
+def test_without_boxes_there_are_no_pairs():
+    assert assign(box_iou([BOX], []), 0.5) == assign(box_iou([], []), 0.5) == []
+    assert assign(box_iou([FAR, BOX], [BOX]), 0.5) == [(1, 0)]
 
 
 def test_a_perfect_record():

@@ -73,31 +73,38 @@ def compare(record: Iterable[RecordRow], truth: Sequence[TruthRow], iou: float =
 
 
 def match(record: Sequence[RecordRow], truth: Sequence[TruthRow], iou: float) -> list[Match]:
-    """Pair true and recorded boxes of the same frame, each at most once: as many pairs as possible, then the closest.
-
-    The optimal assignment (Hungarian method), so the order of the rows does not matter. Sorted by frame.
-    """
-    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped, unused-ignore]
-
+    """Pair true and recorded boxes of the same frame, see `assign`; sorted by frame."""
     recorded, true = _by_frame(record), _by_frame(truth)
     matches = []
     for frame in sorted(recorded.keys() & true.keys()):
         overlaps = box_iou([t.box for t in true[frame]], [r.box for r in recorded[frame]])
-        # One more pair outweighs any gain in overlap among the others.
-        worth = (overlaps >= iou) * (min(overlaps.shape) + overlaps)
-        for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
-            if overlaps[i, j] >= iou:
-                matches.append((true[frame][i], recorded[frame][j]))
+        matches += [(true[frame][i], recorded[frame][j]) for i, j in assign(overlaps, iou)]
     return matches
+
+
+def assign(overlaps: np.ndarray, iou: float) -> list[tuple[int, int]]:
+    """Pair rows and columns that overlap by at least `iou`, each at most once: as many as possible, then the closest.
+
+    overlaps: (rows, columns), see `box_iou`.
+    The optimal assignment (Hungarian method), so the order of the boxes does not matter.
+    """
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped, unused-ignore]
+
+    # One more pair outweighs any gain in overlap among the others.
+    worth = (overlaps >= iou) * (min(overlaps.shape) + overlaps)
+    pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if overlaps[i, j] >= iou]
 
 
 def box_iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> np.ndarray:
     """Intersection over union of every box in `a` with every box in `b`: (len(a), len(b)) float64."""
-    first, second = np.asarray(a, float)[:, None], np.asarray(b, float)[None]
+    first, second = (np.asarray(boxes, float).reshape(-1, 4) for boxes in (a, b))
+    first, second = first[:, None], second[None]
     sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
     shared = sides.clip(0).prod(axis=-1)
     areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (first, second)]
-    return shared / (areas[0] + areas[1] - shared)
+    union = areas[0] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union != 0)  # two empty boxes have none
 
 
 def _object_accuracy(labelled: Sequence[Match], truth: Sequence[TruthRow]) -> float:

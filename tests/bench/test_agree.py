@@ -1,4 +1,5 @@
-from vidclf.bench.agree import agreement, iou
+from vidclf.bench.agree import agreement
+from vidclf.scoring import box_iou
 
 PERSON, OTHER = (10, 10, 30, 60), (100, 10, 130, 60)
 
@@ -27,11 +28,5 @@ def test_a_pixel_at_the_border_is_no_difference():
 
 def test_of_two_that_overlap_each_finds_its_own():
     left, right = (0, 0, 100, 100), (3, 0, 103, 100)
-    assert iou(left, right) > 0.9
+    assert box_iou([left], [right]) > 0.9
     assert agreement([[(left, "Coat"), (right, "Bag")]], [[(right, "Bag"), (left, "Coat")]])["boxes_and_labels"] == 1.0
-
-
-def test_iou():
-    assert iou(PERSON, OTHER) == 0
-    assert iou(PERSON, PERSON) == 1
-    assert iou((0, 0, 10, 10), (5, 0, 15, 10)) == 1 / 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vidclf.frame import Box
+from vidclf.scoring import assign, box_iou
 
 Seen = list[tuple[Box, str]]  # of one frame: each object's box and label
 SAME = 0.9  # minimum intersection over union for two boxes to be the same
@@ -27,20 +28,6 @@ def agreement(ours: Sequence[Seen], theirs: Sequence[Seen]) -> dict[str, float |
 
 
 def _pairs(one: Seen, other: Seen) -> list[tuple[str, str]]:
-    """The labels of the objects that both found; of several candidates, those that overlap most."""
-    overlaps = [(iou(a, b), i, j) for i, (a, _) in enumerate(one) for j, (b, _) in enumerate(other)]
-    left, right, pairs = set(range(len(one))), set(range(len(other))), []
-    for overlap, i, j in sorted(overlaps, reverse=True):
-        if overlap >= SAME and i in left and j in right:
-            left.remove(i)
-            right.remove(j)
-            pairs.append((one[i][1], other[j][1]))
-    return pairs
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0, width) * max(0, height)
-    both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside
-    return inside / both if both else 0.0
+    """The labels of the objects that both found."""
+    overlaps = box_iou([box for box, _ in one], [box for box, _ in other])
+    return [(one[i][1], other[j][1]) for i, j in assign(overlaps, SAME)]
