@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.preprocess import Preprocess, crop_picture, letterbox
+from vidclf.preprocess import Preprocess, crop_picture, letterbox, shrink
 
 
 def picture(width: int, height: int, value: int = 200) -> np.ndarray:
@@ -92,6 +93,24 @@ def test_shrinking_averages_instead_of_skipping() -> None:
     stripes = np.zeros((280, 280), np.uint8)
     stripes[:, ::2] = 200
     assert abs(int(crop_picture(stripes, Preprocess()).mean()) - 100) <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "longest", "wanted"),
+    [
+        ((720, 1280, 3), 320, (180, 320, 3)),
+        ((721, 300), 100, (100, 42)),
+        ((3, 1000, 3), 100, (1, 100, 3)),
+        ((40, 60, 3), 60, (40, 60, 3)),
+        ((4, 6), 60, (4, 6)),
+    ],
+)
+def test_a_picture_is_shrunk_to_its_longest_side(shape: tuple[int, ...], longest: int, wanted: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    small = shrink(image, longest)
+    assert small.shape == wanted and not np.shares_memory(small, image)
+    whole = cv2.resize(image, wanted[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - whole).max() <= 1  # halving it first rounds more often
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 2)])

@@ -1,6 +1,7 @@
 """Makes the small picture a classifier sees, from a picture, a box and a mask; the only code that does so.
 
 The crop stage and the training loader both call `crop_picture`, so training and serving cannot drift apart.
+`letterbox` and `shrink` also serve others: frames of another size, thumbnails, the copy in which `motion` searches.
 """
 
 from __future__ import annotations
@@ -109,6 +110,20 @@ def letterbox_area(columns: int, rows: int, width: int, height: int) -> Box:
     inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     return left, top, left + inner[0], top + inner[1]
+
+
+def shrink(picture: np.ndarray, longest: int) -> np.ndarray:
+    """A copy of a picture whose longer side has at most `longest` pixels."""
+    height, width = picture.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return picture.copy()
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    # Halve it first: this takes the same mean of the same pixels, but OpenCV does it four times as fast.
+    while width % 2 == height % 2 == 0 and width >= 2 * size[0]:
+        width, height = width // 2, height // 2
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return _resize(picture, *size)
 
 
 def _resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Literal
 
 import cv2
+import numpy as np
 
 from vidclf.batch.clips import printable
 from vidclf.batch.storage import Storage
@@ -21,6 +22,7 @@ from vidclf.errors import UsageError, VidclfError, describe
 from vidclf.files import hash_file
 from vidclf.frame import Frame
 from vidclf.pipeline import Pipeline, Stage
+from vidclf.preprocess import shrink
 from vidclf.recipe import Item
 
 TELL_SECONDS = 0.25  # between two progress messages of a running clip
@@ -140,7 +142,8 @@ class _Watch:
 
     def __init__(self, path: str, tell: Callable[[Progress], object]):
         self._path, self._tell, self._told = path, tell, 0.0
-        self._frames, self._most, self._picture = 0, -1, None
+        self._frames, self._most = 0, -1
+        self._picture: np.ndarray | None = None
         self._duration: float | None = None
         self.seconds = 0.0
 
@@ -150,10 +153,7 @@ class _Watch:
         self.seconds = frame.time - source.begin + (float(1 / source.rate) if source.rate else 0.0)
         if len(frame.detections) > self._most:
             self._most = len(frame.detections)
-            height, width = frame.image.shape[:2]
-            scale = min(1.0, THUMBNAIL / max(height, width))
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            self._picture = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+            self._picture = shrink(frame.image, THUMBNAIL)
         self._duration = source.duration
         self.tell()
 

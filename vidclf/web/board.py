@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from vidclf.frame import Detection, Frame, Source
+from vidclf.preprocess import shrink
 from vidclf.rows import Row, to_row
 
 WANTED = 2.0  # seconds for which a request wants pictures; a viewer that stops reading stops requesting
@@ -153,16 +154,6 @@ class Board:
 def name_of(detection: Detection) -> str:
     """The name a detection is counted under: its label, or what the detector saw if it has none."""
     return detection.label or detection.kind
-
-
-def shrink(image: np.ndarray, longest: int) -> np.ndarray:
-    """A copy of a picture, no longer than `longest` pixels on either side."""
-    height, width = image.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return image.copy()
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def encode(image: np.ndarray, quality: int) -> bytes:
