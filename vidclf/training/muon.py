@@ -16,6 +16,8 @@ class Muon(torch.optim.AdamW):
     update has the directions of the momentum's matrix, but all equally strong, so that what the gradient shows weakly
     is learned as fast as the rest. Its size is that of an AdamW update (Liu et al. 2025, "Muon is scalable for LLM
     training"), and weight decay is decoupled, as there. groups: the other parameters, as AdamW takes them.
+
+    torch.optim.Muon is for matrices only: as of torch 2.15 it refuses the four-dimensional kernels of convolutions.
     """
 
     def __init__(
