@@ -380,7 +380,7 @@ def test_a_last_step_that_ruins_the_weights_is_told(
 ) -> None:
     if harm == "weights":
         ruin = lambda average, *_: next(average.parameters()).fill_(torch.nan)  # noqa: E731
-        monkeypatch.setattr("vidclf.training.epoch.follow", ruin)
+        monkeypatch.setattr("vidclf.training.epoch.update_average", ruin)
     else:
         monkeypatch.setattr("vidclf.training.evaluation.predict", lambda *_: torch.full((50, 10), torch.nan))
     with pytest.raises(VidclfError, match=DIVERGED):

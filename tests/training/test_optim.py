@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vidclf.training.config import Config
-from vidclf.training.optim import LONGEST_WARMUP, follow, learning_rate, make_optimizer
+from vidclf.training.optim import LONGEST_WARMUP, learning_rate, make_optimizer, update_average
 from vidclf.training.recipes import RECIPES
 
 
@@ -62,7 +62,7 @@ def test_the_average_follows() -> None:
     average, model = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(average.weight, 0.0)
     torch.nn.init.constant_(model.weight, 1.0)
-    follow(average, model, 0.75)
+    update_average(average, model, 0.75)
     assert average.weight.item() == 0.25
-    follow(average, model, 0.0)
+    update_average(average, model, 0.0)
     assert average.weight.item() == 1.0

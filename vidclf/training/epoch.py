@@ -14,7 +14,7 @@ from vidclf.models.device import is_bf16_faster
 from vidclf.training import evaluation
 from vidclf.training.augment import mix
 from vidclf.training.learner import Learner
-from vidclf.training.optim import follow, learning_rate
+from vidclf.training.optim import learning_rate, update_average
 from vidclf.training.progress import Progress
 from vidclf.training.targets import distillation, smoothed
 
@@ -52,7 +52,7 @@ def train_epoch(
         learner.optimizer.zero_grad()
         loss.backward()
         learner.optimizer.step()
-        follow(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
+        update_average(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
         losses.append(loss.detach())
         hits.append(right)
         progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")

@@ -16,7 +16,7 @@ from vidclf.models.zoo import create
 from vidclf.training import data
 from vidclf.training.config import Config
 from vidclf.training.data import Parts
-from vidclf.training.optim import make_optimizer
+from vidclf.training.optim import init_state, make_optimizer
 from vidclf.training.progress import Progress
 from vidclf.training.start import take_over
 
@@ -70,6 +70,8 @@ def make_learner(
                 f"classes: {named(before.labels)}"
             )
     model.to(device).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, config)
+    init_state(optimizer)
     return Learner(
         config,
         batch,
@@ -77,7 +79,7 @@ def make_learner(
         model,
         torch.compile(model) if compiled else model,
         copy.deepcopy(model).requires_grad_(False),
-        make_optimizer(model, config),
+        optimizer,
         data.class_weights(learning.targets, len(labels)) if config.class_weights else None,
         device,
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vidclf.training.config import Config
 from vidclf.training.muon import Muon
@@ -34,21 +33,19 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
 
 
-def memories(optimizer: torch.optim.Optimizer) -> Iterator[dict[str, Tensor]]:
-    """What the optimiser remembers of each parameter, in the order of its groups.
+def init_state(optimizer: torch.optim.Optimizer) -> None:
+    """Give an optimiser its state before the first step, so that it can be saved and restored from the start.
 
-    An optimiser creates its state in the first step; the zeros that this gives it are equivalent, and exist from the
-    start.
+    Zeros, which is equivalent to what it would create in that step.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             has_momentum = "momentum" in group  # SGD, and the kernels of Muon; the others are AdamW's
             names = ("momentum_buffer",) if has_momentum else ("exp_avg", "exp_avg_sq")
-            memory = {name: torch.zeros_like(parameter) for name in names}
+            state = {name: torch.zeros_like(parameter) for name in names}
             if not has_momentum:
-                memory["step"] = torch.tensor(0.0)
-            optimizer.state[parameter] = memory
-            yield memory
+                state["step"] = torch.tensor(0.0)
+            optimizer.state[parameter] = state
 
 
 def learning_rate(config: Config, done: float) -> float:
@@ -79,8 +76,8 @@ def _fall(x: float) -> float:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged network, including batch statistics, towards the trained one."""
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the exponential moving average, including that of batch statistics, towards the trained network."""
     pairs = [
         (a, b)
         for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True)

@@ -17,7 +17,6 @@ from vidclf.files import PartFile
 from vidclf.lock import NameLock
 from vidclf.models import checkpoint
 from vidclf.models.header import KINDS
-from vidclf.training.optim import memories
 from vidclf.training.places import RunFiles, read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
@@ -156,11 +155,15 @@ def _read_state(text: str) -> State:
 
 
 def run_tensors(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All tensors of a run by name; not copies, so they are saved in their current state and restored in place."""
+    """All tensors of a run by name; not copies, so they are saved in their current state and restored in place.
+
+    The optimiser must have its state, see `init_state`.
+    """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for i, memory in enumerate(memories(optimizer)):
-        tensors |= {f"{name}.{i}": tensor for name, tensor in memory.items()}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for i, parameter in enumerate(parameters):
+        tensors |= {f"{name}.{i}": tensor for name, tensor in optimizer.state[parameter].items()}
     return tensors
 
 
