@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidclf.errors import UsageError
-from vidclf.models.device import check_device, choose_device, is_bf16_faster, torch_threads
+from vidclf.models.device import check_device, choose_device, is_bf16_faster, mixed_precision, torch_threads
 
 
 def test_auto_is_a_device_that_is_there() -> None:
@@ -79,3 +79,11 @@ def test_bfloat16_is_used_where_the_cpu_is_faster_with_it(
     cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n\nprocessor\t: 1\n")
     assert is_bf16_faster(cpuinfo) is faster
     assert not is_bf16_faster(tmp_path / "none")  # of another system
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_only_then_is_it_used(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.models.device.is_bf16_faster", lambda: faster)
+    ones = torch.ones(2, 2)
+    with mixed_precision("cpu"):
+        assert (ones @ ones).dtype == (torch.bfloat16 if faster else torch.float32)

@@ -23,10 +23,10 @@ from vidclf.training.config import Config
 from vidclf.training.epoch import Learner, _loss
 from vidclf.training.evaluation import predict
 from vidclf.training.loop import train
-from vidclf.training.places import check_output
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, git_commit
-from vidclf.training.targets import load_teachers, taught
+from vidclf.training.run_files import check_output
+from vidclf.training.targets import load_teachers, soft_targets
 
 SMALL = Config(epochs=3, batch=32, lr=0.05, warmup=0.5, ema=0.9, validation=0.1, seed=5)
 
@@ -123,7 +123,7 @@ def test_a_teacher_may_have_its_classes_in_another_order_and_called_like_folders
     (teacher,) = load_teachers([weights], ["Bag", "T-shirt_top", "Trouser"], Preprocess(), "cpu")
     crops = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
     with torch.inference_mode():
-        assert torch.allclose(taught([teacher], crops, 1.0), model.probabilities(crops)[:, [2, 1, 0]], atol=1e-6)
+        assert torch.allclose(soft_targets([teacher], crops, 1.0), model.probabilities(crops)[:, [2, 1, 0]], atol=1e-6)
 
 
 def test_a_teachers_classes_of_one_folder_name_stay_apart(tmp_path: Path) -> None:

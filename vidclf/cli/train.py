@@ -21,8 +21,8 @@ from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
 from vidclf.threads import cores
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
-from vidclf.training.places import RunFiles, check_output, check_target, check_unused
 from vidclf.training.recipes import RECIPES
+from vidclf.training.run_files import RunFiles, check_output, check_target, check_unused
 from vidclf.training.start import settings_of
 
 DATA = click.option(

@@ -1,4 +1,4 @@
-"""Where a network runs: turns the user's choice into an existing torch device, and sets its number of CPU threads."""
+"""Where a network runs: the torch device that the user has chosen, its number of CPU threads, and its precision."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vidclf.errors import UsageError
 from vidclf.threads import Part, cores, threads
@@ -70,6 +71,15 @@ def _has_driver() -> bool:
         return True
     except OSError:
         return False
+
+
+def mixed_precision(device: str) -> AbstractContextManager[Any]:
+    """bfloat16 convolutions if the hardware is faster with them; otherwise everything stays float32."""
+    import torch
+
+    kind = torch.device(device).type
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and is_bf16_faster()
+    return torch.autocast(kind, torch.bfloat16, enabled=able)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from vidclf.training.places import RunFiles
+from vidclf.training.run_files import RunFiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidclf.models.device import is_bf16_faster
+from vidclf.models.device import mixed_precision
 from vidclf.training import evaluation
 from vidclf.training.augment import mix
 from vidclf.training.learner import Learner
@@ -23,7 +21,7 @@ def train_epoch(
     learner: Learner,
     crops: Tensor,
     targets: Tensor,
-    answers: Tensor | None,
+    soft_targets: Tensor | None,
     epoch: int,
     done: Callable[[int], float],
     progress: Progress,
@@ -31,7 +29,7 @@ def train_epoch(
     """Learn from the crops in random order; returns each step's loss and hits, and the last learning rate.
 
     What remains after the last whole batch, other crops in every epoch, is left out.
-    answers: the teachers' answers to all crops. done: the share of the run before a step; at 1 the epoch ends early,
+    soft_targets: the teachers', for all crops. done: the share of the run before a step; at 1 the epoch ends early,
     because the clock may run out in the middle of it.
     """
     config, batch, steps = learner.config, learner.batch, learner.steps
@@ -47,7 +45,7 @@ def train_epoch(
         for group in learner.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
         chosen = order[i * batch : (i + 1) * batch]
-        soft = answers[chosen] if answers is not None else None
+        soft = soft_targets[chosen] if soft_targets is not None else None
         loss, right = _loss(learner, crops[chosen], targets[chosen], soft)
         learner.optimizer.zero_grad()
         loss.backward()
@@ -59,9 +57,10 @@ def train_epoch(
     return losses, hits, rate
 
 
-def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
+def _loss(learner: Learner, crops: Tensor, targets: Tensor, soft: Tensor | None) -> tuple[Tensor, Tensor]:
     """The loss and `evaluation.hits` of one batch; the crops are blended first if the settings say so.
 
+    soft: the batch's soft targets, if there are teachers.
     Of a blend, the class with the larger share counts as right.
     """
     config = learner.config
@@ -69,17 +68,10 @@ def _loss(learner: Learner, crops: Tensor, targets: Tensor, answers: Tensor | No
     if config.mixup or config.cutmix:
         crops, partner, own = mix(crops, config)
         wanted = torch.lerp(wanted[partner], wanted, own)
-        answers = torch.lerp(answers[partner], answers, own) if answers is not None else None
+        soft = torch.lerp(soft[partner], soft, own) if soft is not None else None
     with mixed_precision(learner.device):
         logits = learner.forward(crops).float()
     loss = F.cross_entropy(logits, wanted, learner.class_weights)
-    if answers is not None:
-        loss = loss.lerp(distillation(logits, answers, config.distill_temperature), config.distill_share)
+    if soft is not None:
+        loss = loss.lerp(distillation(logits, soft, config.distill_temperature), config.distill_share)
     return loss, evaluation.hits(logits.detach(), wanted.argmax(dim=1))
-
-
-def mixed_precision(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 convolutions if the hardware is faster with them; otherwise everything stays float32."""
-    kind = torch.device(device).type
-    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and is_bf16_faster()
-    return torch.autocast(kind, torch.bfloat16, enabled=able)

@@ -24,7 +24,7 @@ from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, State, git_commit, run_tensors
 from vidclf.training.start import load_start, weights_digests
 from vidclf.training.targets import load_teachers
-from vidclf.training.versions import Versions
+from vidclf.training.views import Views
 
 
 def train(
@@ -59,7 +59,7 @@ def train(
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
     learner = make_learner(config, parts, before, device, compiled, progress)
     teachers = load_teachers(config.distill, parts.labels, policy, device)
-    versions = Versions(parts.learning.images, teachers, config)
+    views = Views(parts.learning.images, teachers, config)
     run = Run(folder, config.to_dict(), parts.digests | weights_digests(config))
     tensors = run_tensors(learner.model, learner.average, learner.optimizer)
     with run:
@@ -78,9 +78,9 @@ def train(
         ):
             begin = time.monotonic()
             progress.live(f"epoch {state.epoch + 1}, making crops")
-            crops, answers = versions.of(state.epoch)
+            crops, soft_targets = views.of(state.epoch)
             losses, hits, rate = train_epoch(
-                learner, crops, parts.learning.targets, answers, state.epoch, clock.share, progress
+                learner, crops, parts.learning.targets, soft_targets, state.epoch, clock.share, progress
             )
             state.epoch += 1
             # If the last step diverged, no loss shows it yet.

@@ -17,7 +17,7 @@ from vidclf.files import PartFile
 from vidclf.lock import NameLock
 from vidclf.models import checkpoint
 from vidclf.models.header import KINDS
-from vidclf.training.places import RunFiles, read_config
+from vidclf.training.run_files import RunFiles, read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
 WHAT = {

@@ -1,4 +1,4 @@
-"""The training targets: the smoothed labels, and the answers of the teachers."""
+"""The training targets: the smoothed labels, and the soft targets of the teachers."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preproc
     return teachers
 
 
-def taught(teachers: Sequence[Teacher], crops: Tensor, temperature: float) -> Tensor:
-    """The teachers' mean answer to (N, channels, size, size) uint8 crops: (N, classes) softened probabilities."""
-    outputs = (predict(teacher.network, crops)[:, teacher.order] for teacher in teachers)
-    answers = [torch.softmax(output / temperature, dim=1) for output in outputs]
-    return torch.stack(answers).mean(dim=0)
+def soft_targets(teachers: Sequence[Teacher], crops: Tensor, temperature: float) -> Tensor:
+    """The teachers' mean probabilities, softened, for (N, channels, size, size) uint8 crops: (N, classes)."""
+    logits = (predict(teacher.network, crops)[:, teacher.order] for teacher in teachers)
+    probabilities = [torch.softmax(each / temperature, dim=1) for each in logits]
+    return torch.stack(probabilities).mean(dim=0)
 
 
-def distillation(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """How far the network is from its teachers' softened answers (Hinton et al. 2015), a scalar.
+def distillation(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
+    """How far the network is from these soft targets (Hinton et al. 2015), a scalar.
 
-    Multiplied by the squared temperature, so that its gradients do not shrink as answers get softer.
+    Multiplied by the squared temperature, so that its gradients do not shrink as the targets get softer.
     """
-    return -(answers * torch.log_softmax(logits / temperature, dim=1)).sum(dim=1).mean() * temperature**2
+    return -(soft * torch.log_softmax(logits / temperature, dim=1)).sum(dim=1).mean() * temperature**2

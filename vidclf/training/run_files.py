@@ -1,4 +1,4 @@
-"""Where a run may write its folder and its weights, checked before anything is done."""
+"""The files of a run; and the checks, before anything is done, that it replaces no others."""
 
 from __future__ import annotations
 
