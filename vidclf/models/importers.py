@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vidclf.errors import UsageError
 from vidclf.models.classifier import Classifier
 from vidclf.models.header import KINDS
-from vidclf.models.zoo import FASHION_MNIST, create
+from vidclf.models.zoo import FASHION_MNIST, MNIST, create
 from vidclf.preprocess import Preprocess
 
 
@@ -32,8 +32,8 @@ class Origin(NamedTuple):
     std: float
 
 
-# A normalises with MNIST's constants, although it trains on Fashion-MNIST; B does not normalise.
-A = Origin(Preprocess(aspect="letterbox", mask=True), 0.1307, 0.3081)
+# B does not normalise.
+A = Origin(Preprocess(aspect="letterbox", mask=True), *MNIST)
 B = Origin(Preprocess(aspect="squash", mask=False), 0.0, 1.0)
 ORIGINS = {"simple-cnn": A, "resnet18": A, "v1": B, "v2": B, "v3": B}
 

@@ -47,6 +47,7 @@ FASHION_MNIST = (
 )
 # Mean and standard deviation of Fashion-MNIST's 60,000 training pictures, pixels scaled to 0..1.
 MEAN, STD = 0.2860, 0.3530
+MNIST = (0.1307, 0.3081)  # those of MNIST, with which predecessor A normalises Fashion-MNIST
 
 
 def create(

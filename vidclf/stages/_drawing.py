@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vidclf.frame import Box
+from vidclf.models.zoo import FASHION_MNIST
 
 Position = Literal["above", "inside"]
 
@@ -22,10 +23,7 @@ COLOURS = (
     *("#b4b4b4", "#202020"),
 )
 UNKNOWN, OVERLAY = len(COLOURS) - 2, len(COLOURS) - 1  # grey: the classifier abstained; near-black: the fps plate
-GARMENTS = (
-    *("t-shirt/top", "trouser", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
-)
+GARMENTS = tuple(name.casefold() for name in FASHION_MNIST)
 
 
 def colour_of(name: str) -> int:

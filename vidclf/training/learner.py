@@ -12,7 +12,7 @@ from torch import Tensor
 from vidclf.errors import UsageError
 from vidclf.models.classifier import Classifier
 from vidclf.models.labels import named
-from vidclf.models.zoo import create
+from vidclf.models.zoo import MNIST, create
 from vidclf.training import data
 from vidclf.training.config import Config
 from vidclf.training.data import Parts
@@ -20,8 +20,8 @@ from vidclf.training.optim import init_state, make_optimizer
 from vidclf.training.progress import Progress
 from vidclf.training.start import take_over
 
-# Mean and standard deviation of the pixels, 0..1. Predecessor A normalised Fashion-MNIST with those of MNIST.
-NORMALISATIONS = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0)}
+# Mean and standard deviation of the pixels, 0..1.
+NORMALISATIONS = {"mnist": MNIST, "none": (0.0, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
