@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from jinja2 import Environment, StrictUndefined
 from torch import Tensor
 
 from vidclf.calibration import calibration_error, reliability
@@ -24,6 +23,23 @@ MISTAKES = 24  # shown
 MOST_CLASSES = 60  # shown as a matrix; with more, the most frequent confusions are listed
 CONFUSIONS = 40  # listed
 SHARPEST = 112  # largest width and height of a shown picture, in pixels
+
+
+class Figure(NamedTuple):
+    """A chart with its caption, and what its colours mean: (class in page.html, name)."""
+
+    caption: str
+    key: list[tuple[str, str]]
+    chart: str  # SVG
+
+
+class Cell(NamedTuple):
+    """A cell of the confusion matrix."""
+
+    words: str
+    kind: str  # classes in page.html
+    told: str  # when hovering
+    strength: float  # of its colour, 0..1; a root, so that mistakes of a few percent are visible
 
 
 def write_report(
@@ -42,23 +58,28 @@ def write_report(
     logits, targets, images = logits.float().cpu(), targets.cpu(), images.cpu()
     labels, temperature = header["labels"], float(header["temperature"])
     metrics = evaluation.score(logits, targets, labels, temperature)
-    sections = [
-        _curves(history),
-        _confusion(evaluation.confusion(targets, logits.argmax(dim=1), len(labels)), labels),
-        _classes(metrics, targets, labels),
-        _reliability(logits, targets, temperature),
-        _mistakes(torch.softmax(logits / temperature, dim=1), targets, images, labels),
-        _facts(header, history),
-    ]
-    title = f"{header['architecture']}: {metrics['top1']:.2f} %"
-    content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        summary=f"{metrics['correct']:,} of {metrics['total']:,} test pictures classified correctly.",
-        tiles="".join(
-            f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in _tiles(header, metrics)
-        ),
-        sections="\n".join(filter(None, sections)),
-        footer=f"Written by vidclf {escape(header.get('versions', {}).get('vidclf', ''))}.",
+    probabilities = torch.softmax(logits / temperature, dim=1)
+    confusion = evaluation.confusion(targets, logits.argmax(dim=1), len(labels))
+    is_small = len(labels) <= MOST_CLASSES
+    calibration, errors = _calibration(logits, targets, temperature)
+    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates.filters["words"] = _words
+    content = templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=f"{header['architecture']}: {metrics['top1']:.2f} %",
+        labels=labels,
+        temperature=temperature,
+        metrics=metrics,
+        tiles=_tiles(header, metrics),
+        curves=_curves(history),
+        matrix=_matrix(confusion, labels) if is_small else [],
+        confusions=[] if is_small else _confusions(confusion, labels),
+        counts=torch.bincount(targets, minlength=len(labels)).tolist(),
+        calibration=calibration,
+        errors=errors,
+        mistakes=_mistakes(probabilities, targets, images, labels),
+        command=header.get("command", ""),
+        facts=_facts(header, history),
+        version=header.get("versions", {}).get("vidclf", ""),
     )
     with PartFile(path, force=True) as part:
         part.write_text(content, encoding="utf-8")
@@ -77,18 +98,11 @@ def _tiles(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[
     return tiles
 
 
-def _section(title: str, about: str, content: str) -> str:
-    return f"<section><h2>{title}</h2>\n<p>{about}</p>\n{content}</section>"
+def _figure(caption: str, names: Sequence[str], chart: str) -> Figure:
+    return Figure(caption, [(c, n) for c, n in zip(charts.COLOURS, names, strict=False) if n], chart)
 
 
-def _figure(caption: str, names: Sequence[str], chart: str) -> str:
-    keys = "".join(
-        f'<span><i class="{c}"></i>{escape(n)}</span> ' for n, c in zip(names, charts.COLOURS, strict=False) if n
-    )
-    return f"<figure><figcaption><b>{caption}</b>{keys}</figcaption>{chart}</figure>"
-
-
-def _curves(history: Sequence[Mapping[str, Any]]) -> str:
+def _curves(history: Sequence[Mapping[str, Any]]) -> list[Figure]:
     figures = []
     for caption, name, unit in (("Loss", "loss", ""), ("Top-1 accuracy, %", "top1", " %")):
         lines = [
@@ -96,86 +110,38 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> str:
             for part, key in (("training", name), ("validation", f"valid_{name}"))
         ]
         if any(points for _, points in lines):
-            figures.append(
-                _figure(
-                    caption,
-                    [part if points else "" for part, points in lines],
-                    charts.curves(lines, unit, cut=name == "loss"),
-                )
-            )
-    if not figures:
-        return ""
-    about = (
-        "Training is measured during the epoch, on augmented crops. Validation is measured after it, on unchanged "
-        "crops. So validation may look better."
-    )
-    return _section("Training curves", about, f'<div class="pair">{"".join(figures)}</div>')
+            chart = charts.curves(lines, unit, cut=name == "loss")
+            figures.append(_figure(caption, [part if points else "" for part, points in lines], chart))
+    return figures
 
 
-def _confusion(counts: Tensor, labels: Sequence[str]) -> str:
-    if len(labels) > MOST_CLASSES:
-        return _confusions(counts, labels)
-    totals = counts.sum(dim=1)
-    head = "".join(f"<th>{escape(label)}</th>" for label in labels)
-    rows = []
-    for i, label in enumerate(labels):
-        cells = []
-        for j, other in enumerate(labels):
-            count = int(counts[i, j])
-            share = count / max(1, int(totals[i]))
-            words = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
-            kind = " ".join(["hit"] * (i == j) + ["full"] * (share > 0.4))
-            told = escape(f"{label} classified as {other}: {count:,} of {int(totals[i]):,}", quote=True)
-            strength = round(share**0.5, 3)  # so that mistakes of a few percent are visible
-            cells.append(f'<td class="{kind}" style="--s:{strength}" title="{told}">{words if count else ""}</td>')
-        rows.append(f"<tr><th>{escape(label)}</th>{''.join(cells)}</tr>")
-    table = (
-        f'<div class="scroll"><table class="confusion"><thead><tr><td style="--s:0"></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-    about = "The percentage of pictures of each true class (row) that were classified as each class (column)."
-    return _section("Confusion matrix", about, table)
+def _matrix(counts: Tensor, labels: Sequence[str]) -> list[list[Cell]]:
+    """The rows of the confusion matrix."""
+    totals = counts.sum(dim=1).tolist()
+    return [[_cell(int(counts[i, j]), totals[i], i, j, labels) for j in range(len(labels))] for i in range(len(labels))]
 
 
-def _confusions(counts: Tensor, labels: Sequence[str]) -> str:
-    """A list of the most frequent confusions, because a matrix of many classes is too large for a page."""
+def _cell(count: int, total: int, true: int, predicted: int, labels: Sequence[str]) -> Cell:
+    share = count / max(1, total)
+    words = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+    kind = " ".join(["hit"] * (true == predicted) + ["full"] * (share > 0.4))
+    told = f"{labels[true]} classified as {labels[predicted]}: {count:,} of {total:,}"
+    return Cell(words if count else "", kind, told, round(share**0.5, 3))
+
+
+def _confusions(counts: Tensor, labels: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The most frequent confusions (true, predicted, how many), because a matrix of many classes is too large."""
     totals, wrong = counts.sum(dim=1).tolist(), counts.clone().fill_diagonal_(0)
     rows = []
     for place in wrong.flatten().argsort(descending=True, stable=True)[:CONFUSIONS].tolist():
-        true, called = divmod(place, len(labels))
-        if count := int(wrong[true, called]):
-            names = f"<th>{escape(labels[true])}</th><td>{escape(labels[called])}</td>"
-            rows.append(f"<tr>{names}<td>{count:,} of {totals[true]:,}</td></tr>")
-    if not rows:
-        return _section("Confusion matrix", "There were no mistakes.", "")
-    head = "<thead><tr><th>true class</th><th>classified as</th><th>pictures</th></tr></thead>"
-    about = "The most frequent mistakes: how many pictures of a class were classified as another one."
-    table = f'<table class="classes">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return _section("Confusion matrix", about, table)
+        true, predicted = divmod(place, len(labels))
+        if count := int(wrong[true, predicted]):
+            rows.append((labels[true], labels[predicted], f"{count:,} of {totals[true]:,}"))
+    return rows
 
 
-def _classes(metrics: Mapping[str, Any], targets: Tensor, labels: Sequence[str]) -> str:
-    counts = torch.bincount(targets, minlength=len(labels)).tolist()
-    rows = []
-    for (label, row), count in zip(metrics["per_class"].items(), counts, strict=True):
-        rows.append(
-            f'<tr><th>{escape(label)}</th><td class="optional">{count:,}</td><td>{row["precision"]:.2f}</td>'
-            f"<td>{row['recall']:.2f}</td><td>{row['f1']:.2f}</td>"
-            f'<td class="optional"><span class="bar"><span style="width:{row["f1"]}%"></span></span></td></tr>'
-        )
-    head = (
-        '<tr><th>class</th><th class="optional">pictures</th><th>precision</th><th>recall</th><th>F1</th>'
-        '<th class="optional"></th></tr>'
-    )
-    about = (
-        "In percent. Precision: how many of the pictures classified as this class belong to it. Recall: how many of "
-        "the pictures of this class were classified as it. F1: their harmonic mean."
-    )
-    table = f'<table class="classes"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
-    return _section("Metrics by class", about, table)
-
-
-def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
+def _calibration(logits: Tensor, targets: Tensor, temperature: float) -> tuple[list[Figure], list[str]]:
+    """The figures, and the calibration error with the temperature and, if there is one, without it."""
     right = (logits.argmax(dim=1) == targets).cpu().numpy()
     series, errors = [], []
     for name, divisor in (("as used", temperature), ("without temperature", 1.0)):
@@ -184,18 +150,9 @@ def _reliability(logits: Tensor, targets: Tensor, temperature: float) -> str:
         errors.append(f"{100 * (calibration_error(confidence, right) or 0):.2f} %")
     if temperature == 1:
         del series[1:], errors[1:]
-        about = f"The calibration error is {errors[0]}; no temperature was fitted."
-    else:
-        about = (
-            f"A temperature of {temperature:g}, fitted on validation, changes the calibration error "
-            f"from {errors[1]} to {errors[0]}."
-        )
-    about += " On the dashed line, confidence equals accuracy. Below it the network is overconfident."
-    figures = [
-        _figure("Confidence and accuracy", [name for name, _ in series], charts.reliability(series)),
-        _abstaining(_sureness(logits, temperature), right),
-    ]
-    return _section("Calibration", about, f'<div class="pair">{"".join(figures)}</div>')
+    chart = charts.reliability(series)
+    figure = _figure("Confidence and accuracy", [name for name, _ in series], chart)
+    return [figure, _abstaining(_sureness(logits, temperature), right)], errors
 
 
 def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
@@ -203,7 +160,7 @@ def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
     return torch.softmax(logits / temperature, dim=1).amax(dim=1).cpu().numpy()
 
 
-def _abstaining(confidence: np.ndarray, right: np.ndarray) -> str:
+def _abstaining(confidence: np.ndarray, right: np.ndarray) -> Figure:
     """What `classify.abstain` gains and costs: the share that still gets a label, and the accuracy of those labels."""
     accuracy, named = [], []
     for percent in range(0, 100, 5):
@@ -216,24 +173,23 @@ def _abstaining(confidence: np.ndarray, right: np.ndarray) -> str:
     return _figure("Abstaining below a confidence, %", [name for name, _ in lines], chart)
 
 
-def _mistakes(probabilities: Tensor, targets: Tensor, images: Tensor, labels: Sequence[str]) -> str:
+def _mistakes(probabilities: Tensor, targets: Tensor, images: Tensor, labels: Sequence[str]) -> list[dict[str, str]]:
     confidence, predicted = probabilities.max(dim=1)
     wrong = (predicted != targets).nonzero().flatten()
     wrong = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES]
-    if not len(wrong):
-        return _section("Most confident mistakes", "There were no mistakes.", "")
-    tiles = []
-    for i in wrong.tolist():
-        name, true = labels[int(predicted[i])], labels[int(targets[i])]
-        tiles.append(
-            f'<div><img alt="{escape(true, quote=True)}" src="{picture_uri(images[i])}"><b>{escape(true)}</b>'
-            f"<span>{escape(name)}</span><small>{100 * float(confidence[i]):.1f} %</small></div>"
-        )
-    about = "Bold: the true class. Colour: the class that the network predicted, with its confidence."
-    return _section("Most confident mistakes", about, f'<div class="mistakes">{"".join(tiles)}</div>')
+    return [
+        {
+            "true": labels[int(targets[i])],
+            "predicted": labels[int(predicted[i])],
+            "confidence": f"{100 * float(confidence[i]):.1f} %",
+            "picture": picture_uri(images[i]),
+        }
+        for i in wrong.tolist()
+    ]
 
 
-def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Lists of facts, each with its heading."""
     names = ("epochs", "seed", "validation_top1", "temperature", "mean", "std")
     known = {name: header[name] for name in names if name in header}
     if "created" in header:
@@ -244,22 +200,12 @@ def _facts(header: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> s
         known["time per epoch"] = duration(sum(times) / len(times))
     if "data" in header:
         known["training data"] = str(header["data"])[:15]
-    command = f"<pre>{escape(header['command'])}</pre>" if header.get("command") else ""
-    lists = [
+    return [
         ("", known),
         ("Crops", header["preprocess"]),
         ("Settings", header.get("config", {})),
         ("Versions", header.get("versions", {})),
     ]
-    content = command + "".join((f"<h3>{name}</h3>" if name else "") + _list(facts) for name, facts in lists if facts)
-    return _section("How it was trained", "From the header of the weights file.", content)
-
-
-def _list(facts: Mapping[str, Any]) -> str:
-    rows = (
-        f"<div><dt>{escape(str(k).replace('_', ' '))}</dt><dd>{escape(_words(v))}</dd></div>" for k, v in facts.items()
-    )
-    return f"<dl>{''.join(rows)}</dl>"
 
 
 def _words(value: Any) -> str:
