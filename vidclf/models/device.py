@@ -78,7 +78,11 @@ def mixed_precision(device: str) -> AbstractContextManager[Any]:
     import torch
 
     kind = torch.device(device).type
-    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and is_bf16_faster()
+    if kind == "cuda":
+        with torch.cuda.device(device):
+            able = torch.cuda.is_bf16_supported(including_emulation=False)  # GPUs before Ampere emulate it, slowly
+    else:
+        able = kind == "cpu" and is_bf16_faster()
     return torch.autocast(kind, torch.bfloat16, enabled=able)
 
 
