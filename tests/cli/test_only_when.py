@@ -22,8 +22,8 @@ SECRET = {"pipeline": "detect", "detector_weights": "secret.pt"}
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write(Path("fruit.pt"), {"names": {0: "apple", 1: "pear"}})
-    write(Path("secret.pt"), {"names": ["apple", "pear"]})
+    write(Path("fruit.pt"), {0: "apple", 1: "pear"})
+    write(Path("secret.pt"), ["apple", "pear"])
 
 
 def check(only_when: str, pipeline: str = "motion", **options: Any) -> None:
