@@ -60,7 +60,7 @@ def test_what_cannot_be_is_told_before_anything_runs(
     ("backend", "device", "message"),
     [
         ("openvino", "cuda", "backend openvino runs on the CPU, not on cuda; add --device cpu"),
-        ("tensorrt", "cpu", "backend tensorrt needs a CUDA device"),
+        ("tensorrt", "cpu", "backend tensorrt needs a CUDA device, not the CPU"),
         ("auto", "cuda", "a.xml runs on the CPU only; add --device cpu"),
     ],
 )

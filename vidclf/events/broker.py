@@ -6,20 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from vidclf.errors import UsageError
 from vidclf.events.message import Message
 
-# Scheme: (location of its broker, the package it needs, its extra, default port, default topic).
-BROKERS = {
-    "mqtt": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 1883, "vidclf/{source}/{label}"),
-    "mqtts": ("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 8883, "vidclf/{source}/{label}"),
-    "redis": ("vidclf.events.redis:Redis", "redis", "redis", 6379, "vidclf:{source}"),
-    "rediss": ("vidclf.events.redis:Redis", "redis", "redis", 6379, "vidclf:{source}"),
-}
 SILENCE = 10.0  # seconds that a broker may take to answer before it counts as gone
+
+
+class Kind(NamedTuple):
+    """A kind of broker."""
+
+    connection: str  # module:class, a `Broker`
+    package: str  # that it needs
+    extra: str  # of vidclf, which installs the package
+    port: int  # by default
+    topic: str  # by default
+
+
+MQTT = Kind("vidclf.events.mqtt:Mqtt", "paho", "mqtt", 1883, "vidclf/{source}/{label}")
+REDIS = Kind("vidclf.events.redis:Redis", "redis", "redis", 6379, "vidclf:{source}")
+BROKERS = {"mqtt": MQTT, "mqtts": MQTT._replace(port=8883), "redis": REDIS, "rediss": REDIS}  # by a URL's scheme
 
 
 class Unreachable(Exception):
@@ -87,19 +95,19 @@ def parse_url(url: str, ca: str | None = None) -> Address:
     if path and (scheme.startswith("mqtt") or not path[1:].isdigit()):
         wanted = "only the number of a database" if scheme.startswith("redis") else "nothing"
         raise UsageError(f"url may have {wanted} after the host, got {path}")
-    _, package, extra, usual, _ = BROKERS[scheme]
-    if find_spec(package) is None:
-        raise UsageError(f"{scheme}:// needs a package that is not installed: pip install 'vidclf[{extra}]'")
-    return Address(scheme, host, port or usual, user or None, password, path, ca)
+    kind = BROKERS[scheme]
+    if find_spec(kind.package) is None:
+        raise UsageError(f"{scheme}:// needs a package that is not installed: pip install 'vidclf[{kind.extra}]'")
+    return Address(scheme, host, port or kind.port, user or None, password, path, ca)
 
 
 def usual_topic(address: Address) -> str:
     """The default template for topics, or for names of streams."""
-    return BROKERS[address.scheme][4]
+    return BROKERS[address.scheme].topic
 
 
 def connect(address: Address, **options: object) -> Broker:
     """The broker at an address, not yet opened."""
-    module, _, name = BROKERS[address.scheme][0].partition(":")
+    module, _, name = BROKERS[address.scheme].connection.partition(":")
     broker: Broker = getattr(import_module(module), name)(address, **options)
     return broker

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from vidclf.errors import UsageError
 
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 Precision = Literal["auto", "f32", "f16", "bf16"]
 
-# Backend: (the package it needs, what to install, the suffixes of classifier files it can run).
-BACKENDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "torch": ("torch", "torch", (".safetensors", ".pt", ".torchscript")),
-    "openvino": ("openvino", "openvino", (".safetensors", ".xml", ".onnx")),
-    "onnx": ("onnxruntime", "'vidclf[onnx]'", (".safetensors", ".onnx")),
-    "tensorrt": ("tensorrt", "tensorrt onnxruntime-gpu", (".safetensors", ".onnx")),
+
+class Runtime(NamedTuple):
+    """What is known of a runtime before it is imported."""
+
+    package: str  # that it needs
+    install: str  # what pip has to install for it
+    suffixes: tuple[str, ...]  # of the classifier files that it can run
+    only_on: Literal["cpu", "cuda"] | None = None
+    exports_as: str = ""  # ultralytics' name, and suffix, of the format in which it exports detectors for this runtime
+    exported_by: str = ""  # the package that writes it
+
+
+BACKENDS = {
+    "torch": Runtime("torch", "torch", (".safetensors", ".pt", ".torchscript")),
+    "openvino": Runtime("openvino", "openvino", (".safetensors", ".xml", ".onnx"), only_on="cpu"),
+    "onnx": Runtime("onnxruntime", "'vidclf[onnx]'", (".safetensors", ".onnx"), exports_as="onnx", exported_by="onnx"),
+    "tensorrt": Runtime(
+        "tensorrt",
+        "tensorrt onnxruntime-gpu",
+        (".safetensors", ".onnx"),
+        only_on="cuda",
+        exports_as="engine",
+        exported_by="tensorrt",
+    ),
 }
 
 
@@ -30,11 +49,12 @@ def check_backend(backend: str, weights: Path | None = None) -> str:
     able = _able(weights) if weights else list(BACKENDS)
     if backend == "auto":
         if not any(map(is_installed, able)):
-            raise UsageError(f"{weights} needs {' or '.join(able)}: pip install {BACKENDS[able[0]][1]}")
+            raise UsageError(f"{weights} needs {' or '.join(able)}: pip install {BACKENDS[able[0]].install}")
         return backend
     if not is_installed(backend):
-        package, install, _ = BACKENDS[backend]
-        raise UsageError(f"backend {backend} needs {package}, which is not installed: pip install {install}")
+        runtime = BACKENDS[backend]
+        needs = f"needs {runtime.package}, which is not installed: pip install {runtime.install}"
+        raise UsageError(f"backend {backend} {needs}")
     if backend not in able:
         raise UsageError(f"{weights} cannot run on {backend}; it runs on {', '.join(able)}")
     return backend
@@ -49,7 +69,7 @@ def check_precision(precision: str) -> str:
 
 def is_installed(backend: str) -> bool:
     """Whether a backend's package is installed, without importing it."""
-    return find_spec(BACKENDS[backend][0]) is not None
+    return find_spec(BACKENDS[backend].package) is not None
 
 
 def choose_backend(backend: str, device: str, weights: Path) -> str:
@@ -57,17 +77,27 @@ def choose_backend(backend: str, device: str, weights: Path) -> str:
 
     Raises UsageError if it cannot run on that device.
     """
-    if backend == "openvino" and device != "cpu":
-        raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
-    if backend == "tensorrt" and device == "cpu":
-        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
     if backend != "auto":
+        check_place(backend, device == "cpu", device)
         return backend
-    able = _able(weights)
-    for name in ["openvino", "torch", "onnx"] if device == "cpu" else ["torch", "onnx"]:
-        if name in able and is_installed(name):
-            return name
+    if found := fastest(_able(weights), device == "cpu"):
+        return found
     raise UsageError(f"{weights} runs on the CPU only; add --device cpu")
+
+
+def check_place(backend: str, is_cpu: bool, device: str) -> None:
+    """Raise UsageError if the backend cannot run there: on the CPU, or else on GPUs; the message says `device`."""
+    only_on = BACKENDS[backend].only_on
+    if only_on == "cpu" and not is_cpu:
+        raise UsageError(f"backend {backend} runs on the CPU, not on {device}; add --device cpu")
+    if only_on == "cuda" and is_cpu:
+        raise UsageError(f"backend {backend} needs a CUDA device, not the CPU")
+
+
+def fastest(able: Collection[str], is_cpu: bool) -> str | None:
+    """The fastest of these backends that is installed, on the CPU or on a GPU; None if there is none."""
+    order = ("openvino", "torch", "onnx") if is_cpu else ("torch", "onnx")
+    return next((name for name in order if name in able and is_installed(name)), None)
 
 
 def runs_on_cuda(weights: Path) -> bool:
@@ -83,7 +113,7 @@ def runs_on_cuda(weights: Path) -> bool:
 def _able(weights: Path) -> list[str]:
     """The backends that can run a file; any suffix other than those of exported files counts as a checkpoint."""
     kind = weights.suffix.lower()
-    found = [name for name, (_, _, kinds) in BACKENDS.items() if kind in kinds]
+    found = [name for name, runtime in BACKENDS.items() if kind in runtime.suffixes]
     return found or list(BACKENDS)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.models.backends import is_installed
+from vidclf.models.backends import BACKENDS, check_place, fastest, is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.letterbox import Letterbox
@@ -34,22 +34,19 @@ Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and mas
 def open_detector(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
     """The detector for this file, machine and options; raises UsageError if there is none."""
     path, devices = find_weights(weights), choose_devices(device)
+    is_cpu = devices == ["cpu"]
     if path.suffix != ".pt":
         if backend != "auto":
             raise UsageError(f"{weights} is an exported model with its own runtime; --backend is only for .pt files")
-        on_cpu = devices == ["cpu"] and is_installed("openvino")
-        network = exported(path, precision) if path.is_dir() and on_cpu else None
+        network = exported(path, precision) if path.is_dir() and is_cpu and is_installed("openvino") else None
         return Detector(weights, image_size, network) if network else ReadyDetector(weights, devices[0], image_size)
 
     def load_torch() -> list[TorchNetwork]:
         return [TorchNetwork(load_detector(weights, device), device, precision) for device in devices]
 
     if backend == "auto":
-        backend = "openvino" if devices == ["cpu"] and is_installed("openvino") else "torch"
-    if backend == "tensorrt" and devices[0] == "cpu":
-        raise UsageError("backend tensorrt needs a CUDA device, not the CPU")
-    if backend == "openvino" and devices != ["cpu"]:
-        raise UsageError(f"backend openvino runs on the CPU, not on {device}; add --device cpu")
+        backend = fastest(["openvino", "torch"], is_cpu) or "torch"
+    check_place(backend, is_cpu, device)
     network = None
     if backend != "torch":
         try:
@@ -66,8 +63,8 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
 
 def _export(path: Path, device: str, backend: str, precision: str, image_size: int) -> ReadyDetector:
     """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
-    kind, package = {"onnx": ("onnx", "onnx"), "tensorrt": ("engine", "tensorrt")}[backend]
-    made_by = f"{backend}-{image_size}-{version(package)}-{version('ultralytics')}-{LAYOUT}"
+    kind, exported_by = BACKENDS[backend].exports_as, BACKENDS[backend].exported_by
+    made_by = f"{backend}-{image_size}-{version(exported_by)}-{version('ultralytics')}-{LAYOUT}"
     options: dict[str, Any] = {}
     if backend == "tensorrt":  # made for one kind of GPU
         import torch
