@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "recipe": "errors options pipeline resources stages",
     "video": "errors files frame threads",
     "models": "errors files preprocess resources threads",
-    "stages": "errors events files frame lock models preprocess rows stdout tables units video web",
+    "stages": "errors events files frame lock models preprocess rows stdout tables threads units video web",
     "web": "errors frame preprocess rates rows",
     "rendering": "resources training",
     "training": "calibration errors files lock models preprocess",

@@ -31,6 +31,9 @@ MOST: dict[Part, int] = {
     "decoder": 4,
     "encoder": 4,
 }
+# The share of the classifier's threads that it uses in torch: those spin while they wait for each other, at every
+# layer, and other stages could use their cores.
+CLASSIFIER_IN_TORCH = 0.5
 
 
 def cores() -> int:

@@ -70,11 +70,12 @@ def export(
 
     from vidclf.models.device import torch_threads
     from vidclf.models.exporting import export as write
+    from vidclf.threads import CLASSIFIER_IN_TORCH
 
     model = checkpoint.load(path)
     try:
         with (
-            torch_threads("classifier", share=0.5),
+            torch_threads("classifier", share=CLASSIFIER_IN_TORCH),
             tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.part-") as folder,
         ):
             made = Path(folder) / output.name

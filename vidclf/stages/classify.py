@@ -15,6 +15,7 @@ from vidclf.frame import Detection, Frame
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
 from vidclf.stages._names import Names
+from vidclf.threads import CLASSIFIER_IN_TORCH
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
@@ -69,8 +70,7 @@ class Classify:
             from vidclf.models.predictor import Predictor
 
             self._model = Predictor(self.weights, self.backend, self.device, self.precision)
-        # torch's threads spin while they wait for each other, at every layer; other stages could use those cores.
-        with torch_threads("classifier", share=0.5) if self._model.on_torch else nullcontext():
+        with torch_threads("classifier", share=CLASSIFIER_IN_TORCH) if self._model.on_torch else nullcontext():
             yield from self._classify(frames, self._model)
 
     def _classify(self, frames: Channel, model: Predictor) -> Iterator[Frame]:
