@@ -7,7 +7,7 @@ import pytest
 
 from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
-from vidclf.models.detection import open_detector
+from vidclf.models.detector import open_detector
 
 
 def test_a_detector_without_yolos_head_stays_in_32_bits_and_says_so(
@@ -35,7 +35,7 @@ def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str
     detector = open_detector(weights, "cpu", "torch", "f32", 160)
     network, batch = detector._torch[0], np.stack(pictures(2, 160, 96))
     everything = network.start(batch)()[0]
-    best = network.facts.scores_in(everything).max(axis=1)
+    best = network.spec.scores_in(everything).max(axis=1)
     middle = float(np.median(best))
     some = network.start(batch, middle)()[0]
     assert 0 < some.shape[2] < everything.shape[2]

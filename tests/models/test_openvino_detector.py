@@ -9,7 +9,7 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models.detection import Detector, ReadyDetector, open_detector
+from vidclf.models.detector import Detector, ExportedDetector, open_detector
 from vidclf.models.openvino_detector import expected_distance, exported, to_openvino
 from vidclf.models.runners import openvino_core, openvino_settings
 from vidclf.models.ultralytics_model import load_detector
@@ -53,7 +53,7 @@ def test_an_exported_model_finds_what_it_finds_in_ultralytics(folder: Path) -> N
     assert isinstance(detector, Detector) and detector.name == "openvino f32"
     for count, width, height in ((1, 160, 90), (4, 90, 33)):
         images = pictures(count, width, height)
-        wanted = ReadyDetector(str(folder), "cpu", 160).start(images, SOME)()
+        wanted = ExportedDetector(str(folder), "cpu", 160).start(images, SOME)()
         for one, other in zip(wanted, detector.start(images, SOME)(), strict=True):
             assert np.allclose(np.sort(one.scores), np.sort(other.scores), atol=1e-3)
             assert (one.masks is None) == (other.masks is None)
@@ -80,7 +80,7 @@ def test_people_are_those_that_ultralytics_finds_with_an_exported_model(shared: 
 
     path = str(shared / "detectors/yolo11n_int8_openvino_model")
     video = cv2.VideoCapture(str(shared / "clips/pets09_s2l1_480x360.mp4"))
-    ours, theirs = open_detector(path, "cpu", "auto", "f32", 640), ReadyDetector(path, "cpu", 640)
+    ours, theirs = open_detector(path, "cpu", "auto", "f32", 640), ExportedDetector(path, "cpu", 640)
     images = [video.read()[1] for _ in range(4)]
     for one, other in zip(theirs.start(images, PEOPLE)(), ours.start(images, PEOPLE)(), strict=True):
         assert len(one.boxes) == len(other.boxes) > 2

@@ -52,7 +52,7 @@ def rows_of(found: Found) -> np.ndarray:
 )
 def test_the_boxes_are_those_of_ultralytics(count: int, which: Selection) -> None:
     output = outputs(count, 6)
-    found = which.of_all(output, 6)
+    found = which.with_nms(output, 6)
     assert np.allclose(rows_of(found), by_ultralytics(output, which, 6), atol=1e-3)
     assert found.masks is None
 
@@ -63,7 +63,7 @@ def test_masks_are_sums_of_the_prototypes() -> None:
 
     which, output = Selection(0.3, 0.5, None, 10), outputs(200, 3, masks=4)
     prototypes = np.random.default_rng(1).normal(0, 1, (4, 160, 160)).astype(np.float32)
-    found, wanted = which.of_all(output, 3, prototypes), by_ultralytics(output, which, 3)
+    found, wanted = which.with_nms(output, 3, prototypes), by_ultralytics(output, which, 3)
     assert found.masks is not None and found.masks.shape == (len(wanted), 160, 160)
     everywhere = torch.tensor([[0.0, 0, 640, 640]] * len(wanted))
     masks = process_mask(torch.from_numpy(prototypes), torch.from_numpy(wanted[:, 6:]), everywhere, (640, 640))
@@ -76,7 +76,7 @@ def test_boxes_that_the_network_has_chosen_are_only_filtered(kinds: list[int] | 
     output = dice.uniform(0, 1, (300, 6)).astype(np.float32)
     output[:, 5] = dice.integers(0, 5, 300)
     which = Selection(0.4, 0.7, kinds, 50)
-    assert np.array_equal(rows_of(which.of_chosen(output)), by_ultralytics(output, which, 5, end2end=True))
+    assert np.array_equal(rows_of(which.without_nms(output)), by_ultralytics(output, which, 5, end2end=True))
 
 
 def test_equal_boxes_of_two_classes_both_stay() -> None:

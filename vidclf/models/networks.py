@@ -16,11 +16,11 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.models.cache import forget
+from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster
-from vidclf.models.facts import Facts
 from vidclf.models.parallel import pictures_at_once
 from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
-from vidclf.models.ultralytics_model import facts_of, keep_boxes_exact
+from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class TorchNetwork:
         import torch
 
         network = model.predictor.model
-        self._network, self._device, self.facts = network, device, facts_of(model)
+        self._network, self._device, self.spec = network, device, spec_of(model)
         self.is_on_cpu = not device.startswith("cuda")
         asked = precision
         if precision == "auto":
@@ -74,9 +74,9 @@ class TorchNetwork:
 
         def finish() -> list[np.ndarray]:
             with torch.inference_mode(), torch.cuda.stream(self._stream):
-                boxes, *masks = _flat(outputs)[: 1 + self.facts.masks]
-                if not self.facts.chooses:
-                    boxes = boxes[:, :, (self.facts.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
+                boxes, *masks = _flat(outputs)[: 1 + self.spec.masks]
+                if not self.spec.nms_free:
+                    boxes = boxes[:, :, (self.spec.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
                 return [output.float().cpu().numpy() for output in (boxes, *masks)]
 
         return finish
@@ -104,12 +104,12 @@ class OpenVinoNetwork:
     def __init__(
         self,
         network: Any,
-        facts: Facts,
+        spec: DetectorSpec,
         precision: str,
         known: tuple[np.ndarray, np.ndarray] | None = None,
         folder: Path | None = None,
     ):
-        self.facts = facts
+        self.spec = spec
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
         self.streams = 0  # pictures computed at the same time; 0 before the first batch
@@ -141,7 +141,7 @@ class OpenVinoNetwork:
         return Requests(openvino_core().compile_model(network, "CPU", settings))
 
     def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
-        found = self.facts.scores_in(self._of_any.start(picture)()[0])
+        found = self.spec.scores_in(self._of_any.start(picture)()[0])
         difference = np.abs(_logits(found) - _logits(wanted)).mean() if found.shape == wanted.shape else np.inf
         if not difference <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
             if self._folder:

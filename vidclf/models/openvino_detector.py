@@ -15,12 +15,12 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.files import hash_file
 from vidclf.models.cache import cached, forget
-from vidclf.models.facts import Facts
+from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.runners import import_openvino, openvino_core
-from vidclf.models.ultralytics_model import facts_of, load_detector, undisturbed
+from vidclf.models.ultralytics_model import load_detector, spec_of, undisturbed
 
-LAYOUT = 6  # version of the detectors in the cache; another number makes them again
+LAYOUT = 7  # version of the detectors in the cache; another number makes them again
 # The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
 LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 
@@ -37,14 +37,14 @@ def converted(weights: Path, precision: str) -> OpenVinoNetwork:
         lambda folder: convert(weights, folder),
     )
     try:
-        known = json.loads((folder / "facts.json").read_text())
+        known = json.loads((folder / "spec.json").read_text())
         if known.pop("sha256") != hash_file(folder / "network.bin"):
             raise RuntimeError("its weights in the cache were damaged")
         names = {int(number): name for number, name in known.pop("names").items()}
         answers = np.load(folder / "answers.npy", allow_pickle=False)
         network = openvino_core().read_model(str(folder / "network.xml"))
         stride = known["stride"]
-        return OpenVinoNetwork(network, Facts(names, **known), precision, (pattern(stride), answers), folder)
+        return OpenVinoNetwork(network, DetectorSpec(names, **known), precision, (pattern(stride), answers), folder)
     except Exception:
         forget(folder)  # the next run makes it again
         raise
@@ -64,8 +64,8 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         width = int(known["imgsz"][1])
         names = {int(number): str(name) for number, name in known["names"].items()}
         options = known.get("args") or {}
-        chooses = bool(known.get("end2end") or options.get("nms"))
-        facts = Facts(names, int(known["stride"]), chooses, False, known["task"] == "segment", width)
+        nms_free = bool(known.get("end2end") or options.get("nms"))
+        spec = DetectorSpec(names, int(known["stride"]), nms_free, False, known["task"] == "segment", width)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return None  # ultralytics will say what is wrong
     try:
@@ -73,7 +73,7 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         is_square = network.input(0).partial_shape == openvino.PartialShape([1, 3, width, width])
         if not is_square or known["task"] not in ("detect", "segment"):
             return None
-        return OpenVinoNetwork(take_bytes(network), facts, precision)
+        return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{folder} is not a detector that OpenVINO can load: {reason}") from None
@@ -83,11 +83,9 @@ def convert(weights: Path, folder: Path) -> None:
     """Fill a folder of the cache: the network in OpenVINO's format, and what is known of it, with torch's answers."""
     model = load_detector(str(weights))
     to_openvino(model, folder / "network.xml")
-    facts = facts_of(model)
-    (folder / "facts.json").write_text(json.dumps(asdict(facts) | {"sha256": hash_file(folder / "network.bin")}))
-    np.save(
-        folder / "answers.npy", facts.scores_in(TorchNetwork(model, "cpu", "f32").start(pattern(facts.stride))()[0])
-    )
+    spec = spec_of(model)
+    (folder / "spec.json").write_text(json.dumps(asdict(spec) | {"sha256": hash_file(folder / "network.bin")}))
+    np.save(folder / "answers.npy", spec.scores_in(TorchNetwork(model, "cpu", "f32").start(pattern(spec.stride))()[0]))
 
 
 def pattern(stride: int) -> np.ndarray:

@@ -31,7 +31,7 @@ class Selection:
     kinds: Collection[int] | None
     most: int
 
-    def of_all(self, output: np.ndarray, classes: int, masks: np.ndarray | None = None) -> Found:
+    def with_nms(self, output: np.ndarray, classes: int, masks: np.ndarray | None = None) -> Found:
         """The objects among the boxes of all anchors (YOLOv5 to 12).
 
         output: (4 + classes + mask coefficients, anchors) float32; a box is its centre, width and height.
@@ -48,10 +48,10 @@ class Selection:
         kept = suppress(boxes, scores, kinds, self.iou, self.most)
         return Found(boxes[kept], scores[kept], kinds[kept], _summed(output[4 + classes :].T[kept], masks))
 
-    def of_chosen(self, output: np.ndarray, masks: np.ndarray | None = None) -> Found:
+    def without_nms(self, output: np.ndarray, masks: np.ndarray | None = None) -> Found:
         """The objects among the boxes that the network has chosen itself, one for each (YOLOv10, YOLO26, RT-DETR).
 
-        output: (N, 6 + mask coefficients) float32: corners, score, class. masks: as in `of_all`.
+        output: (N, 6 + mask coefficients) float32: corners, score, class. masks: as in `with_nms`.
         """
         output = output[output[:, 4] > self.confidence]
         if self.kinds is not None:

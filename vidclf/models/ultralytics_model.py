@@ -19,7 +19,7 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
-from vidclf.models.facts import Facts
+from vidclf.models.detector_spec import DetectorSpec
 
 PAGE = "https://docs.ultralytics.com/models/"
 # Read by ultralytics once, on import.
@@ -57,12 +57,12 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     return model
 
 
-def facts_of(model: Any) -> Facts:
-    """The facts of a loaded `ultralytics.YOLO`."""
+def spec_of(model: Any) -> DetectorSpec:
+    """What is known of a loaded `ultralytics.YOLO`."""
     network, stretches = model.predictor.model, bool(getattr(model.predictor, "scale_fill", False))
-    chooses = bool(getattr(network, "end2end", False)) or stretches
+    nms_free = bool(getattr(network, "end2end", False)) or stretches
     names = {int(number): str(name) for number, name in model.names.items()}
-    return Facts(names, int(network.stride), chooses, stretches, model.task == "segment")
+    return DetectorSpec(names, int(network.stride), nms_free, stretches, model.task == "segment")
 
 
 def keep_boxes_exact(network: Any) -> bool:

@@ -20,7 +20,7 @@ from vidclf.models.selection import Found, Selection
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
-    from vidclf.models.detection import Detector, ReadyDetector
+    from vidclf.models.detector import Detector, ExportedDetector
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +77,17 @@ class Yolo:
         self.confidence, self.iou, self.image_size = confidence, iou, image_size
         self.batch, self.device, self.max_objects = batch, check_device(device, several=True), max_objects
         self.backend, self.precision = check_backend(backend), check_precision(precision)
-        self._detector: Detector | ReadyDetector | None = None
+        self._detector: Detector | ExportedDetector | None = None
 
     def __call__(self, frames: Channel) -> Iterator[Frame]:
         if self._detector is None:
-            from vidclf.models.detection import open_detector
+            from vidclf.models.detector import open_detector
 
             self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
         with torch_threads("detector") if self._detector.on_torch else nullcontext():
             yield from self._detect_all(frames, self._detector)
 
-    def _detect_all(self, frames: Channel, detector: Detector | ReadyDetector) -> Iterator[Frame]:
+    def _detect_all(self, frames: Channel, detector: Detector | ExportedDetector) -> Iterator[Frame]:
         which = Selection(self.confidence, self.iou, self.class_numbers(detector.names), self.max_objects)
         under_way = deque[Group]()
         while True:
@@ -106,7 +106,7 @@ class Yolo:
                     return
             yield from _finish(under_way.popleft(), detector.names)
 
-    def _room(self, detector: Detector | ReadyDetector, under_way: Iterable[Group]) -> int:
+    def _room(self, detector: Detector | ExportedDetector, under_way: Iterable[Group]) -> int:
         """How many more frames may be taken while others are under way."""
         held = [frame for frames, _ in under_way for frame in frames]
         if not held:
@@ -134,7 +134,7 @@ class Yolo:
         return [numbers[name] for name in self.classes] or None
 
 
-def _start(detector: Detector | ReadyDetector, frames: list[Frame], which: Selection) -> list[Search]:
+def _start(detector: Detector | ExportedDetector, frames: list[Frame], which: Selection) -> list[Search]:
     """Begin to search the frames that are not to be skipped."""
     by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
     for frame in (frame for frame in frames if not frame.skip):

@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and masks of a segmentation model
 
 
-def open_detector(weights: str, device: str, backend: str, precision: str, image_size: int) -> Detector | ReadyDetector:
+def open_detector(
+    weights: str, device: str, backend: str, precision: str, image_size: int
+) -> Detector | ExportedDetector:
     """The detector for this file, machine and options; raises UsageError if there is none."""
     path, devices = find_weights(weights), choose_devices(device)
     is_cpu = devices == ["cpu"]
@@ -39,7 +41,7 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
         if backend != "auto":
             raise UsageError(f"{weights} is an exported model with its own runtime; --backend is only for .pt files")
         network = exported(path, precision) if path.is_dir() and is_cpu and is_installed("openvino") else None
-        return Detector(weights, image_size, network) if network else ReadyDetector(weights, devices[0], image_size)
+        return Detector(weights, image_size, network) if network else ExportedDetector(weights, devices[0], image_size)
 
     def load_torch() -> list[TorchNetwork]:
         return [TorchNetwork(load_detector(weights, device), device, precision) for device in devices]
@@ -61,7 +63,7 @@ def open_detector(weights: str, device: str, backend: str, precision: str, image
     return Detector(weights, image_size, network, load_torch)
 
 
-def _export(path: Path, device: str, backend: str, precision: str, image_size: int) -> ReadyDetector:
+def _export(path: Path, device: str, backend: str, precision: str, image_size: int) -> ExportedDetector:
     """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
     kind, exported_by = BACKENDS[backend].exports_as, BACKENDS[backend].exported_by
     made_by = f"{backend}-{image_size}-{version(exported_by)}-{version('ultralytics')}-{LAYOUT}"
@@ -77,13 +79,13 @@ def _export(path: Path, device: str, backend: str, precision: str, image_size: i
 
     folder = cached(path, made_by, make)
     try:
-        return ReadyDetector(str(folder / f"model.{kind}"), device, image_size)
+        return ExportedDetector(str(folder / f"model.{kind}"), device, image_size)
     except Exception as error:
         forget(folder)  # probably damaged: the next run makes it again
         raise RuntimeError(str(error)) from error
 
 
-class ReadyDetector:
+class ExportedDetector:
     """A model that was exported for a runtime: ultralytics runs it, one picture at a time."""
 
     most = 1  # its batch size is fixed, usually one
@@ -138,15 +140,15 @@ class Detector:
         self._pool: Executor | None = None
         if openvino is None:
             self._use_torch()
-        self._facts = facts = (openvino or self._torch[0]).facts
+        self._spec = spec = (openvino or self._torch[0]).spec
         # The next multiple of the stride, as ultralytics' check_imgsz does.
-        side = -(-image_size // facts.stride) * facts.stride
-        self._letterbox = Letterbox(facts.side or side, facts.side or facts.stride, facts.stretches)
+        side = -(-image_size // spec.stride) * spec.stride
+        self._letterbox = Letterbox(spec.side or side, spec.side or spec.stride, spec.stretches)
 
     @property
     def names(self) -> dict[int, str]:
         """The classes by number."""
-        return self._facts.names
+        return self._spec.names
 
     @property
     def most(self) -> int:
@@ -214,11 +216,11 @@ class Detector:
         self, which: Selection, width: int, height: int, boxes: np.ndarray, masks: np.ndarray | None = None
     ) -> Found:
         """The objects in one picture, from its outputs."""
-        if self._facts.chooses:
-            found = which.of_chosen(boxes, masks)
+        if self._spec.nms_free:
+            found = which.without_nms(boxes, masks)
         else:
-            found = which.of_all(boxes, self._facts.classes_in(boxes), masks)
-        if self._facts.stretches:
+            found = which.with_nms(boxes, self._spec.classes_in(boxes), masks)
+        if self._spec.stretches:
             found = found._replace(boxes=corners(found.boxes))
         return found._replace(boxes=self._letterbox.boxes_in_picture(found.boxes, width, height))
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models import detection, networks, openvino_detector
-from vidclf.models.detection import Detector, ReadyDetector, open_detector
+from vidclf.models import networks, openvino_detector
+from vidclf.models.detector import Detector, ExportedDetector, open_detector
 from vidclf.models.selection import Found
 from vidclf.stages.yolo import to_detections
 
@@ -25,7 +25,7 @@ def boxes(results: list[Found]) -> list[np.ndarray]:
 
 def by_ultralytics(weights: str, images: list[np.ndarray]) -> list[Found]:
     """What `YOLO.predict` finds."""
-    return ReadyDetector(weights, "cpu", 160).start(images, SOME)()
+    return ExportedDetector(weights, "cpu", 160).start(images, SOME)()
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -66,7 +66,7 @@ def test_masks_are_those_of_ultralytics(weights: str) -> None:
 COLD = """
 import sys
 from tests.models.conftest import SOME, pictures
-from vidclf.models.detection import open_detector
+from vidclf.models.detector import open_detector
 detector = open_detector(sys.argv[1], "cpu", "openvino", "f32", 160)
 (found,) = detector.start(pictures(1), SOME)()
 assert len(found.boxes) == 20 and detector.name == "openvino f32" and detector.names[1] == "tie"
@@ -162,7 +162,7 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr(detection, "export", fails)
+    monkeypatch.setattr("vidclf.models.detector.export", fails)
     for precision in ("f32", "bf16"):
         assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {precision} on cpu"
     assert len(caplog.records) == 2
