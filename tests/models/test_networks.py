@@ -1,6 +1,9 @@
-"""The networks themselves: in how many bits they compute."""
+"""The networks themselves: in how many bits they compute, and for which sizes of pictures."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,9 @@ import pytest
 from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
 from vidclf.models.detector import open_detector
+from vidclf.models.networks import Requests, TorchNetwork
+from vidclf.models.openvino_detector import converted
+from vidclf.models.ultralytics_model import load_detector
 
 
 def test_a_detector_without_yolos_head_stays_in_32_bits_and_says_so(
@@ -40,3 +46,27 @@ def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str
     some = network.start(batch, middle)()[0]
     assert 0 < some.shape[2] < everything.shape[2]
     assert np.array_equal(some, everything[:, :, (best > middle).any(axis=0)])
+
+
+def test_pictures_of_the_first_size_have_a_network_of_their_own_and_all_sizes_get_their_boxes(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: dict[tuple[int, ...], set[Requests]] = {}
+    begin = Requests.start
+
+    def watch(self: Requests, batch: np.ndarray) -> Callable[[], list[np.ndarray]]:
+        ran.setdefault(batch.shape[1:3], set()).add(self)
+        return begin(self, batch)
+
+    monkeypatch.setattr(Requests, "start", watch)
+    network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
+    wide, high, large = (np.stack(pictures(2, *size)) for size in ((192, 96), (96, 192), (256, 224)))
+    batches = [wide, high, wide[1:], large, high[:1], wide, high]
+    under_way = [network.start(batch) for batch in batches]
+    for batch, finish in zip(batches, under_way, strict=True):
+        for found, wanted in zip(finish(), torch.start(batch)(), strict=True):
+            assert np.allclose(found, wanted, rtol=1e-3, atol=0.01)
+    ((own,), (of_any,), others) = (ran[size] for size in ((96, 192), (192, 96), (224, 256)))
+    assert own is not of_any and others == {of_any}
+    assert own._compiled.input(0).partial_shape.is_static
+    assert of_any._compiled.input(0).partial_shape.is_dynamic
