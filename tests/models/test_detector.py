@@ -154,6 +154,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(openvino_detector, "to_openvino", fails)
+    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
     detector = open_detector(weights, "cpu", "auto", precision, 160)
     assert warning_of(detector, caplog, precision).endswith("using torch instead: no such operation")
 
@@ -163,8 +164,9 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr("vidclf.models.detector.export", fails)
-    for precision in ("f32", "bf16"):
-        assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {precision} on cpu"
+    monkeypatch.setattr(networks, "is_bf16_faster", lambda: True)
+    for precision, used in (("f32", "f32"), ("auto", "bf16")):
+        assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {used} on cpu"
     assert len(caplog.records) == 2
 
 
@@ -182,6 +184,25 @@ def test_what_cannot_be_is_told(shared: Path) -> None:
         open_detector(exported, "cpu", "torch", "auto", 640)
     with pytest.raises(UsageError, match="backend tensorrt needs a CUDA device"):
         open_detector(str(shared / "detectors/yolo11n.pt"), "cpu", "tensorrt", "auto", 640)
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "words"),
+    [
+        ("auto", "bf16", "precision bf16: openvino has only f32 on this machine"),
+        ("openvino", "f16", "precision f16: openvino has only f32 on this machine"),
+        ("onnx", "bf16", "precision bf16: onnx has only f32 on this machine"),
+    ],
+)
+def test_a_precision_that_is_not_there_is_refused(
+    weights: str, backend: str, precision: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO computed in 32 bits, and its name said 16."""
+    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32"])
+    with pytest.raises(UsageError) as raised:
+        open_detector(weights, "cpu", backend, precision, 160)
+    assert str(raised.value) == words
+    assert open_detector(weights, "cpu", "torch", precision, 160).name == f"torch {precision} on cpu"
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])

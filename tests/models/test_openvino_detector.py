@@ -60,6 +60,14 @@ def test_an_exported_model_finds_what_it_finds_in_ultralytics(folder: Path) -> N
     assert detector.names[1] == "tie"
 
 
+def test_a_precision_that_is_not_there_is_refused_for_an_exported_model_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32"])
+    with pytest.raises(UsageError, match=r"^precision bf16: openvino has only f32 on this machine$"):
+        open_detector(str(folder), "cpu", "auto", "bf16", 160)
+
+
 def test_an_exported_model_of_another_kind_is_left_to_ultralytics(folder: Path, tmp_path: Path) -> None:
     assert exported(tmp_path, "f32") is None
     (tmp_path / "network.xml").write_text("not a network")

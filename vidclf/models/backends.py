@@ -125,17 +125,24 @@ def choose_precision(precision: str, backend: str, device: str, exported: bool) 
     """
     if precision == "f32" or (precision == "auto" and exported):
         return "f32"
-    able = _precisions(backend, exported)
     if precision == "auto" and backend == "openvino":
         from vidclf.models.runners import openvino_precision
 
         return openvino_precision()
     if precision == "auto":
-        return "f16" if "f16" in able and device.startswith("cuda") else "f32"
+        return "f16" if "f16" in _precisions(backend, exported) and device.startswith("cuda") else "f32"
+    check_available(precision, backend, exported)
+    return precision
+
+
+def check_available(precision: str, backend: str, exported: bool = False) -> None:
+    """Raise UsageError if the backend does not have a precision on this machine; auto and f32 are always there."""
+    if precision in ("auto", "f32"):
+        return
+    able = _precisions(backend, exported)
     if precision not in able:
         what = "an exported file" if backend == "torch" else backend
         raise UsageError(f"precision {precision}: {what} has only {' and '.join(able)} on this machine")
-    return precision
 
 
 def _precisions(backend: str, exported: bool) -> list[str]:

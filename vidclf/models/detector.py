@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.models.backends import BACKENDS, check_place, fastest, is_installed
+from vidclf.models.backends import BACKENDS, check_available, check_place, fastest, is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.letterbox import Letterbox
@@ -41,6 +41,8 @@ def open_detector(
         if backend != "auto":
             raise UsageError(f"{weights} is an exported model with its own runtime; --backend is only for .pt files")
         network = exported(path, precision) if path.is_dir() and is_cpu and is_installed("openvino") else None
+        if network:
+            check_available(precision, "openvino")
         return Detector(weights, image_size, network) if network else ExportedDetector(weights, devices[0], image_size)
 
     def load_torch() -> list[TorchNetwork]:
@@ -49,6 +51,7 @@ def open_detector(
     if backend == "auto":
         backend = fastest(["openvino", "torch"], is_cpu) or "torch"
     check_place(backend, is_cpu, device)
+    check_available(precision, backend)
     network = None
     if backend != "torch":
         try:
