@@ -192,7 +192,7 @@ def test_who_takes_a_detector_for_a_classifier_is_told_the_option(
     for name in ("yolo11n.pt", "yolo11n"):
         with pytest.raises(UsageError, match=r"not found: .*; for a detector use --detector-weights$"):
             checkpoint.read_header(name)
-    write(tmp_path / "yolo11n.pt", {"names": {0: "person"}})
+    write(tmp_path / "yolo11n.pt", {0: "person"})
     with pytest.raises(UsageError) as told:
         checkpoint.read_header("yolo11n.pt")
     assert str(told.value) == "yolo11n.pt: a YOLO detector, not a classifier; name it with --detector-weights"
