@@ -15,6 +15,11 @@ class UsageError(VidclfError, ValueError):
     exit_code = 2
 
 
+def one_line(error: BaseException, most: int | None = None) -> str:
+    """The message of another library's error as one line, of `most` characters if given; its type if it has none."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def describe(error: BaseException) -> str:
     """An error as one line. Ours explain themselves; for others, the line adds the stage, the frame and the type."""
     text = " ".join(str(error).split())

@@ -10,7 +10,7 @@ from math import isfinite, nan
 from pathlib import Path, PurePosixPath
 from reprlib import repr as shown  # of a value that may be long
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, one_line
 from vidclf.rows import BOX, SCHEMA, Row
 
 PIXELS = 2**31 - 1  # the largest coordinate that a record can hold
@@ -110,7 +110,7 @@ def _rows(path: Path, columns: tuple[str, ...], what: str) -> Iterator[tuple[str
     except OSError as error:
         raise UsageError(f"cannot read the {what} {path}: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:  # not JSON, not UTF-8, not Parquet, other columns
-        raise UsageError(f"{path} is not a {what}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{path} is not a {what}: {one_line(error)}") from None
 
 
 def _require(columns: tuple[str, ...], given: Collection[str], where: str) -> None:

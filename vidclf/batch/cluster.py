@@ -14,7 +14,7 @@ from typing import Any
 
 from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Storage
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.recipe import Item
 from vidclf.threads import cores, limit_opencv
 
@@ -179,8 +179,7 @@ def _connect(ray: Any, address: str, jobs: int | None) -> None:
             socket.create_connection((place[1], int(place[2])), timeout=5).close()
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"cannot connect to Ray at {address}: {reason}") from None
+        raise UsageError(f"cannot connect to Ray at {address}: {one_line(error)}") from None
     if not ray.is_initialized():
         raise VidclfError(f"Ray at {address} did not start")
 

@@ -14,7 +14,7 @@ from vidclf.batch.checks import check
 from vidclf.batch.clips import Clip
 from vidclf.batch.job import Outcome
 from vidclf.batch.names import name_outputs
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 
 SCHEMA = 1
 # What SQLite says about other files, and about damaged ones.
@@ -208,8 +208,9 @@ class Manifest:
             raise VidclfError(f"cannot write {self._path}: {error}") from None
 
     def _damaged(self, error: Exception) -> VidclfError:
-        said = " ".join(str(error).split())
-        return VidclfError(f"{self._path} is damaged ({said}); delete it, then --force processes all clips again")
+        return VidclfError(
+            f"{self._path} is damaged ({one_line(error)}); delete it, then --force processes all clips again"
+        )
 
 
 def now() -> str:

@@ -12,7 +12,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, one_line
 from vidclf.files import PIECE, discard_part
 
 Paths = dict[str, Path]
@@ -144,5 +144,5 @@ def connect(url: str) -> tuple[Any, str]:
     try:
         filesystem, root = fsspec.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise UsageError(f"cannot use {url}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"cannot use {url}: {one_line(error)}") from None
     return filesystem, root.rstrip("/")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import sleep
 from typing import Any
 
+from vidclf.errors import one_line
 from vidclf.events.broker import SILENCE, Address, Refused, Unreachable
 from vidclf.events.message import Message
 
@@ -67,7 +68,7 @@ class Redis:
         try:
             return question()
         except (redis.RedisError, OSError, ValueError) as error:  # ValueError: an invalid host name
-            raise Unreachable(_words(error)) from None
+            raise Unreachable(one_line(error)) from None
 
 
 def _failure(error: Exception) -> Refused | Unreachable:
@@ -77,8 +78,4 @@ def _failure(error: Exception) -> Refused | Unreachable:
     full, cluster = exceptions.OutOfMemoryError, (exceptions.ClusterDownError, exceptions.TryAgainError)
     states = (full, exceptions.ReadOnlyError, *cluster, exceptions.AskError)
     passing = isinstance(error, states) or str(error).startswith(PASSING)
-    return Unreachable(_words(error)) if passing else Refused(_words(error))
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return Unreachable(one_line(error)) if passing else Refused(one_line(error))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, one_line
 
 KEY = "vidclf"
 # What the readers raise. RuntimeError: an encrypted archive, or an unknown compression; LookupError: an encoding.
@@ -33,8 +33,7 @@ def header_text(path: Path) -> str | None:
     try:
         return read(path)
     except NOT_READABLE as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path}: not {name}, or cut short ({reason})") from None
+        raise UsageError(f"{path}: not {name}, or cut short ({one_line(error)})") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from None
 

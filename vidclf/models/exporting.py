@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.files import hash_file
 from vidclf.models.classifier import Classifier
 from vidclf.models.exported import KEY, weights_of
@@ -43,8 +43,7 @@ def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> 
     except (UsageError, OSError):
         raise
     except Exception as error:  # converters raise many kinds of errors for unknown operations
-        reason = " ".join(str(error).split())[:200]
-        raise VidclfError(f"cannot export to {kind}: {type(error).__name__}: {reason}") from error
+        raise VidclfError(f"cannot export to {kind}: {type(error).__name__}: {one_line(error, 200)}") from error
 
 
 def example(model: Classifier) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, one_line
 from vidclf.files import hash_file
 from vidclf.models.cache import cached, forget
 from vidclf.models.detector_spec import DetectorSpec
@@ -75,8 +75,7 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
             return None
         return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{folder} is not a detector that OpenVINO can load: {reason}") from None
+        raise UsageError(f"{folder} is not a detector that OpenVINO can load: {one_line(error, 200)}") from None
 
 
 def convert(weights: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.models import checkpoint, exported
 from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision, runs_on_cuda
 from vidclf.models.cache import cached, forget
@@ -93,7 +93,7 @@ class Predictor:
         try:
             outputs = self._runner(patterns(self.preprocess, 2)).shape
         except Exception as error:  # each runtime has its own
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             crops = f"crops of size {size} and channels {channels}"
             raise UsageError(
                 f"{self.path}: its network cannot take {crops}, which its header names ({reason})"
@@ -106,7 +106,7 @@ class Predictor:
         """Continue in torch, or raise the error if that is not possible."""
         if not self._can_fall_back or self._backend == "torch":
             raise error
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         precision = choose_precision("auto", "torch", self.device, exported=False)
         self._use_torch(precision, f"does not run on {self._backend}, using torch instead: {reason}")
 

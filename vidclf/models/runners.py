@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, one_line
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.device import is_bf16_faster
@@ -52,7 +52,7 @@ class TorchRunner:
                     warnings.simplefilter("ignore")  # torch.jit is deprecated, but this file needs it
                     self._network = torch.jit.load(str(weights), map_location=device).eval()
             except Exception as error:  # torch raises whatever its parts do
-                raise UsageError(f"{weights}: damaged ({' '.join(str(error).split())[:200]})") from None
+                raise UsageError(f"{weights}: damaged ({one_line(error, 200)})") from None
         self.name = f"torch {precision} on {device}"
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
@@ -86,7 +86,7 @@ class OpenVinoRunner:
             self._network = openvino_core().read_model(str(weights))
             self._of_any = self._compile()
         except RuntimeError as error:
-            raise UsageError(f"{weights}: OpenVINO cannot load it ({' '.join(str(error).split())[:200]})") from None
+            raise UsageError(f"{weights}: OpenVINO cannot load it ({one_line(error, 200)})") from None
         self._of_one: Any = None
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ class OnnxRunner:
             # Its own fallback to another provider would print to stdout, where a record may go.
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers, enable_fallback=0)
         except Exception as error:  # its exceptions have no common base class
-            raise UsageError(f"{weights}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:200]})") from None
+            raise UsageError(f"{weights}: ONNX Runtime cannot load it ({one_line(error, 200)})") from None
         if wanted not in (used := self._session.get_providers()):
             raise UsageError(f"{wanted} cannot run here, only {', '.join(used)}")
         self._input = self._session.get_inputs()[0].name
