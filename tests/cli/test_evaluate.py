@@ -46,6 +46,15 @@ def test_classes_have_the_names_of_the_weights(pets: Path) -> None:
     assert found["top1"] == pytest.approx(sum(recalls) / 2, abs=0.01)  # both classes have 40
 
 
+def test_pictures_that_were_never_trained_on_are_tested_all(pets: Path) -> None:
+    """A fifth of them was, and nothing said so."""
+    words = [str(pets / "pets.safetensors"), "--data", str(pets / "pictures" / "test")]
+    assert (figures(*words)["total"], figures(*words, "--all")["total"]) == (16, 80)
+    hint = "These are the pictures that training holds back, a fifth; --all tests all of them."
+    said = [CliRunner().invoke(evaluate, [*words, *more], catch_exceptions=False).stdout for more in ([], ["--all"])]
+    assert [hint in each for each in said] == [True, False]
+
+
 def test_a_batch_is_a_number_of_crops(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     forward = Classifier.forward

@@ -178,6 +178,25 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
             assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
 
 
+def test_a_run_that_was_started_to_replace_a_file_is_resumed_without_a_word(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--resume` refused the file, and `--resume --force` is refused, too."""
+    output = tmp_path / "mine.safetensors"
+    output.write_bytes(shipped("weights").joinpath("lean-small.safetensors").read_bytes())
+    words = [*QUICK, *map(str, ["--data", pictures, "--run", tmp_path / "run", "-o", output])]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vidclf.training.loop.conclude", interrupt)
+        assert CliRunner().invoke(train, [*words, "--force"]).exit_code == 130
+    result = CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert read_header(output)["architecture"] == "lean"
+
+
 def test_a_run_is_continued_or_started_again(trained: tuple[Path, Result]) -> None:
     """--resume --force continued it."""
     told = "--resume continues a run and --force starts it again: give only one of them"

@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def curve(folder: Path, part: str, name: str) -> list[tuple[int, float]]:
 def test_the_curves_of_training_and_validation_share_their_names(tmp_path: Path) -> None:
     board = Board(tmp_path)
     board.row(row(1, 0.5))
-    board.row(row(2, 0.25) | {"loss": None, "seconds": 3.0})  # an epoch that the clock left no step of
+    board.row(row(2, 0.25) | {"loss": None, "seconds": 3.0})
     board.close()
     assert curve(tmp_path, "train", "loss") == [(1, 0.5)]
     assert curve(tmp_path, "valid", "loss") == [(1, 1.0), (2, 0.5)]
@@ -105,3 +106,27 @@ def test_a_thousand_classes_fit_into_memory() -> None:
     labels = [str(i) for i in range(200)]
     figure = confusion_figure(torch.eye(len(labels)), labels)
     assert figure.get_size_inches().tolist() == [40.0, 40.0]
+
+
+def test_without_its_folder_the_run_goes_on_without_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever clears away files for TensorBoard, or fills the disk, must not end a training of hours."""
+    said: list[str] = []
+    board = Board(tmp_path, say=said.append)
+    board.row(row(1, 0.5))
+    shutil.rmtree(tmp_path / "tensorboard")
+    for epoch in (2, 3):
+        board.row(row(epoch, 0.25))
+    board.test({"top1": 75.0}, torch.eye(2), ["cat", "dog"], epoch=3)
+    board.close()
+    assert len(said) == 1
+    assert said[0].startswith("cannot write TensorBoard's files, so metrics are only in metrics.jsonl (")
+    assert capfd.readouterr().err == ""
+
+
+def test_where_its_folder_cannot_be_made_the_run_goes_on_without_it(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").write_text("a file")
+    said: list[str] = []
+    board = Board(tmp_path, say=said.append)
+    board.row(row(1, 0.5))
+    board.close()
+    assert len(said) == 1

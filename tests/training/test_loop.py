@@ -227,7 +227,7 @@ def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, pictures, progress=Interrupt("epoch 2"))
     asked = json.loads((tmp_path / "config.json").read_text())
-    assert list(asked) == ["settings", "data", "validation", "test", "start", "teachers"]
+    assert list(asked) == ["settings", "data", "validation", "test", "classes", "start", "teachers"]
     assert asked["settings"].pop("start") == ""  # a setting that came later
     (tmp_path / "config.json").write_text(json.dumps({name: asked[name] for name in ("settings", "data")}))
     run(tmp_path, pictures, resume=True)
@@ -331,6 +331,15 @@ def test_the_time_limit_ends_a_run_annealed(tmp_path: Path, pictures: Path) -> N
     assert 0 < len(rows) < 1000
     assert rows[-1]["rate"] < 0.2 * max(row["rate"] for row in rows)
     assert load(tmp_path / "out.safetensors").name == "lean"
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("limit", [1.0, 2.0])  # the clock runs out before the crops are made, or while they are
+def test_a_time_limit_without_a_single_step_makes_no_weights(tmp_path: Path, pictures: Path, limit: float) -> None:
+    """An untrained network was written, as if all were well."""
+    with pytest.raises(UsageError, match=r"^the time limit of \d s is too short for a single step$"):
+        run(tmp_path, pictures, time_limit=limit)
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 @pytest.mark.usefixtures("clock")

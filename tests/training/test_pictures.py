@@ -53,6 +53,49 @@ def test_without_a_test_folder_a_fifth_of_every_class_is_held_out_always_the_sam
     assert len(kept & {image.numpy().tobytes() for image in test.images}) >= 3
 
 
+def test_where_file_names_repeat_the_held_out_pictures_are_spread_all_the_same(tmp_path: Path) -> None:
+    """CLASS/000/image.png ... CLASS/039/image.png: the first fifth was held out, which are pictures of one clip."""
+    for colour in ("red", "blue"):
+        for i in range(40):
+            write_picture(tmp_path / colour / f"{i:03}" / "image.png", paint(colour, i))
+    held = {image.numpy().tobytes() for image in load(tmp_path, "test").images}
+    first = {crop_picture(paint("red", i), COLOUR).transpose(2, 0, 1).tobytes() for i in range(8)}
+    assert len(held) == 16
+    assert len(held & first) < 6
+
+
+def test_all_pictures_of_a_folder_may_be_for_testing(tmp_path: Path) -> None:
+    write_classes(tmp_path, 10)
+    assert len(data.load(tmp_path, "test", COLOUR, whole=True)) == 30
+    assert data.holds_back(tmp_path)
+    write_classes(tmp_path / "train", 10)
+    write_classes(tmp_path / "test", 4)
+    assert len(data.load(tmp_path, "test", COLOUR, whole=True)) == 12
+    assert not data.holds_back(tmp_path)
+
+
+def test_linked_folders_are_entered_and_loops_end(tmp_path: Path) -> None:
+    write_classes(tmp_path / "pictures", 5)
+    write_classes(tmp_path / "more", 3, first=50)
+    try:
+        (tmp_path / "pictures/red/linked").symlink_to(tmp_path / "more/red", target_is_directory=True)
+        (tmp_path / "pictures/red/loop").symlink_to(tmp_path / "pictures/red", target_is_directory=True)
+    except OSError:
+        pytest.skip("needs symbolic links")
+    loaded = data.load(tmp_path / "pictures", "test", COLOUR, whole=True)
+    assert loaded.targets.bincount().tolist() == [5, 5, 8]
+
+
+def test_all_damaged_pictures_are_told_at_once(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", 8)
+    write_classes(tmp_path / "test", 1)
+    for i in range(7):
+        (tmp_path / f"train/red/{i:03}.jpg").write_bytes(b"no picture")
+    told = problem(tmp_path)
+    assert [told.count(f"{i:03}.jpg: not a picture, or damaged (10 bytes)") for i in range(7)] == [1] * 5 + [0] * 2
+    assert told.endswith("; and 2 more")
+
+
 def test_a_valid_folder_is_what_validates(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", 10)
     train = load(tmp_path)

@@ -32,6 +32,12 @@ from vidclf.threads import cores
 @click.option(
     "--batch", type=click.IntRange(1, 65_536), help="Crops per forward pass; default: 512 of 28x28, fewer larger ones."
 )
+@click.option(
+    "--all",
+    "whole",
+    is_flag=True,
+    help="Test all pictures of a folder, rather than the fifth that training holds back.",
+)
 @DEVICE
 @VERIFY
 @DEBUG
@@ -41,10 +47,14 @@ def evaluate(
     json_file: str | None,
     html_path: Path | None,
     batch: int | None,
+    whole: bool,
     device: str,
     verify: bool,
 ) -> None:
     """Test WEIGHTS (a path or a shipped name) on test pictures: Fashion-MNIST's 10,000, or your own.
+
+    Your own are those in FOLDER/test, or the fifth of FOLDER that `train` does not learn from; --all is for pictures
+    that were not trained on at all.
 
     Accuracy and calibration error (ECE, 15 bins, after the temperature) are in percent.
 
@@ -52,6 +62,7 @@ def evaluate(
     Examples:
       vidclf eval lean --data FOLDER
       vidclf eval mine.safetensors --data pictures --html mine.html
+      vidclf eval mine.safetensors --data others --all
       vidclf eval mine.safetensors --json - | jq .top1
     """
     check_data(data)
@@ -72,7 +83,8 @@ def evaluate(
     torch.set_num_threads(cores())
     place = choose_device(device)
     model = checkpoint.load(weights, place)
-    test = pictures.load(data, "test", model.preprocess, verify, model.labels).to(place)
+    is_fifth = pictures.holds_back(data) and not whole
+    test = pictures.load(data, "test", model.preprocess, verify, model.labels, whole=whole).to(place)
     logits = evaluation.predict(model, test.images, batch)
     if not logits.isfinite().all():
         raise VidclfError(f"{weights}: its outputs are not finite; damaged weights?")
@@ -85,6 +97,8 @@ def evaluate(
         # Class names may contain letters that this stdout cannot encode: print ? for those rather than fail.
         encoding = sys.stdout.encoding or "utf-8"
         click.echo(evaluation.table(metrics).encode(encoding, "replace").decode(encoding))
+        if is_fifth:
+            click.echo("These are the pictures that training holds back, a fifth; --all tests all of them.")
     if html_path:
         page.write_report(html_path, header, logits, test.targets, test.images)
     if json_file:  # last, so that there is no JSON without the page

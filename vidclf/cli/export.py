@@ -46,9 +46,9 @@ def export(
 ) -> None:
     """Write WEIGHTS (a path or a shipped name) for ONNX Runtime, OpenVINO or TorchScript.
 
-    The exported network takes (N, channels, size, size) uint8 crops and returns (N, classes) logits. The file also
-    holds labels, preprocessing and temperature, so `vidclf run --weights` accepts it like a checkpoint. It is
-    compared with the original before it gets its final name, and timed.
+    The exported network takes (N, channels, size, size) uint8 crops, three channels in the order BGR, and returns
+    (N, classes) logits. The file also holds labels, preprocessing and temperature, so `vidclf run --weights` accepts
+    it like a checkpoint. It is compared with the original before it gets its final name, and timed.
 
     \b
     Examples:

@@ -56,7 +56,10 @@ def read_header(name_or_path: str | Path) -> dict[str, Any]:
                 raise UsageError(f"{path}: a YOLO detector, not a classifier; name it with --detector-weights")
             raise UsageError(f"{path}: no vidclf header (export it with vidclf export)")
     else:
-        text = _metadata(path).get("vidclf")
+        metadata = _metadata(path)
+        text = metadata.get("vidclf")
+        if text is None and "state" in metadata:
+            raise UsageError(f"{path}: the state of a training run; its weights are in best.safetensors beside it")
         if text is None:
             raise UsageError(f"{path}: a safetensors file without a vidclf header (save it with vidclf.models.save)")
     try:

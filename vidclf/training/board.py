@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from vidclf.errors import one_line
 from vidclf.training.run_files import RunFiles
 
 if TYPE_CHECKING:
@@ -26,23 +29,28 @@ class Board:
 
     epoch: number of finished epochs. Events of later epochs, and of an earlier run, are removed first, so that a
     resumed run has no step twice.
-    If TensorBoard is missing, `say` is called once with a message, and nothing else happens.
+    If TensorBoard is missing, or its files cannot be written, `say` is called once with a message, and the run goes on
+    without it.
     """
 
     def __init__(self, folder: Path, epoch: int = 0, say: Callable[[str], None] = print) -> None:
         self._writers: dict[str, Any] = {}
+        self._say = say
         try:
             import matplotlib.figure  # noqa: F401 - for the confusion matrix
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             say(MISSING)
             return
+        with self._surviving():
+            self._begin(RunFiles(folder), epoch, SummaryWriter)
+
+    def _begin(self, files: RunFiles, epoch: int, make_writer: Callable[[str], Any]) -> None:
         for part in PARTS:
-            place = RunFiles(folder).tensorboard / part
+            place = files.tensorboard / part
             old = sorted(place.glob("events.out.tfevents.*"))
             events = _events(old, 0 if part == "test" else epoch)  # the test comes once, at the end
-            writer: Any = SummaryWriter(str(place))
-            self._writers[part] = writer
+            writer = self._writers[part] = make_writer(str(place))
             for event in events:
                 writer.file_writer.add_event(event, event.step, event.wall_time)
             writer.flush()
@@ -51,31 +59,52 @@ class Board:
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Add the metrics of one epoch, a row of metrics.jsonl; those of validation begin with `valid_`."""
-        for name, value in row.items():
-            part, _, figure = name.rpartition("_")
-            if name not in ("epoch", "seconds") and value is not None:
-                self._scalar("valid" if part == "valid" else "train", figure if part == "valid" else name, value, row)
-        self._flush()
+        with self._surviving():
+            for name, value in row.items():
+                part, _, figure = name.rpartition("_")
+                if name not in ("epoch", "seconds") and value is not None:
+                    is_valid = part == "valid"
+                    self._scalar("valid" if is_valid else "train", figure if is_valid else name, value, row)
+            self._flush()
 
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
         """Add the confusion matrix of a part (see `evaluation.confusion`) as a figure, at the end of a run."""
         if self._writers:
-            with warnings.catch_warnings():
+            with self._surviving(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from")  # boxes instead of letters
                 self._writers[part].add_figure(CONFUSION, confusion_figure(counts, labels), epoch)
-            self._flush()
+                self._flush()
 
     def test(self, metrics: Mapping[str, Any], counts: Tensor, labels: Sequence[str], epoch: int) -> None:
         """Add the metrics of the test set, once, at the end; `metrics` may hold more than loss, top1 and top5."""
-        for name in ("loss", "top1", "top5"):
-            if name in metrics:
-                self._scalar("test", name, metrics[name], {"epoch": epoch})
+        with self._surviving():
+            for name in ("loss", "top1", "top5"):
+                if name in metrics:
+                    self._scalar("test", name, metrics[name], {"epoch": epoch})
         self.confusion("test", counts, labels, epoch)
 
     def close(self) -> None:
         """Write the events that are still in memory."""
-        for writer in self._writers.values():
-            writer.close()
+        with self._surviving():
+            for writer in self._writers.values():
+                writer.close()
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Files that cannot be written (a full disk, a folder that is gone) must not end a run of hours."""
+        before = threading.excepthook
+        # The writers' own threads raise it, too.
+        threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else before(told)
+        try:
+            yield
+        except OSError as error:
+            for writer in self._writers.values():
+                with suppress(OSError):
+                    writer.close()  # and its thread, while nobody is told of it
+            self._writers.clear()
+            self._say(f"cannot write TensorBoard's files, so metrics are only in metrics.jsonl ({one_line(error)})")
+        finally:
+            threading.excepthook = before
 
     def _scalar(self, part: str, name: str, value: float, row: Mapping[str, Any]) -> None:
         if self._writers:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import fashion_mnist, pictures
 from vidclf.training.config import Config
 from vidclf.training.progress import Progress
+
+MOST_TOLD = 5  # damaged pictures in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,13 @@ class Dataset:
 class Parts:
     """What a run learns from, chooses its best epoch by and is tested on, of the same classes.
 
-    digests: hashes of the pictures, to notice when a run is resumed with others.
+    digests: hashes of the pictures, and the classes, to notice when a run is resumed with others.
     """
 
     learning: Dataset
     validation: Dataset
     test: Dataset
-    digests: dict[str, str]
+    digests: dict[str, Any]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -88,7 +91,8 @@ def load_parts(
     progress.line(named(everything.labels))
     test = load(folder, "test", policy, verify, everything.labels, progress.live)
     learning, validation = set_aside(everything, config.validation, folder, policy)
-    digests = {"data": everything.digest(), "validation": validation.digest(), "test": test.digest()}
+    digests: dict[str, Any] = {"data": everything.digest(), "validation": validation.digest(), "test": test.digest()}
+    digests["classes"] = list(everything.labels)
     return Parts(learning, validation, test, digests)
 
 
@@ -99,30 +103,40 @@ def load(
     verify: bool = True,
     labels: Sequence[str] | None = None,
     tell: Callable[[str], object] = lambda _: None,
+    whole: bool = False,
 ) -> Dataset:
     """One part of the pictures in `folder`, "train", "test" or "valid", every picture preprocessed by `policy`.
 
     labels: a classifier's, which the targets then index; by default the folder names or Fashion-MNIST's.
     tell: called with the progress as text.
-    The other arguments and errors: see `open_pictures`; also UsageError that names a damaged picture.
+    The other arguments and errors: see `open_pictures`; also UsageError that names the damaged pictures.
     """
-    found = open_pictures(folder, part, verify, labels)
+    found = open_pictures(folder, part, verify, labels, whole)
     crops = torch.empty(len(found.targets), policy.channels, policy.size, policy.size, dtype=torch.uint8)
+    damaged: list[UsageError] = []
     for i in range(len(crops)):
-        image, mask = found.read(i)
+        try:
+            image, mask = found.read(i)
+        except UsageError as error:  # read on, so that all of them are told at once
+            damaged.append(error)
+            continue
         crops[i] = to_tensor([crop_picture(image, policy, mask=mask)])[0]
         tell(f"reading the {part} pictures, {i + 1:,} of {len(crops):,}")
+    if damaged:
+        more = f"; and {len(damaged) - MOST_TOLD} more" if len(damaged) > MOST_TOLD else ""
+        raise UsageError("; ".join(map(str, damaged[:MOST_TOLD])) + more)
     return Dataset(crops, torch.from_numpy(found.targets), found.labels)
 
 
 def open_pictures(
-    folder: Path | None, part: str, verify: bool = True, labels: Sequence[str] | None = None
+    folder: Path | None, part: str, verify: bool = True, labels: Sequence[str] | None = None, whole: bool = False
 ) -> pictures.Pictures:
     """Find one part of the pictures in `folder`, and their labels; nothing is decoded yet.
 
     folder: class-named folders of pictures (see `pictures.open_folder`); or Fashion-MNIST's four IDX .gz files, or
     FashionMNIST/raw with them; None downloads these into a cache.
     verify: compare Fashion-MNIST's files with the published checksums.
+    whole: if training holds back some pictures of a folder for testing (`holds_back`), all of them are the part.
     Raises UsageError on missing, damaged or unexpected files, VidclfError if the download fails.
     """
     if folder is None:
@@ -132,7 +146,7 @@ def open_pictures(
     if place := fashion_mnist.find_idx(folder):
         return fashion_mnist.open_idx(place, part, verify, labels)
     if pictures.has_classes(folder):
-        return pictures.open_folder(folder, part, labels)
+        return pictures.open_folder(folder, part, labels, whole)
     first = fashion_mnist.FILES["train"][0][0]
     raise UsageError(
         f"{folder} contains neither folders of pictures, one per class, nor Fashion-MNIST "
@@ -148,6 +162,11 @@ def check_outside(run: Path, folder: Path | None) -> None:
         if run.resolve().is_relative_to(place.resolve()):
             ways = "choose another place with --run FOLDER"
             raise UsageError(f"{run} would be among the class folders in {place}: {ways}")
+
+
+def holds_back(folder: Path | None) -> bool:
+    """Whether there are no pictures for testing in a folder of class folders, so that training holds some back."""
+    return folder is not None and not fashion_mnist.find_idx(folder) and not pictures.has_part(folder, "test")
 
 
 def has_validation(folder: Path | None) -> bool:

@@ -102,10 +102,9 @@ def table(metrics: Mapping[str, Any]) -> str:
 
 def _class_figures(predicted: Tensor, targets: Tensor, index: int) -> dict[str, float]:
     right = int(((predicted == index) & (targets == index)).sum())
-    precision = _percent(right, int((predicted == index).sum()))
-    recall = _percent(right, int((targets == index).sum()))
-    f1 = round(2 * precision * recall / (precision + recall), 2) if right else 0.0
-    return {"precision": precision, "recall": recall, "f1": f1}
+    found, there = int((predicted == index).sum()), int((targets == index).sum())
+    precision, recall = _percent(right, found), _percent(right, there)
+    return {"precision": precision, "recall": recall, "f1": _percent(2 * right, found + there)}
 
 
 def _percent(part: int, whole: int) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.classifier import Classifier
 from vidclf.training import data, evaluation, page
@@ -60,7 +61,8 @@ def train(
     learner = make_learner(config, parts, before, device, compiled, progress)
     teachers = load_teachers(config.distill, parts.labels, policy, device)
     views = Views(parts.learning.images, teachers, config)
-    run = Run(folder, config.to_dict(), parts.digests | weights_digests(config))
+    replaces = hash_file(output) if replace and output.is_file() else None
+    run = Run(folder, config.to_dict(), parts.digests | weights_digests(config), replaces)
     tensors = run_tensors(learner.model, learner.average, learner.optimizer)
     with run:
         state = run.restore(tensors) if resume else run.start()
@@ -82,12 +84,13 @@ def train(
             losses, hits, rate = train_epoch(
                 learner, crops, parts.learning.targets, soft_targets, state.epoch, clock.share, progress
             )
+            if not losses:  # the clock ran out while the crops were made
+                break
             state.epoch += 1
             # If the last step diverged, no loss shows it yet.
             check_finite(config, state.epoch, *losses, *learner.average.state_dict().values())
             row: dict[str, Any] = {"epoch": state.epoch, "rate": round(rate, 6)}
-            if losses:
-                row |= {"loss": round(float(torch.stack(losses).mean()), 4), **evaluation.tops(torch.cat(hits))}
+            row |= {"loss": round(float(torch.stack(losses).mean()), 4), **evaluation.tops(torch.cat(hits))}
             row |= validate(config, state.epoch, learner.average, parts.validation)
             row["seconds"] = round(time.monotonic() - begin, 1)
             state.history.append(row)
@@ -100,9 +103,11 @@ def train(
             run.save(state, tensors)
             validated = f"validation {top1:.2f} %" if len(parts.validation) else "no validation"
             progress.line(
-                f"epoch {state.epoch}/{config.epochs}  loss {row.get('loss', '-')}  {validated}  rate {rate:.4f}  "
+                f"epoch {state.epoch}/{config.epochs}  loss {row['loss']}  {validated}  rate {rate:.4f}  "
                 f"{row['seconds']} s  {duration(clock.left(state.epoch * learner.steps))} left"
             )
+        if not state.epoch:
+            raise UsageError(f"the time limit of {duration(time_limit or 0)} is too short for a single step")
         return conclude(config, run, state, parts, board, output, replace, progress, command)
 
 
@@ -167,7 +172,9 @@ def conclude(
     page.write_report(
         run.files.report, checkpoint.read_header(output), scores, test.targets, test.images, state.history
     )
-    progress.line(f"{duration(state.seconds)}, temperature {best.temperature}; wrote {output} and {run.files.report}")
+    kept = max(state.history, key=lambda row: (row.get("valid_top1", 0.0), row["epoch"]))["epoch"]
+    progress.line(f"{duration(state.seconds)}, epoch {kept} kept, temperature {best.temperature}")
+    progress.line(f"wrote {output} and {run.files.report}")
     # Last, because whatever goes wrong with a picture must not cost the weights.
     if len(validation):
         board.confusion("valid", validated, labels, state.epoch)

@@ -123,7 +123,7 @@ def _matrix(counts: Tensor, labels: Sequence[str]) -> list[list[Cell]]:
 
 def _cell(count: int, total: int, true: int, predicted: int, labels: Sequence[str]) -> Cell:
     share = count / max(1, total)
-    words = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+    words = f"{100 * share:.0f}" if 0.0995 <= share < 0.995 or share == 1 else f"{100 * share:.1f}"
     kind = " ".join(["hit"] * (true == predicted) + ["full"] * (share > 0.4))
     told = f"{labels[true]} classified as {labels[predicted]}: {count:,} of {total:,}"
     return Cell(words if count else "", kind, told, round(share**0.5, 3))

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +36,12 @@ class Pictures:
     read: Callable[[int], Picture]  # the picture of that number; UsageError if it is damaged
 
 
-def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) -> Pictures:
+def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None, whole: bool = False) -> Pictures:
     """One part, "train", "valid" or "test", of FOLDER/CLASS/*.jpg or of FOLDER/train/CLASS/*.jpg, FOLDER/test/...
 
     Without FOLDER/test, "test" is a fifth of every class (`TEST_SHARE`, at least one picture) and "train" the rest.
     The test pictures are those whose file names have the smallest SHA-256, so they are the same every time, and new
-    pictures hardly change the choice.
+    pictures hardly change the choice. whole: all pictures of such a folder are "test".
     labels: the expected ones, such as a classifier's, which the targets then index; by default the folders', sorted.
     Pictures can be at any depth below their class. Hidden files and the class folder `unsorted` are ignored.
     The parts may also have the names in `PARTS`. For "train", other folders beside them are logged as a warning.
@@ -63,8 +63,9 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None) ->
     for other in parts.values():
         problem = f"{folder}: the classes of {place.name} and {other.name} differ"
         _same(problem, place.name, classes, other.name, _classes(other))
-    files = {name: _files(place / spelled) for name, spelled in classes.items()}
-    if "test" not in parts and part != "valid":
+    # Training opens the same folder for both parts: what is skipped is told once.
+    files = {name: _files(place / spelled, part != "test" or whole) for name, spelled in classes.items()}
+    if "test" not in parts and part != "valid" and not whole:
         files = {name: _share(found, part, place / name) for name, found in files.items()}
 
     labels = tuple(classes) if labels is None else tuple(labels)
@@ -119,26 +120,40 @@ def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__")) or name.lower() in CLUTTER
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, tells_skipped: bool = True) -> list[Path]:
     """The pictures below a class folder, in an order that is the same on every system."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in _walk(folder) if path.is_file()]
     files = [path for path in files if not any(map(_is_hidden, path.relative_to(folder).parts))]
     found = [path for path in files if path.suffix.lower() in SUFFIXES]
     others = ", ".join(sorted({path.suffix.lower() or path.name for path in files} - SUFFIXES))
     if not found:
         raise UsageError(f"{folder}: no pictures in this class folder{f', only {others}' if others else ''}")
-    if others:
+    if others and tells_skipped:
         count = len(files) - len(found)
         what = "1 file is not a picture and was" if count == 1 else f"{count} files are not pictures and were"
         log.warning("%s: %s skipped (%s)", folder, what, others)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
+def _walk(folder: Path) -> Iterator[Path]:
+    """What is below a folder and not a folder, linked folders included; each is entered once, so that loops end."""
+    entered = set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        about = os.stat(place)  # noqa: PTH116 - a string, from os.walk
+        if (about.st_dev, about.st_ino) in entered:
+            below.clear()
+            continue
+        entered.add((about.st_dev, about.st_ino))
+        yield from (Path(place, name) for name in names)
+
+
 def _share(files: list[Path], part: str, folder: Path) -> list[Path]:
     """The test pictures of a class, or the others."""
     if len(files) < 2:
         raise UsageError(f"{folder}: only one picture; two are needed, one for training and one for testing")
-    drawn = sorted(files, key=lambda path: hashlib.sha256(os.fsencode(path.name)).digest())
+    # By the name first, which a file keeps where it is moved; the path decides where names repeat.
+    places = {path: (path.name, path.relative_to(folder).as_posix()) for path in files}
+    drawn = sorted(files, key=lambda path: [hashlib.sha256(os.fsencode(text)).digest() for text in places[path]])
     test = set(drawn[: max(1, round(TEST_SHARE * len(files)))])
     return [path for path in files if (path in test) == (part == "test")]
 

@@ -26,6 +26,7 @@ WHAT = {
     "validation": ("validation pictures", "--data"),
     "test": ("test pictures", "--data"),
     "teachers": ("teachers", "--distill"),
+    "classes": ("classes", "--data"),
 }
 
 
@@ -44,14 +45,18 @@ class Run:
 
     Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
     digests: hashes of its inputs: "data" (the training pictures), "validation", ...
+    replaces: the hash of a file that it is started to replace, by --force, so that it may be resumed without that.
     `with run:` keeps other trainings out of the folder, from `start` or `restore` to the end.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any], replaces: str | None = None
+    ) -> None:
         self.folder = folder
         self.files = RunFiles(folder)
         self.settings = dict(settings)
         self.digests = dict(digests)
+        self._replaces = replaces
         self._lock = NameLock(folder / "run")
 
     def __enter__(self) -> Run:
@@ -73,7 +78,8 @@ class Run:
         self._take()
         for path in (self.files.last, self.files.best, self.files.metrics, self.files.report):
             path.unlink(missing_ok=True)
-        _write(self.files.config, json.dumps({"settings": self.settings, **self.digests}, indent=2) + "\n")
+        more = {"replaces": self._replaces} if self._replaces else {}
+        _write(self.files.config, json.dumps({"settings": self.settings, **self.digests, **more}, indent=2) + "\n")
         return State()
 
     def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError
-from vidclf.files import PartFile, check_folder
+from vidclf.files import PartFile, check_folder, hash_file
 from vidclf.models import checkpoint
 from vidclf.training.config import Config
 
@@ -61,12 +61,13 @@ def check_unused(folder: Path) -> None:
 def check_output(output: Path, folder: Path, resume: bool = False, force: bool = False) -> None:
     """Raise UsageError if the weights would replace a file that the run needs, or one that must not be replaced.
 
-    force: any other file may be replaced; resume: a file that the run in `folder` wrote before may be.
+    force: any other file may be replaced; resume: one that the run in `folder` wrote before may be, and one that it was
+    started to replace.
     """
     names = [path.name for path in RunFiles(folder).all]
     if output.name.lower() in names and output.resolve().parent == folder.resolve():
         raise UsageError(f"{output} is a file of the run itself: choose another name for the weights")
-    if output.exists() and not force and not (resume and _is_own(output, read_config(folder) or {})):
+    if output.exists() and not force and not (resume and _is_meant(output, read_config(folder) or {})):
         ways = ", and this run did not write it: choose another with -o" if resume else ": overwrite it with --force"
         raise UsageError(f"{output} already exists{ways}")
 
@@ -82,7 +83,9 @@ def check_target(path: Path) -> None:
     check_folder(there)
 
 
-def _is_own(output: Path, asked: Mapping[str, Any]) -> bool:
+def _is_meant(output: Path, asked: Mapping[str, Any]) -> bool:
+    if "replaces" in asked and asked["replaces"] == hash_file(output):
+        return True
     try:
         header = checkpoint.read_header(output)
     except UsageError:
