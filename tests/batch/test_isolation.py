@@ -303,6 +303,10 @@ def noted(error: Exception, note: str) -> Exception:
     return error
 
 
+class OutOfMemoryError(RuntimeError):
+    """torch's, by its name."""
+
+
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
@@ -311,6 +315,8 @@ def noted(error: Exception, note: str) -> Exception:
         (caused(VidclfError("cannot be read any further"), OSError(errno.EIO, "broken")), "passing"),
         (MemoryError(), "passing"),
         (RuntimeError("CUDA error"), "passing"),
+        (caused(VidclfError("x.pt cannot run on cuda"), OutOfMemoryError("CUDA out of memory.")), "passing"),
+        (caused(VidclfError("x.pt cannot run on cuda"), RuntimeError("cuDNN error: CUDNN_STATUS_X")), "passing"),
         (noted(UsageError("no such file: x"), "in stage 'capture'"), "bad"),
         (UsageError("item 9: write: cannot write x: File name too long"), "bad"),
         (noted(UsageError("it does not know the class 'x'"), "in stage 'yolo' at frame 0"), "configuration"),

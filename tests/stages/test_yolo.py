@@ -17,7 +17,7 @@ import pytest
 
 from tests.frames import make_frames, make_source
 from vidclf.channel import Aborted, Channel
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import Box, Frame
 from vidclf.models.selection import Found
 from vidclf.models.ultralytics_model import _download, load_detector
@@ -266,6 +266,26 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path, content:
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a detector"):
         load_detector(str(tmp_path))
+
+
+@pytest.mark.parametrize("of_memory", [True, False])
+def test_a_gpu_that_fails_is_no_fault_of_the_file(
+    of_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from ultralytics import YOLO
+
+    def predict(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.") if of_memory else RuntimeError("cuDNN error: X")
+
+    path = tmp_path / "some.pt"
+    YOLO("yolo11n.yaml").save(path)
+    monkeypatch.setattr(YOLO, "predict", predict)
+    with pytest.raises(VidclfError) as caught:
+        load_detector(str(path), "cuda")
+    reason = "OutOfMemoryError: CUDA out of memory." if of_memory else "RuntimeError: cuDNN error: X"
+    assert str(caught.value) == f"{path} cannot run on cuda: {reason}"
+    assert not isinstance(caught.value, UsageError)
 
 
 def test_a_model_for_another_task_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
 from vidclf.files import hash_file
 from vidclf.frame import Frame
+from vidclf.models.device import is_gpu_fault
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.preprocess import shrink
 from vidclf.recipe import Item
@@ -176,7 +177,7 @@ def fault_of(error: BaseException) -> Fault:
     numbers = {each.errno for each in chain if isinstance(each, OSError)}
     if numbers & FULL:
         return "full"
-    if numbers & PASSING or any(isinstance(each, (MemoryError, ChangedError)) for each in chain):
+    if numbers & PASSING or any(isinstance(each, (MemoryError, ChangedError)) or is_gpu_fault(each) for each in chain):
         return "passing"
     if isinstance(error, UsageError) and not _concerns_clip(error):
         return "configuration"

@@ -45,6 +45,13 @@ def choose_devices(device: str) -> list[str]:
     return [f"cuda:{number}" for number in numbers.split(",")] if numbers else ["cuda"]
 
 
+def is_gpu_fault(error: BaseException) -> bool:
+    """Whether an error of torch is about the GPU, such as its memory, rather than about the network or its file."""
+    if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):  # torch's, which need not be imported
+        return True
+    return isinstance(error, RuntimeError) and bool(re.search(r"CUDA (\w+ )?error|cuDNN|CUBLAS", str(error), re.I))
+
+
 @contextmanager
 def torch_threads(part: Part, share: float = 1.0) -> Iterator[None]:
     """In this block, torch work of this thread uses this share of the threads for this part of a run.

@@ -16,10 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
 from vidclf.models.detector_spec import DetectorSpec
+from vidclf.models.device import is_gpu_fault
 
 PAGE = "https://docs.ultralytics.com/models/"
 # Read by ultralytics once, on import.
@@ -37,7 +38,8 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     A published name is looked for in the working folder and in the cache, then downloaded into the cache.
     A .pt file is a pickle, which may run code while loading. ultralytics (from 8.4) is told to refuse that, so a
     checkpoint with its own classes is refused, too, unless ULTRALYTICS_SAFE_LOAD=false marks it as trusted.
-    Raises UsageError if there is no such model, it cannot be downloaded, or the file is not a model.
+    Raises UsageError if there is no such model, it cannot be downloaded, or the file is not a model; and VidclfError
+    if the GPU fails, for example for lack of memory.
     """
     path = fetch_weights(weights)
     ultralytics = _import_quietly()
@@ -51,6 +53,8 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
             ):  # the first prediction builds the network: do it now, not during the run
                 model.predict(np.zeros((32, 32, 3), np.uint8), device=device, verbose=False)
     except Exception as error:  # errors of torch, OpenVINO or ONNX Runtime for a file that is not a model
+        if is_gpu_fault(error):
+            raise VidclfError(f"{weights} cannot run on {device}: {_reason(error)}") from error
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
     if model.task not in ("detect", "segment") or not names:
         raise UsageError(f"{weights} is a {model.task} model; a detect or segment model is needed")
