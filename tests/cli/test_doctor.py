@@ -57,6 +57,18 @@ def test_a_torch_that_torchvision_was_not_built_for(only, monkeypatch):
     assert set(wanted["torch"].removeprefix("torch").split(",")) == {">=2.15", "<2.16"}
 
 
+def test_a_gpu_that_torch_was_not_made_for(only, monkeypatch):
+    import torch
+
+    only("CUDA")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("vidclf.models.device.lack_of_kernels", lambda number: ["", "torch is not made for it"][number])
+    result = run()
+    assert result.return_value == 1
+    advice = "install a build of torch that is, see https://pytorch.org, or add --device cpu"
+    assert f"- CUDA: torch is not made for it; {advice}\n" in result.output
+
+
 def test_an_opencv_without_its_system_libraries(only, monkeypatch):
     def check():
         raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from vidclf.errors import UsageError
-from vidclf.models.device import check_device, choose_device, is_bf16_faster, mixed_precision, torch_threads
+from vidclf.models import device
+from vidclf.models.device import (
+    check_device,
+    choose_device,
+    choose_devices,
+    is_bf16_faster,
+    lack_of_kernels,
+    mixed_precision,
+    torch_threads,
+)
 
 
 def test_auto_is_a_device_that_is_there() -> None:
@@ -23,6 +32,55 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert check_device("cuda:99") == "cuda:99"
     with pytest.raises(UsageError, match=r"device cuda:99 does not exist: \d+ CUDA device"):
         choose_device("cuda:99")
+
+
+COMPILED = ["sm_75", "sm_80", "sm_86", "sm_90a", "sm_120"]  # torch 2.15 for CUDA 13, about
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The compute capabilities of the GPUs that torch finds."""
+    found: list[tuple[int, int]] = []
+    monkeypatch.setattr(torch.version, "cuda", "13.2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(found))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: COMPILED)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: found[number])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"GPU {number}")
+    device._warn_once.cache_clear()
+    return found
+
+
+def test_a_gpu_that_torch_is_not_compiled_for_is_not_used(
+    gpus: list[tuple[int, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch says that it is available, and the first operation fails."""
+    gpus += [(6, 1), (8, 9)]
+    fault = (
+        f"torch {torch.__version__} is not made for GPU 0 (compute capability 6.1; it is for 7.5, 8.0, 8.6, 9.0, 12.0)"
+    )
+    assert [choose_device("auto"), choose_device("auto")] == ["cpu", "cpu"]
+    assert caplog.messages == [f"the networks run on the CPU: {fault}"]
+    assert choose_devices("cuda:1") == ["cuda:1"]
+    for chosen in ("cuda", "cuda:0", "cuda:1,0"):
+        with pytest.raises(UsageError) as raised:
+            choose_devices(chosen)
+        assert str(raised.value) == f"device {chosen} cannot be used: {fault}"
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"),
+    [((7, 0), False), ((7, 5), True), ((8, 9), True), ((10, 0), False), ((11, 0), False), ((12, 1), True)],
+)
+def test_code_for_a_gpu_runs_on_later_ones_of_its_major_version(
+    capability: tuple[int, int], runs: bool, gpus: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus.append(capability)
+    assert (lack_of_kernels(0) == "") is runs
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: [*COMPILED, "compute_90"])
+    assert (lack_of_kernels(0) == "") is (runs or capability > (9, 0))
+    monkeypatch.setattr(torch.version, "cuda", None)  # an AMD GPU
+    assert lack_of_kernels(0) == ""
 
 
 def test_a_thread_that_starts_late_is_not_given_the_threads_of_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,12 @@ def _requirement(name: str) -> str:
 def _cuda() -> str:
     import torch
 
-    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    from vidclf.models.device import lack_of_kernels
+
+    count = torch.cuda.device_count()
+    if fault := next(filter(None, map(lack_of_kernels, range(count))), ""):
+        raise Problem(f"{fault}; install a build of torch that is, see https://pytorch.org, or add --device cpu")
+    names = [torch.cuda.get_device_name(n) for n in range(count)]
     return ", ".join(names) or "no device; networks run on the CPU"
 
 

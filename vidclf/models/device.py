@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 from vidclf.errors import UsageError
 from vidclf.threads import Part, cores, threads
+
+log = logging.getLogger(__name__)
 
 
 def check_device(device: str, several: bool = False) -> str:
@@ -31,18 +34,51 @@ def choose_device(device: str = "auto") -> str:
 
 
 def choose_devices(device: str) -> list[str]:
-    """The torch devices, one each: cuda:0,1 are two; raises UsageError if one does not exist."""
+    """The torch devices, one each: cuda:0,1 are two; UsageError for one that does not exist or cannot be used."""
     if check_device(device, several=True) == "cpu" or (device == "auto" and not _has_driver()):
         return ["cpu"]
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return ["cuda" if count else "cpu"]
+    if device == "auto" and not count:
+        return ["cpu"]
     numbers = device.partition(":")[2]
-    if any(int(number) >= count for number in (numbers or "0").split(",")):
+    chosen = [int(number) for number in (numbers or "0").split(",")]
+    if any(number >= count for number in chosen):
         raise UsageError(f"device {device} does not exist: {count} CUDA device(s) found")
-    return [f"cuda:{number}" for number in numbers.split(",")] if numbers else ["cuda"]
+    if fault := next(filter(None, map(lack_of_kernels, chosen)), ""):
+        if device == "auto":
+            _warn_once(f"the networks run on the CPU: {fault}")
+            return ["cpu"]
+        raise UsageError(f"device {device} cannot be used: {fault}")
+    return [f"cuda:{number}" for number in chosen] if numbers else ["cuda"]
+
+
+def lack_of_kernels(number: int) -> str:
+    """Why this torch cannot compute on that GPU, although it lists it; empty if it can.
+
+    Each release is compiled for some GPUs only: torch 2.15 for CUDA 13 from Turing on, without Pascal and Volta.
+    Code for one (sm_86) also runs on later ones of the same major version, and intermediate code (compute_90) on all
+    later ones.
+    """
+    import torch
+
+    compiled = re.findall(r"\b(sm|compute)_(\d+)(\d)", " ".join(torch.cuda.get_arch_list()))
+    if torch.version.cuda is None or not compiled:  # for AMD, the list has other names
+        return ""
+    has = torch.cuda.get_device_capability(number)
+    for kind, *digits in compiled:
+        major, minor = map(int, digits)
+        if (major, minor) <= has and (kind == "compute" or major == has[0]):
+            return ""
+    able, name = ", ".join(f"{major}.{minor}" for _, major, minor in compiled), torch.cuda.get_device_name(number)
+    version = torch.__version__
+    return f"torch {version} is not made for {name} (compute capability {has[0]}.{has[1]}; it is for {able})"
+
+
+@cache
+def _warn_once(text: str) -> None:
+    log.warning(text)
 
 
 def is_gpu_fault(error: BaseException) -> bool:
