@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
@@ -35,6 +36,25 @@ def test_boxes_are_measured_in_32_bits_whatever_the_rest_is(weights: str) -> Non
     assert outputs[1].dtype == outputs[0].dtype
     assert np.abs(outputs[0] - outputs[1]).max() < 0.5
     assert all(len(found.boxes) for found in fast.start(images, SOME)())
+
+
+def test_outputs_that_16_bits_cannot_hold_are_computed_in_32(weights: str, caplog: pytest.LogCaptureFixture) -> None:
+    """On a GTX 16xx they are NaN, of which no score is high enough: nothing was found."""
+    batch = np.stack(pictures(2, 160, 96))
+    wanted = open_detector(weights, "cpu", "torch", "f32", 160)._torch[0].start(batch, 0.1)()
+    network = open_detector(weights, "cpu", "torch", "f16", 160)._torch[0]
+    first = next(iter(network._network.model.model))
+
+    def overflow(_module: object, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        return output * np.inf if torch.is_autocast_enabled("cpu") else output
+
+    first.register_forward_hook(overflow)
+    under_way = [network.start(batch, 0.1) for _ in range(2)]
+    for finish in under_way:
+        for found, exact in zip(finish(), wanted, strict=True):
+            assert np.allclose(found, exact, rtol=1e-3, atol=0.01)
+    assert network.name == "torch f32 on cpu"
+    assert caplog.messages == ["the detector's outputs are not finite in 16 bits, using 32 bits instead"]
 
 
 def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str) -> None:

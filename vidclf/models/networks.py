@@ -65,21 +65,33 @@ class TorchNetwork:
         """Begin one forward pass, on a CPU do all of it; the function that is returned waits for its outputs."""
         import torch
 
+        is_16_bit = self._autocast["enabled"]
         # A stream of None changes nothing.
         with torch.inference_mode(), torch.cuda.stream(self._stream), torch.autocast(**self._autocast):
             pictures = torch.from_numpy(batch)
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
             outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
+            outputs = _flat(outputs)[: 1 + self.spec.masks]
 
         def finish() -> list[np.ndarray]:
             with torch.inference_mode(), torch.cuda.stream(self._stream):
-                boxes, *masks = _flat(outputs)[: 1 + self.spec.masks]
+                if is_16_bit and not all(output.sum(dtype=torch.float32).isfinite() for output in outputs):
+                    self._use_32_bits()
+                    return self.start(batch, confidence)()
+                boxes, *masks = outputs
                 if not self.spec.nms_free:
                     boxes = boxes[:, :, (self.spec.scores_in(boxes).amax(dim=1) > confidence).any(dim=0)]
                 return [output.float().cpu().numpy() for output in (boxes, *masks)]
 
         return finish
+
+    def _use_32_bits(self) -> None:
+        """Some GPUs (GTX 16xx) return NaN in 16 bits, and a network may have values that f16 cannot hold."""
+        if self._autocast["enabled"]:  # it may have been another batch
+            log.warning("the detector's outputs are not finite in 16 bits, using 32 bits instead")
+            self._autocast["enabled"] = False
+            self.name = f"torch f32 on {self._device}"
 
 
 def _flat(outputs: Any) -> list[Any]:
