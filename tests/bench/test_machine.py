@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from pathlib import Path
 
-from vidclf.bench.machine import _processor, describe
+import pytest
+
+from vidclf.bench.machine import _gpu, _processor, describe
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -32,3 +35,18 @@ def test_the_machine_is_described_in_plain_values() -> None:
     machine = describe()
     assert machine["cores"] >= 1 and machine["memory_gib"] > 0
     assert {"vidclf", "numpy", "torch"} <= machine["libraries"].keys()
+
+
+@pytest.mark.parametrize(
+    ("printed", "gpu"),
+    [
+        ("NVIDIA L4\n", "NVIDIA L4"),
+        ("NVIDIA L4\nNVIDIA L4\nNVIDIA T400\n", "2 x NVIDIA L4, NVIDIA T400"),
+        ("", ""),
+    ],
+)
+def test_gpus_are_named_in_one_line(printed: str, gpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report has a line for a machine."""
+    done = subprocess.CompletedProcess([], 0, printed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    assert _gpu() == gpu

@@ -13,7 +13,7 @@ from vidclf.models import create, save
 from vidclf.models.checkpoint import read_header
 from vidclf.models.exporting import export
 from vidclf.models.predictor import patterns
-from vidclf.models.runners import OnnxRunner, OpenVinoRunner
+from vidclf.models.runners import OnnxRunner, OpenVinoRunner, TorchRunner, on_stream
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -49,3 +49,18 @@ def test_tensorrt_computes_in_the_precision_that_is_asked_for(
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     assert OnnxRunner(Path("lean.onnx"), "cuda:1", precision, tensorrt=True).name == f"tensorrt {precision} on cuda:1"
     assert asked[0] == (name, {"device_id": 1, "trt_fp16_enable": in_16_bits})
+
+
+def test_on_the_cpu_torch_does_not_touch_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.cuda.stream(None)` starts CUDA, which takes seconds, and memory of a GPU that others may be using."""
+    import torch
+
+    def start(stream: object) -> str:
+        assert stream is not None
+        return "began"
+
+    monkeypatch.setattr(torch.cuda, "stream", start)
+    assert on_stream("a stream") == "began"
+    model = create("v1", ["cat", "dog"]).eval()
+    run = TorchRunner(save(tmp_path / "pets.safetensors", model), "cpu", "f32")
+    assert run(patterns(model.preprocess, 2)).shape == (2, 2)

@@ -19,7 +19,7 @@ from vidclf.models.cache import forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster
 from vidclf.models.parallel import pictures_at_once
-from vidclf.models.runners import openvino_core, openvino_precision, openvino_settings
+from vidclf.models.runners import on_stream, openvino_core, openvino_precision, openvino_settings
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,7 @@ class TorchNetwork:
         import torch
 
         is_16_bit = self._autocast["enabled"]
-        # A stream of None changes nothing.
-        with torch.inference_mode(), torch.cuda.stream(self._stream), torch.autocast(**self._autocast):
+        with torch.inference_mode(), on_stream(self._stream), torch.autocast(**self._autocast):
             pictures = torch.from_numpy(batch)
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
@@ -75,7 +74,7 @@ class TorchNetwork:
             outputs = _flat(outputs)[: 1 + self.spec.masks]
 
         def finish() -> list[np.ndarray]:
-            with torch.inference_mode(), torch.cuda.stream(self._stream):
+            with torch.inference_mode(), on_stream(self._stream):
                 if is_16_bit and not all(output.sum(dtype=torch.float32).isfinite() for output in outputs):
                     self._use_32_bits()
                     return self.start(batch, confidence)()

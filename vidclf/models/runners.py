@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,11 +63,18 @@ class TorchRunner:
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.inference_mode(), torch.cuda.stream(self._stream):  # a stream of None changes nothing
+        with torch.inference_mode(), on_stream(self._stream):
             tensor = torch.from_numpy(crops)
             if self._stream is not None:
                 tensor = tensor.pin_memory().to(self._device, non_blocking=True)
             return self._network(tensor).float().cpu().numpy()
+
+
+def on_stream(stream: Any) -> AbstractContextManager[Any]:
+    """In this block, torch works on this `torch.cuda.Stream`; None changes nothing, without a start of CUDA."""
+    import torch
+
+    return nullcontext() if stream is None else torch.cuda.stream(stream)  # that starts CUDA for None, too
 
 
 class OpenVinoRunner:
