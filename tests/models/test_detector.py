@@ -170,6 +170,26 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     assert len(caplog.records) == 2
 
 
+def test_an_exported_model_keeps_its_task(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A segmentation model ran as one without masks, whose classes were numbers that do not exist."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    images = pictures(2, 160, 160)
+    wanted = by_ultralytics(weights, images)
+    for _ in range(2):  # the second one is in the cache
+        detector = open_detector(weights, "cpu", "onnx", "f32", 160)
+        assert isinstance(detector, ExportedDetector), caplog.text
+        for image, one in zip(images, wanted, strict=True):
+            (other,) = detector.start([image], SOME)()
+            assert np.allclose(np.sort(one.scores), np.sort(other.scores), atol=1e-3)
+            assert (one.masks is None) == (other.masks is None) == ("seg" not in detector._model.task)
+    (file,) = tmp_path.rglob("model.onnx")
+    assert ExportedDetector(str(file), "cpu", 160)._model.task == detector._model.task  # from its metadata
+
+
 def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RT-DETR's boxes were shifted, as it was given a letterbox."""
     monkeypatch.setattr("ultralytics.engine.predictor.BasePredictor.scale_fill", True)

@@ -78,25 +78,31 @@ def _export(path: Path, device: str, backend: str, precision: str, image_size: i
         made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
 
     def make(folder: Path) -> None:
-        export(load_detector(str(path), device), kind, image_size, folder, **options)
+        model = load_detector(str(path), device)
+        export(model, kind, image_size, folder, **options)
+        (folder / "task").write_text(model.task)
 
     folder = cached(path, made_by, make)
     try:
-        return ExportedDetector(str(folder / f"model.{kind}"), device, image_size)
+        task = (folder / "task").read_text()
+        return ExportedDetector(str(folder / f"model.{kind}"), device, image_size, task)
     except Exception as error:
         forget(folder)  # probably damaged: the next run makes it again
         raise RuntimeError(str(error)) from error
 
 
 class ExportedDetector:
-    """A model that was exported for a runtime: ultralytics runs it, one picture at a time."""
+    """A model that was exported for a runtime: ultralytics runs it, one picture at a time.
+
+    task: detect or segment, if it is known.
+    """
 
     most = 1  # its batch size is fixed, usually one
     most_under_way = 1
     on_torch = True  # or on what ultralytics has chosen, together with torch
 
-    def __init__(self, weights: str, device: str, image_size: int):
-        self._model = load_detector(weights, device)
+    def __init__(self, weights: str, device: str, image_size: int, task: str | None = None):
+        self._model = load_detector(weights, device, task)
         self.names: dict[int, str] = self._model.names
         self._device, self._size = device, image_size
 

@@ -20,7 +20,7 @@ from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.runners import import_openvino, openvino_core
 from vidclf.models.ultralytics_model import load_detector, spec_of, undisturbed
 
-LAYOUT = 7  # version of the detectors in the cache; another number makes them again
+LAYOUT = 8  # version of the detectors in the cache; another number makes them again
 # The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
 LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 

@@ -32,12 +32,13 @@ QUIET = {
 }
 
 
-def load_detector(weights: str, device: str = "cpu") -> Any:
+def load_detector(weights: str, device: str = "cpu", task: str | None = None) -> Any:
     """An `ultralytics.YOLO` from a file, an exported model's folder, or a published name, ready for that device.
 
     A published name is looked for in the working folder and in the cache, then downloaded into the cache.
     A .pt file is a pickle, which may run code while loading. ultralytics (from 8.4) is told to refuse that, so a
     checkpoint with its own classes is refused, too, unless ULTRALYTICS_SAFE_LOAD=false marks it as trusted.
+    task: of an exported model, detect or segment, if it is known.
     Raises UsageError if there is no such model, it cannot be downloaded, or the file is not a model; and VidclfError
     if the GPU fails, for example for lack of memory.
     """
@@ -45,7 +46,7 @@ def load_detector(weights: str, device: str = "cpu") -> Any:
     ultralytics = _import_quietly()
     try:
         with undisturbed():
-            model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else _task(path))
+            model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else task or _task(path))
             names = model.names
             if model.task in (
                 "detect",
@@ -199,14 +200,20 @@ def _download(path: Path, ultralytics: Any) -> None:
         raise UsageError(f"{path.name} could not be downloaded ({_reason(error)}): {advice}") from None
 
 
-def _task(path: Path) -> str | None:
-    """The task of an exported model, from its metadata; ultralytics would guess, and warn about it."""
+def _task(path: Path) -> str:
+    """The task of an exported model, from its metadata, or else its name; ultralytics may guess, with a warning."""
     metadata = path / "metadata.yaml"
-    if not metadata.is_file():
-        return "segment" if "seg" in path.stem else "detect"
-    import yaml
+    if metadata.is_file():
+        import yaml
 
-    return str(yaml.safe_load(metadata.read_text(encoding="utf-8")).get("task", "detect"))
+        return str(yaml.safe_load(metadata.read_text(encoding="utf-8")).get("task", "detect"))
+    try:
+        from ultralytics.nn.backends import BaseBackend
+
+        known = BaseBackend.read_metadata(path)
+    except (ImportError, AttributeError):  # an older ultralytics
+        known = {}
+    return str(known.get("task") or ("segment" if "seg" in path.stem else "detect"))
 
 
 def _reason(error: Exception) -> str:
