@@ -42,7 +42,11 @@ def test_auto_takes_the_fastest_that_is_there(
         ("caffe", "a.safetensors", r"backend must be one of auto, torch, openvino, onnx, tensorrt, got 'caffe'"),
         ("torch", "a.onnx", r"a.onnx cannot run on torch; it runs on openvino, onnx, tensorrt"),
         ("openvino", "a.pt", r"a.pt cannot run on openvino; it runs on torch"),
-        ("tensorrt", "a.onnx", r"backend tensorrt needs tensorrt, which is not installed: pip install tensorrt"),
+        (
+            "tensorrt",
+            "a.onnx",
+            r"backend tensorrt needs tensorrt, which is not installed: pip install 'tensorrt<11' onnx onnx",
+        ),
         ("auto", "a.xml", r"a.xml needs openvino: pip install openvino"),
     ],
 )

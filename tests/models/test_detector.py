@@ -14,7 +14,7 @@ import pytest
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
 from vidclf.models import networks, openvino_detector
-from vidclf.models.detector import Detector, ExportedDetector, open_detector
+from vidclf.models.detector import Detector, ExportedDetector, _check_exporters, open_detector
 from vidclf.models.selection import Found
 from vidclf.stages.yolo import to_detections
 
@@ -168,6 +168,29 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     for precision, used in (("f32", "f32"), ("auto", "bf16")):
         assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {used} on cpu"
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("precision", "tensorrt", "missing", "install"),
+    [
+        ("f32", "11.4.0", "onnx", "onnx"),
+        ("auto", "11.4.0", "modelopt", "'tensorrt<11', or 'nvidia-modelopt[onnx]>=0.44'"),
+        ("f32", "11.4.0", "modelopt", None),
+        ("f16", "10.16.1.11", "modelopt", None),
+    ],
+)
+def test_a_package_that_an_export_needs_is_missed_before_it_begins(
+    precision: str, tensorrt: str, missing: str, install: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.models.detector.version", lambda _: tensorrt)
+    monkeypatch.setattr("vidclf.models.detector.find_spec", lambda package: None if package == missing else package)
+    told = None
+    try:
+        _check_exporters("tensorrt", precision)
+    except RuntimeError as error:
+        told = str(error)
+    wanted = f"its export needs {missing}, which is not installed: pip install {install}"
+    assert told == (wanted if install else None)
 
 
 def test_an_exported_model_keeps_its_task(

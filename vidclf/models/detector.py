@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def _export(path: Path, device: str, backend: str, precision: str, image_size: i
         made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
 
     def make(folder: Path) -> None:
+        _check_exporters(backend, precision)
         model = load_detector(str(path), device)
         export(model, kind, image_size, folder, **options)
         (folder / "task").write_text(model.task)
@@ -89,6 +91,17 @@ def _export(path: Path, device: str, backend: str, precision: str, image_size: i
     except Exception as error:
         forget(folder)  # probably damaged: the next run makes it again
         raise RuntimeError(str(error)) from error
+
+
+def _check_exporters(backend: str, precision: str) -> None:
+    """Raise RuntimeError, before the long export, if a package is missing that ultralytics needs for it."""
+    needed = {"onnx": "onnx"}
+    if backend == "tensorrt" and precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
+        # From TensorRT 11 on, the network itself has to be in 16 bits; see ultralytics' utils/export/engine.py.
+        needed["modelopt"] = "'tensorrt<11', or 'nvidia-modelopt[onnx]>=0.44'"
+    for package, install in needed.items():
+        if find_spec(package) is None:
+            raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")
 
 
 class ExportedDetector:
