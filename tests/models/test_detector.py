@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -211,6 +212,25 @@ def test_an_exported_model_keeps_its_task(
             assert (one.masks is None) == (other.masks is None) == ("seg" not in detector._model.task)
     (file,) = tmp_path.rglob("model.onnx")
     assert ExportedDetector(str(file), "cpu", 160)._model.task == detector._model.task  # from its metadata
+
+
+@pytest.mark.parametrize(
+    ("device", "providers", "warns"),
+    [
+        ("cuda", ["CPUExecutionProvider"], True),
+        ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], False),
+        ("cpu", ["CPUExecutionProvider"], False),
+    ],
+)
+def test_an_onnx_file_that_cannot_use_the_gpu_says_so(
+    device: str, providers: list[str], warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = SimpleNamespace(get_providers=lambda: providers)
+    model = SimpleNamespace(names={}, predictor=SimpleNamespace(model=SimpleNamespace(session=session)))
+    monkeypatch.setattr("vidclf.models.detector.load_detector", lambda *_: model)
+    ExportedDetector("a.onnx", device, 160)
+    told = "a.onnx runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)"
+    assert caplog.messages == ([told] if warns else [])
 
 
 def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,13 @@ def test_an_exported_model_finds_what_it_finds_in_ultralytics(folder: Path) -> N
     assert detector.names[1] == "tie"
 
 
+def test_by_itself_an_exported_model_runs_on_the_cpu_beside_a_gpu(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.models.detector.choose_devices", lambda device: [device.replace("auto", "cuda")])
+    assert open_detector(str(folder), "auto", "auto", "f32", 160).name == "openvino f32"  # type: ignore[union-attr]
+
+
 def test_a_precision_that_is_not_there_is_refused_for_an_exported_model_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

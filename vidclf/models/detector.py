@@ -36,7 +36,10 @@ def open_detector(
     weights: str, device: str, backend: str, precision: str, image_size: int
 ) -> Detector | ExportedDetector:
     """The detector for this file, machine and options; raises UsageError if there is none."""
-    path, devices = find_weights(weights), choose_devices(device)
+    path = find_weights(weights)
+    if device == "auto" and path.is_dir() and any(path.glob("*.xml")):
+        device = "cpu"  # OpenVINO would run there in any case, and with ultralytics one picture at a time
+    devices = choose_devices(device)
     is_cpu = devices == ["cpu"]
     if path.suffix != ".pt":
         if backend != "auto":
@@ -118,6 +121,9 @@ class ExportedDetector:
         self._model = load_detector(weights, device, task)
         self.names: dict[int, str] = self._model.names
         self._device, self._size = device, image_size
+        session = getattr(self._model.predictor.model, "session", None)  # of ONNX Runtime
+        if device != "cpu" and session and session.get_providers() == ["CPUExecutionProvider"]:
+            log.warning("%s runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)", weights)
 
     def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
         """Like `Detector`'s, but it does all the work before it returns."""
