@@ -11,7 +11,7 @@ import pytest
 
 from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Remote
-from vidclf.batch.workers import Processes
+from vidclf.batch.workers import Processes, default_jobs
 from vidclf.errors import VidclfError
 from vidclf.recipe import Item
 
@@ -111,3 +111,58 @@ def test_a_process_that_failed_without_a_reason_in_its_clip_is_not_used_again() 
         workers.close()
     assert [each.fault for each in told if isinstance(each, Outcome)] == ["passing"] * 2
     assert processes[0] != processes[1]
+
+
+def networks(*devices: str) -> list[Item]:
+    return [Item("capture"), *(Item("yolo", {"device": device}) for device in devices), Item("write")]
+
+
+@pytest.mark.parametrize(
+    ("devices", "gpus", "jobs"),
+    [
+        ([], 1, 16),
+        (["cpu", "cpu"], 1, 16),
+        (["auto"], 0, 16),
+        (["auto", "cpu"], 1, 2),
+        (["cuda"], 4, 8),
+        (["cuda:1", "cuda:0,1"], 8, 4),
+        (["cuda"], 10, 16),
+    ],
+)
+def test_by_default_a_gpu_has_at_most_two_workers(
+    devices: list[str], gpus: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of 128 cores' worth of them do not fit into its memory."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "32")
+    monkeypatch.setattr("vidclf.batch.workers.count_gpus", lambda: gpus)
+    assert default_jobs(networks(*devices)) == jobs
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible", "given"),
+    [
+        (["auto"], None, ["0", "1", "0", "1"]),
+        (["cuda", "cpu"], "6,7", ["6", "7", "6", "7"]),
+        (["cuda:1", "auto"], None, [None] * 4),
+        (["cpu"], None, [None] * 4),
+    ],
+)
+def test_workers_get_the_gpus_in_turn(
+    devices: list[str], visible: str | None, given: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them used the first one."""
+    monkeypatch.setattr("vidclf.batch.workers.count_gpus", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    told: list[str | None] = []
+
+    def start(_: object) -> None:
+        told.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", start)
+    workers = Processes(networks(*devices), None, jobs=4, timeout=60)  # type: ignore[arg-type]
+    for number in range(4):
+        workers.submit(Job(f"{number}.mp4", "", {}))
+    assert told == given
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible

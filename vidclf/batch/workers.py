@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typing import Any
 from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
+from vidclf.models.device import count_gpus
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE, cores, limit_opencv
 
@@ -28,6 +30,30 @@ STILLBORN = 3  # workers that die in a row before any was ready: then it is not 
 READY = "ready"
 # Read by the parts of a pipeline, torch and numpy.
 THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+GPU_SETTING = "CUDA_VISIBLE_DEVICES"
+JOBS_A_GPU = 2  # while one decodes or encodes, the other's networks run; each has its own models in the GPU's memory
+
+
+def default_jobs(items: list[Item]) -> int:
+    """Worker processes for a pipeline: half the cores, and at most two for each GPU that its networks run on."""
+    jobs, devices = max(1, cores() // 2), _devices(items)
+    if devices <= {"cpu"}:
+        return jobs
+    gpus = len(set(re.findall(r"\d+", " ".join(devices)))) or count_gpus()
+    return min(jobs, JOBS_A_GPU * gpus) if gpus else jobs
+
+
+def _gpus(items: list[Item]) -> list[str]:
+    """The GPUs to hand out to workers, as CUDA_VISIBLE_DEVICES names them; none where a stage names its own."""
+    devices = _devices(items)
+    if devices <= {"cpu"} or not devices <= {"cpu", "auto", "cuda"}:
+        return []
+    count, visible = count_gpus(), os.environ.get(GPU_SETTING)
+    return [str(number) for number in range(count)] if visible is None else visible.split(",")[:count]
+
+
+def _devices(items: list[Item]) -> set[str]:
+    return {str(item.options.get("device", "auto")) for item in items if item.name in ("yolo", "classify")}
 
 
 class Processes:
@@ -35,12 +61,13 @@ class Processes:
 
     timeout: seconds without a message before a worker is killed. Until its first frame it is twice that, and at least
     `START_SECONDS`, because the worker starts and loads its models. The cores are divided among the workers (see
-    `vidclf.threads`).
+    `vidclf.threads`), and each gets one of the GPUs, unless the stages name theirs.
     """
 
     def __init__(self, items: list[Item], storage: Storage, jobs: int, timeout: float):
         self.jobs, self.timeout = jobs, timeout
         self._task = items, storage
+        self._gpus = _gpus(items)
         self._workers: list[_Worker] = []
         self._stillborn: int | None = 0  # None once a worker was ready
 
@@ -53,7 +80,9 @@ class Processes:
         """Start a clip; there must be a free worker."""
         worker = next((worker for worker in self._workers if worker.job is None), None)
         if worker is None:
-            worker = _Worker(*self._task, threads=max(1, cores() // self.jobs))
+            used = [worker.gpu for worker in self._workers]
+            gpu = min(self._gpus, key=used.count, default=None)
+            worker = _Worker(*self._task, max(1, cores() // self.jobs), gpu)
             self._workers.append(worker)
         worker.give(job)
 
@@ -125,15 +154,17 @@ class Processes:
 class _Worker:
     """A process, and its current job."""
 
-    def __init__(self, items: list[Item], storage: Storage, threads: int):
+    def __init__(self, items: list[Item], storage: Storage, threads: int, gpu: str | None):
+        settings = dict.fromkeys(THREAD_SETTINGS, str(threads)) | ({} if gpu is None else {GPU_SETTING: gpu})
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, items, storage)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
-        with _environment(threads), _without_ctrl_c():
+        with _environment(settings), _without_ctrl_c():
             self.process.start()
         theirs.close()  # the only open end is the worker's own: when it dies, so does the pipe
         self.job: Job | None = None
+        self.gpu = gpu
         self.ready, self.heard = False, monotonic()
 
     def give(self, job: Job) -> None:
@@ -191,10 +222,10 @@ def _without_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(threads: int) -> Iterator[None]:
+def _environment(settings: dict[str, str]) -> Iterator[None]:
     """Environment variables for new processes: libraries read these once, on import."""
-    before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(THREAD_SETTINGS, str(threads)))
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ from vidclf.batch.events import as_json
 from vidclf.batch.job import PER_CLIP, WRITERS
 from vidclf.batch.outdir import OutDir
 from vidclf.batch.plan import Settings
-from vidclf.batch.workers import Processes
+from vidclf.batch.workers import Processes, default_jobs
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.batch_progress import ShowBatch, closing_lines, failures
 from vidclf.cli.console import make_console, set_up_logging
@@ -32,7 +32,6 @@ from vidclf.cli.reports import check_reports, files_read
 from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
 from vidclf.recipe import Item, find_recipe
-from vidclf.threads import cores
 
 FAILED_CLIPS = 3
 VIEWERS = ("serve", "display")  # a page has one port and a window one main thread, and a batch has several workers
@@ -78,7 +77,11 @@ class Command(with_optional_value("--ray", "local", ADDRESS)):  # type: ignore[m
     "--table", type=click.Choice(["parquet", "csv", "none"]), default="parquet", show_default=True,
     help="Also write all records to one file.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes, one clip each; default: half the cores.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Worker processes, one clip each; default: half the cores, at most two per GPU.",
+)
 @click.option(
     "--retry", type=click.IntRange(min=0), default=2, show_default=True, help="Retries after temporary errors."
 )
@@ -196,7 +199,7 @@ def _workers(items: list[Item], results: OutDir, options: dict[str, Any]) -> Ite
     else:
         if options["cpus"] is not None or options["gpus"] is not None:
             raise UsageError("--cpus and --gpus need --ray")
-        jobs = options["jobs"] or max(1, cores() // 2)
+        jobs = options["jobs"] or default_jobs(items)
         workers = Processes(items, results.storage, jobs, options["timeout"])
     try:
         yield workers

@@ -81,6 +81,15 @@ def _warn_once(text: str) -> None:
     log.warning(text)
 
 
+def count_gpus() -> int:
+    """How many GPUs torch may use here; imports torch only where there is a driver."""
+    if not _has_driver():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def is_gpu_fault(error: BaseException) -> bool:
     """Whether an error of torch is about the GPU, such as its memory, rather than about the network or its file."""
     if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):  # torch's, which need not be imported
