@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -231,6 +232,31 @@ def test_an_onnx_file_that_cannot_use_the_gpu_says_so(
     ExportedDetector("a.onnx", device, 160)
     told = "a.onnx runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)"
     assert caplog.messages == ([told] if warns else [])
+
+
+def test_a_gpu_begins_with_the_next_pictures_before_the_last_ones_are_fetched(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = open_detector(weights, "cpu", "torch", "f32", 160)
+    batches = [pictures(2), pictures(3, 90, 160), pictures(1)]
+    wanted = [boxes(detector.start(images, SOME)()) for images in batches]
+    detector._pool = None  # as on a GPU
+    assert detector.on_gpu and detector.most_under_way > 1000
+    fetched: list[int] = []
+    begin = networks.TorchNetwork.start
+
+    def start(self: networks.TorchNetwork, batch: np.ndarray, confidence: float) -> Callable[[], list[np.ndarray]]:
+        finish = begin(self, batch, confidence)
+        return lambda: (fetched.append(len(batch)), finish())[1]
+
+    monkeypatch.setattr(networks.TorchNetwork, "start", start)
+    under_way = [detector.start(images, SOME) for images in batches]
+    assert fetched == []
+    found = [boxes(finish()) for finish in under_way]
+    assert fetched == [2, 3, 1]
+    for some, others in zip(found, wanted, strict=True):
+        for one, other in zip(some, others, strict=True):
+            assert np.allclose(one, other, atol=1e-2)
 
 
 def test_a_model_that_wants_stretched_pictures_gets_them(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:

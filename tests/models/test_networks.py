@@ -57,6 +57,18 @@ def test_outputs_that_16_bits_cannot_hold_are_computed_in_32(weights: str, caplo
     assert caplog.messages == ["the detector's outputs are not finite in 16 bits, using 32 bits instead"]
 
 
+@pytest.mark.parametrize(("count", "filled_up"), [(1, 1), (3, 4), (4, 4)])
+def test_a_batch_on_a_gpu_is_filled_up_to_a_power_of_two(count: int, filled_up: int, weights: str) -> None:
+    network, batch = TorchNetwork(load_detector(weights), "cpu", "f32"), np.stack(pictures(count, 160, 96))
+    wanted = network.start(batch, 0.1)()
+    network.is_on_cpu = False  # as on a GPU, but without its streams
+    seen: list[int] = []
+    network._network.model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    for found, exact in zip(network.start(batch, 0.1)(), wanted, strict=True):
+        assert found.shape == exact.shape and np.allclose(found, exact, rtol=1e-3, atol=0.01)
+    assert seen == [filled_up]
+
+
 def test_of_pictures_on_a_gpu_only_boxes_that_may_count_are_fetched(weights: str) -> None:
     detector = open_detector(weights, "cpu", "torch", "f32", 160)
     network, batch = detector._torch[0], np.stack(pictures(2, 160, 96))

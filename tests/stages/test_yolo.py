@@ -138,7 +138,7 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
 class Queue:
     """A detector that finds nothing, and remembers how many pictures were under way."""
 
-    names, most, most_under_way, on_torch = {0: "person"}, 2, 4, False
+    names, most, most_under_way, on_torch, on_gpu = {0: "person"}, 2, 4, False, False
 
     def __init__(self) -> None:
         self.under_way, self.counts = deque[int](), [0]
@@ -167,6 +167,15 @@ def test_pictures_are_searched_ahead(batch: int, every: int, most: int, segmente
     assert [frame.index for frame in stage(Channel.of(frames))] == list(range(40))
     assert max(detector.counts) == most
     assert not detector.under_way
+
+
+def test_on_a_gpu_two_whole_batches_are_under_way(segmenter: str) -> None:
+    stage, detector = Yolo(segmenter, device="cpu", batch=7), Queue()
+    detector.most, detector.most_under_way, detector.on_gpu = 1024, 2048, True
+    stage._detector = detector  # type: ignore[assignment]
+    assert [frame.index for frame in stage(Channel.of(list(make_frames(40))))] == list(range(40))
+    assert detector.counts[:3] == [0, 7, 14]
+    assert max(detector.counts) == 14
 
 
 def test_a_camera_does_not_wait_for_its_next_pictures(segmenter: str) -> None:

@@ -116,6 +116,7 @@ class ExportedDetector:
     most = 1  # its batch size is fixed, usually one
     most_under_way = 1
     on_torch = True  # or on what ultralytics has chosen, together with torch
+    on_gpu = False  # it may be, but its pictures are done when `start` returns
 
     def __init__(self, weights: str, device: str, image_size: int, task: str | None = None):
         self._model = load_detector(weights, device, task)
@@ -193,16 +194,23 @@ class Detector:
     def most_under_way(self) -> int:
         """Pictures that may be under way when `start` is called again, so that the network never waits.
 
-        Only in OpenVINO: while boxes are made of some pictures, it works on the next ones. torch's pictures are
-        done when `start` returns, because two pictures of different sizes in one network at a time would get wrong
-        boxes: ultralytics' head keeps the places of the last picture's anchors.
+        In OpenVINO and on a GPU, the network works on the next pictures while boxes are made of some. In torch on a
+        CPU, pictures are done when `start` returns, because two of different sizes in one network at a time would get
+        wrong boxes: ultralytics' head keeps the places of the last picture's anchors. A GPU takes one after the other.
         """
-        return 2 * self._openvino.streams if self._openvino is not None else 1
+        if self._openvino is not None:
+            return 2 * self._openvino.streams
+        return 2048 if self.on_gpu else 1
 
     @property
     def on_torch(self) -> bool:
         """Whether it runs on torch."""
         return self._openvino is None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on GPUs, which take batches of any size, and the next one while one is under way."""
+        return self._openvino is None and self._pool is None
 
     @property
     def name(self) -> str:
@@ -222,7 +230,10 @@ class Detector:
             return [self._select(which, width, height, *each) for each in outputs]
 
         if self._openvino is None:
-            found = select(self._run_torch(batch, which.confidence))
+            in_torch = self._start_torch(batch, which.confidence)
+            if self.on_gpu:
+                return lambda: select(in_torch())
+            found = select(in_torch())
             return lambda: found
         try:
             outputs = self._openvino.start(batch)
@@ -236,7 +247,7 @@ class Detector:
             except Exception as error:
                 if self._openvino is not None:  # it was, until a batch before this one went wrong
                     self._fall_back(error)
-                return select(self._run_torch(batch, which.confidence))
+                return select(self._start_torch(batch, which.confidence)())
 
         return finish
 
@@ -252,7 +263,7 @@ class Detector:
             found = found._replace(boxes=corners(found.boxes))
         return found._replace(boxes=self._letterbox.boxes_in_picture(found.boxes, width, height))
 
-    def _run_torch(self, batch: np.ndarray, confidence: float) -> list[Outputs]:
+    def _start_torch(self, batch: np.ndarray, confidence: float) -> Callable[[], list[Outputs]]:
         networks = self._torch * pictures_at_once() if self._pool else self._torch
         parts = np.array_split(batch, min(len(networks), len(batch)))
 
@@ -262,7 +273,7 @@ class Detector:
         # One picture alone gets all threads; GPUs run by themselves, all at once.
         at_once = self._pool.map if self._pool and len(parts) > 1 else map
         started = list(at_once(start, networks, parts))
-        return [each for finish in started for each in zip(*finish(), strict=True)]
+        return lambda: [each for finish in started for each in zip(*finish(), strict=True)]
 
     def _fall_back(self, error: Exception) -> None:
         if self._load_torch is None:

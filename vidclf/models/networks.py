@@ -33,8 +33,10 @@ class TorchNetwork:
     """The network in torch, as ultralytics has set it up (its `AutoBackend`, the module in its `model`).
 
     precision: f32, f16 or bf16; auto is f16 on a GPU, bf16 on a CPU that is faster with it. Boxes stay in 32 bits.
-    On a GPU it has its own stream, so that it does not wait for the classifier's work. Pictures are copied from pinned
-    memory, as bytes, while the CPU continues. Boxes below every picture's confidence do not leave it.
+    On a GPU it has its own stream, so that it does not wait for the classifier's work, and another one that fetches the
+    outputs while it works on the next batch. Pictures are copied from pinned memory, as bytes, while the CPU continues.
+    A batch is filled up to a power of two, as torch prepares, and keeps, something for every size. Boxes below every
+    picture's confidence do not leave the GPU.
     """
 
     def __init__(self, model: Any, device: str, precision: str):
@@ -56,6 +58,7 @@ class TorchNetwork:
             "enabled": precision != "f32",
         }
         self._stream = None if self.is_on_cpu else torch.cuda.Stream(device)
+        self._fetching = None if self.is_on_cpu else torch.cuda.Stream(device)
         if self._stream is not None:
             network.model.to(memory_format=torch.channels_last)
             self._stream.wait_stream(torch.cuda.current_stream(device))
@@ -67,14 +70,17 @@ class TorchNetwork:
 
         is_16_bit = self._autocast["enabled"]
         with torch.inference_mode(), on_stream(self._stream), torch.autocast(**self._autocast):
-            pictures = torch.from_numpy(batch)
+            pictures = torch.from_numpy(batch if self.is_on_cpu else _filled_up(batch))
             if self._stream is not None:
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
             outputs = self._network(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)  # to RGB, planes first
-            outputs = _flat(outputs)[: 1 + self.spec.masks]
+            outputs = [output[: len(batch)] for output in _flat(outputs)[: 1 + self.spec.masks]]
+            done = self._stream.record_event() if self._stream is not None else None
 
         def finish() -> list[np.ndarray]:
-            with torch.inference_mode(), on_stream(self._stream):
+            with torch.inference_mode(), on_stream(self._fetching):
+                if self._fetching is not None and done is not None:
+                    self._fetching.wait_event(done)
                 if is_16_bit and not all(output.sum(dtype=torch.float32).isfinite() for output in outputs):
                     self._use_32_bits()
                     return self.start(batch, confidence)()
@@ -91,6 +97,12 @@ class TorchNetwork:
             log.warning("the detector's outputs are not finite in 16 bits, using 32 bits instead")
             self._autocast["enabled"] = False
             self.name = f"torch f32 on {self._device}"
+
+
+def _filled_up(batch: np.ndarray) -> np.ndarray:
+    """The batch with copies of its last picture, up to a power of two."""
+    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    return np.concatenate([batch, batch[-1:].repeat(missing, axis=0)]) if missing else batch
 
 
 def _flat(outputs: Any) -> list[Any]:

@@ -37,7 +37,8 @@ class Yolo:
     ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all;
     by default persons, or all where the model knows no class "person".
     confidence: the lowest score. iou: boxes of one kind that overlap more count as one. image_size: pixels of the
-    longer side the network sees. batch: maximum frames at work at a time. max_objects: maximum objects per frame.
+    longer side the network sees. batch: maximum frames at work at a time; on a GPU, in each of two batches.
+    max_objects: maximum objects per frame.
     device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
     backend: runtime for the network of a .pt model; auto is OpenVINO on a CPU, if it is installed, and torch on a
     GPU. precision: f32, f16, bf16; auto is 16 bits if the hardware is faster with them.
@@ -94,7 +95,7 @@ class Yolo:
             room = self._room(detector, under_way)
             if room and (not under_way or frames.wait(0)):
                 try:
-                    taken = frames.take(min(room, detector.most))
+                    taken = frames.take(min(room, self.batch, detector.most))
                 except Exception:  # a stage before this one failed: what is here is finished all the same
                     for group in under_way:
                         yield from _finish(group, detector.names)
@@ -114,7 +115,7 @@ class Yolo:
         # A live frame waits in the channel, where a fresher one may replace it, rather than here.
         if any(frame.source.live for frame in held) or _pictures(under_way) >= detector.most_under_way:
             return 0
-        return self.batch - len(held)
+        return self.batch * (2 if detector.on_gpu else 1) - len(held)
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
         """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""
@@ -142,8 +143,9 @@ def _start(detector: Detector | ExportedDetector, frames: list[Frame], which: Se
     searches: list[Search] = []
     for alike in by_size.values():
         while alike:
-            # By powers of two: the underlying libraries keep memory for every batch size they see.
-            some = 1 << (len(alike).bit_length() - 1)
+            # By powers of two: the underlying libraries keep memory for every batch size they see. On a GPU, the
+            # network fills the batch up instead.
+            some = len(alike) if detector.on_gpu else 1 << (len(alike).bit_length() - 1)
             searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], which)))
             del alike[:some]
     return searches
