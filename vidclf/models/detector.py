@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.models.backends import BACKENDS, check_available, check_place, fastest, is_installed
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
@@ -277,7 +277,7 @@ class Detector:
 
     def _fall_back(self, error: Exception) -> None:
         if self._load_torch is None:
-            raise VidclfError(f"{self._weights} does not run on openvino: {_reason(error)}") from error
+            raise VidclfError(f"{self._weights} does not run on openvino: {one_line(error, 200)}") from error
         _warn(self._weights, "openvino", error)
         self._openvino = None
         self._use_torch()
@@ -289,8 +289,4 @@ class Detector:
 
 
 def _warn(weights: str, backend: str, error: Exception) -> None:
-    log.warning("%s does not run on %s, using torch instead: %s", weights, backend, _reason(error))
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    log.warning("%s does not run on %s, using torch instead: %s", weights, backend, one_line(error, 200))
