@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from vidclf.batch.job import Job, Outcome, Progress, Runner
+from vidclf.batch.job import Job, Outcome, Progress, Runner, devices_of
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.recipe import Item
@@ -68,7 +68,9 @@ class RayWorkers:
         if cpus is None:
             cpus = max(1, int(room.get("CPU", 1)) // jobs) if jobs and address == LOCAL else 1
         if gpus is None:
-            gpus = gpus_each(0 if _on_cpu(items) else int(room.get("GPU", 0)), jobs if address == LOCAL else None)
+            gpus = gpus_each(
+                0 if devices_of(items) <= {"cpu"} else int(room.get("GPU", 0)), jobs if address == LOCAL else None
+            )
         fits = [int(room.get(name, 0) / each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
         most = min(fits, default=jobs or 1)
         if most < 1:
@@ -182,8 +184,3 @@ def _connect(ray: Any, address: str, jobs: int | None) -> None:
         raise UsageError(f"cannot connect to Ray at {address}: {one_line(error)}") from None
     if not ray.is_initialized():
         raise VidclfError(f"Ray at {address} did not start")
-
-
-def _on_cpu(items: list[Item]) -> bool:
-    networks = [item for item in items if item.name in ("yolo", "classify")]
-    return all(item.options.get("device") == "cpu" for item in networks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -169,6 +169,11 @@ class _Watch:
             return None
         done, content = cv2.imencode(".webp", self._picture, [cv2.IMWRITE_WEBP_QUALITY, 50])
         return content.tobytes() if done else None
+
+
+def devices_of(items: Iterable[Item]) -> set[str]:
+    """The devices that a pipeline's networks ask for."""
+    return {str(item.options.get("device", "auto")) for item in items if item.name in ("yolo", "classify")}
 
 
 def fault_of(error: BaseException) -> Fault:

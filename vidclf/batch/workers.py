@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from typing import Any
 
-from vidclf.batch.job import Job, Outcome, Progress, Runner
+from vidclf.batch.job import Job, Outcome, Progress, Runner, devices_of
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.models.device import count_gpus
@@ -36,7 +36,7 @@ JOBS_A_GPU = 2  # while one decodes or encodes, the other's networks run; each h
 
 def default_jobs(items: list[Item]) -> int:
     """Worker processes for a pipeline: half the cores, and at most two for each GPU that its networks run on."""
-    jobs, devices = max(1, cores() // 2), _devices(items)
+    jobs, devices = max(1, cores() // 2), devices_of(items)
     if devices <= {"cpu"}:
         return jobs
     gpus = len(set(re.findall(r"\d+", " ".join(devices)))) or count_gpus()
@@ -45,15 +45,11 @@ def default_jobs(items: list[Item]) -> int:
 
 def _gpus(items: list[Item]) -> list[str]:
     """The GPUs to hand out to workers, as CUDA_VISIBLE_DEVICES names them; none where a stage names its own."""
-    devices = _devices(items)
+    devices = devices_of(items)
     if devices <= {"cpu"} or not devices <= {"cpu", "auto", "cuda"}:
         return []
     count, visible = count_gpus(), os.environ.get(GPU_SETTING)
     return [str(number) for number in range(count)] if visible is None else visible.split(",")[:count]
-
-
-def _devices(items: list[Item]) -> set[str]:
-    return {str(item.options.get("device", "auto")) for item in items if item.name in ("yolo", "classify")}
 
 
 class Processes:
