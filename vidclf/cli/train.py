@@ -135,7 +135,12 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one per core.")
 @DEVICE
 @VERIFY
-@click.option("--compile", "compiled", is_flag=True, help="torch.compile the network: useful on GPUs, in long runs.")
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="torch.compile the network: useful in long runs, on GPUs and CPUs with AMX.",
+)
 @click.option("--deterministic", is_flag=True, help="Use only reproducible algorithms (for GPUs; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @DEBUG

@@ -50,7 +50,8 @@ def train(
     time_limit: seconds. The learning rate follows the epochs or the clock, whichever is further, so that a run that
     the clock cuts short still completes its schedule. Without it, a CPU run depends only on `config` and the number
     of threads, and an interrupted and resumed run ends with the same weights, bit for bit.
-    compiled: compile the training step with torch.compile (slow to start; faster on GPUs, no gain seen on CPUs).
+    compiled: compile the network with torch.compile: 40 to 70 seconds at the start, then a step takes a sixth less time
+    on a CPU with AMX (`lean-large` 460 instead of 547 ms); no gain was seen on others.
     """
     progress = progress or Progress()
     data.check_outside(folder, data_folder)
