@@ -68,9 +68,8 @@ class RayWorkers:
         if cpus is None:
             cpus = max(1, int(room.get("CPU", 1)) // jobs) if jobs and address == LOCAL else 1
         if gpus is None:
-            gpus = gpus_each(
-                0 if devices_of(items) <= {"cpu"} else int(room.get("GPU", 0)), jobs if address == LOCAL else None
-            )
+            there = 0 if devices_of(items) <= {"cpu"} else int(room.get("GPU", 0))
+            gpus = gpus_each(there, jobs if address == LOCAL else None)
         fits = [int(room.get(name, 0) / each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
         most = min(fits, default=jobs or 1)
         if most < 1:

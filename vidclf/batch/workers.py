@@ -136,7 +136,7 @@ class Processes:
 
     def _bury(self, worker: _Worker, end: str) -> Outcome:
         """Remove a worker that died or did not respond; `end` says how, as text that follows "its worker process"."""
-        job = worker.job
+        job, worker.job = worker.job, None
         assert job is not None
         worker.end()
         self._workers.remove(worker)
