@@ -13,7 +13,7 @@ from tests.clips import look
 from tests.folders import add, files, rows, start
 from vidclf.batch.cluster import gpus_each
 
-ray = pytest.importorskip("ray", reason="needs Ray: pip install 'vidclf[ray]'")
+ray = pytest.importorskip("ray", reason='needs Ray: pip install "vidclf[ray]"')
 pytestmark = pytest.mark.usefixtures("folder")
 
 

@@ -232,6 +232,19 @@ def test_ctrl_c_finishes_the_running_clips_and_the_second_aborts(batch: Run, cli
     assert f"{9 - done} clips to do" in err or "9 clips to do" in err
 
 
+@posix
+def test_a_closed_terminal_finishes_the_running_clips(clip: Path) -> None:
+    add(clip, *(f"{n}.mp4" for n in range(6)))
+    run = start()
+    until(lambda: "running" in states())
+    os.killpg(run.pid, signal.SIGHUP)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "stopping" not in err  # nobody is there to read it
+    assert sorted(set(states())) == ["done", "pending"]
+    assert not [name for name in files() if ".part" in name]
+
+
 @pytest.mark.usefixtures("inline")
 def test_a_full_disk_ends_the_batch_and_leaves_only_what_is_complete(
     batch: Run, monkeypatch: pytest.MonkeyPatch

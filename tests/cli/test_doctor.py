@@ -82,7 +82,7 @@ def test_an_opencv_without_its_system_libraries(only, monkeypatch):
 
 
 def test_a_missing_package_is_a_problem_and_a_missing_extra_is_not():
-    with pytest.raises(doctor.Problem, match=r"pip install 'no-such-package'"):
+    with pytest.raises(doctor.Problem, match=r'pip install "no-such-package"'):
         doctor._installed("no-such-package", "nothing")()
     assert doctor._installed("no-such-package", "nothing", optional=True)() == "not installed (nothing)"
 

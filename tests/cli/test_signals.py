@@ -50,7 +50,7 @@ def test_a_closed_terminal_stops_the_run_and_is_not_written_to(
 ) -> None:
     monkeypatch.setattr(signals, "ECHO_SECONDS", 0.0)
     run, console = Run(), Console(file=StringIO())
-    with stop_on_signals(run, console, hangup=True) as came:
+    with stop_on_signals(run, console) as came:
         signal.raise_signal(hangup)
         signal.raise_signal(hangup)  # from the shell, and from the kernel
         console.print("lost")
@@ -61,7 +61,7 @@ def test_a_closed_terminal_stops_the_run_and_is_not_written_to(
 def test_under_nohup_a_closed_terminal_does_not_matter(hangup: signal.Signals) -> None:
     signal.signal(hangup, signal.SIG_IGN)
     run = Run()
-    with stop_on_signals(run, Console(file=StringIO()), hangup=True) as came:
+    with stop_on_signals(run, Console(file=StringIO())) as came:
         signal.raise_signal(hangup)
     assert (came, run.stops) == ([], 0)
     assert signal.getsignal(hangup) is signal.SIG_IGN

@@ -176,7 +176,7 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     ("precision", "tensorrt", "missing", "install"),
     [
         ("f32", "11.4.0", "onnx", "onnx"),
-        ("auto", "11.4.0", "modelopt", "'tensorrt<11', or 'nvidia-modelopt[onnx]>=0.44'"),
+        ("auto", "11.4.0", "modelopt", '"tensorrt<11", or "nvidia-modelopt[onnx]>=0.44"'),
         ("f32", "11.4.0", "modelopt", None),
         ("f16", "10.16.1.11", "modelopt", None),
     ],

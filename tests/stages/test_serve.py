@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_told_before_anything_runs() -> None:
 
 def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidclf.stages.serve.find_spec", lambda name: None if name == "uvicorn" else object())
-    with pytest.raises(UsageError, match=r"the web page needs uvicorn: pip install 'vidclf\[web\]'"):
+    with pytest.raises(UsageError, match=r'the web page needs uvicorn: pip install "vidclf\[web\]"'):
         Serve("127.0.0.1:0")
 
 

@@ -167,7 +167,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UsageError(f"--ray needs Ray: pip install 'vidclf[ray]' ({error})") from None
+        raise UsageError(f'--ray needs Ray: pip install "vidclf[ray]" ({error})') from None
     return ray
 
 

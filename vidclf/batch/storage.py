@@ -140,7 +140,7 @@ def connect(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ModuleNotFoundError:
-        raise UsageError(f"{url} needs fsspec: pip install 'vidclf[ray]'") from None
+        raise UsageError(f'{url} needs fsspec: pip install "vidclf[ray]"') from None
     try:
         filesystem, root = fsspec.url_to_fs(url)
     except (ImportError, ValueError) as error:

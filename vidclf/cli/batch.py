@@ -108,7 +108,7 @@ def batch(
     \b
     Examples:
       vidclf batch clips -o results
-      vidclf batch clips -o results --jobs 4 --ext mp4,mov --exclude 'old/*' -p person
+      vidclf batch clips -o results --jobs 4 --ext mp4,mov --exclude "old/*" -p person
       vidclf batch incoming -o results --watch
       vidclf batch clips -o s3://bucket/results --ray head:6379 --gpus 0.5
     """

@@ -145,7 +145,7 @@ def _installed(package: str, use: str, optional: bool = False) -> Callable[[], s
         except metadata.PackageNotFoundError:
             if optional:
                 return f"not installed ({use})"
-            raise Problem(f"not installed; pip install '{_requirement(package)}'") from None
+            raise Problem(f'not installed; pip install "{_requirement(package)}"') from None
 
     return check
 

@@ -86,7 +86,7 @@ def _run_one(
     """
     show = ShowProgress(console, pipeline, _sources(items))
     try:
-        with stop_on_signals(pipeline, console, hangup=True) as signals, show:
+        with stop_on_signals(pipeline, console) as signals, show:
             stats = pipeline.run(show, trace)
     except Exception as error:
         if is_only:

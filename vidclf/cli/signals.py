@@ -23,14 +23,11 @@ class Stoppable(Protocol):
 
 
 @contextmanager
-def stop_on_signals(
-    run: Stoppable, console: Console, inside: str = "the frames in progress", hangup: bool = False
-) -> Iterator[list[int]]:
+def stop_on_signals(run: Stoppable, console: Console, inside: str = "the frames in progress") -> Iterator[list[int]]:
     """The first Ctrl-C (or SIGTERM, or Ctrl-Break) asks the run to stop after what is `inside`; the second aborts.
 
     A signal that follows within `ECHO_SECONDS` counts as the same one. Yields the list of signals received so far.
-    hangup: stop when the terminal is closed, too, unless SIGHUP is ignored, as under nohup; it never aborts. Not for a
-    batch: its workers die of it.
+    A closed terminal stops it, too, but never aborts it; not if SIGHUP is ignored, as under nohup.
     """
     came: list[int] = []
     latest = 0.0
@@ -49,7 +46,7 @@ def stop_on_signals(
         console.print(f"stopping: finishing {inside}; press Ctrl-C again to abort")
 
     signals = [signal.SIGINT, signal.SIGTERM] + ([BREAK] if BREAK else [])
-    if hangup and HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
+    if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
         signals.append(HANGUP)
     before = [signal.signal(number, handle) for number in signals]
     try:

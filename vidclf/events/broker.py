@@ -97,7 +97,7 @@ def parse_url(url: str, ca: str | None = None) -> Address:
         raise UsageError(f"url may have {wanted} after the host, got {path}")
     kind = BROKERS[scheme]
     if find_spec(kind.package) is None:
-        raise UsageError(f"{scheme}:// needs a package that is not installed: pip install 'vidclf[{kind.extra}]'")
+        raise UsageError(f'{scheme}:// needs a package that is not installed: pip install "vidclf[{kind.extra}]"')
     return Address(scheme, host, port or kind.port, user or None, password, path, ca)
 
 

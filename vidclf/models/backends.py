@@ -27,10 +27,10 @@ class Runtime(NamedTuple):
 BACKENDS = {
     "torch": Runtime("torch", "torch", (".safetensors", ".pt", ".torchscript")),
     "openvino": Runtime("openvino", "openvino", (".safetensors", ".xml", ".onnx"), only_on="cpu"),
-    "onnx": Runtime("onnxruntime", "'vidclf[onnx]'", (".safetensors", ".onnx"), exports_as="onnx", exported_by="onnx"),
+    "onnx": Runtime("onnxruntime", '"vidclf[onnx]"', (".safetensors", ".onnx"), exports_as="onnx", exported_by="onnx"),
     "tensorrt": Runtime(
         "tensorrt",
-        "'tensorrt<11' onnx onnxruntime-gpu",  # from 11 on, 16 bits need nvidia-modelopt, too
+        '"tensorrt<11" onnx onnxruntime-gpu',  # from 11 on, 16 bits need nvidia-modelopt, too
         (".safetensors", ".onnx"),
         only_on="cuda",
         exports_as="engine",

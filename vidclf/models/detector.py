@@ -101,7 +101,7 @@ def _check_exporters(backend: str, precision: str) -> None:
     needed = {"onnx": "onnx"}
     if backend == "tensorrt" and precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
         # From TensorRT 11 on, the network itself has to be in 16 bits; see ultralytics' utils/export/engine.py.
-        needed["modelopt"] = "'tensorrt<11', or 'nvidia-modelopt[onnx]>=0.44'"
+        needed["modelopt"] = '"tensorrt<11", or "nvidia-modelopt[onnx]>=0.44"'
     for package, install in needed.items():
         if find_spec(package) is None:
             raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")

@@ -52,7 +52,7 @@ class Serve:
         if token is not None and not re.fullmatch(r"[!-~]+", token):
             raise UsageError("the token must be one or more visible ASCII characters, without spaces")
         if missing := [name for name in NEEDS if find_spec(name) is None]:
-            raise UsageError(f"the web page needs {', '.join(missing)}: pip install 'vidclf[web]'")
+            raise UsageError(f'the web page needs {", ".join(missing)}: pip install "vidclf[web]"')
         from vidclf.web.guard import is_loopback
         from vidclf.web.server import bind
 

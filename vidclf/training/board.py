@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MISSING = (
-    "TensorBoard is not installed, so metrics are only written to metrics.jsonl (pip install 'vidclf[tensorboard]')"
+    'TensorBoard is not installed, so metrics are only written to metrics.jsonl (pip install "vidclf[tensorboard]")'
 )
 PARTS = ("train", "valid", "test")
 CONFUSION = "confusion matrix"
