@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "tables": "files rows stdout",
     "stdout": "errors",
     "rates": "",
-    "events": "errors",
+    "events": "errors lock",
     "units": "errors",
     "calibration": "",
     "scoring": "calibration errors records",

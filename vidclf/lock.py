@@ -1,4 +1,4 @@
-"""Locks on file names: the writer of a file holds the lock of its name, which ends with the process."""
+"""Locks on file names: who writes a file, or reads a spool, holds the lock of its name, which ends with the process."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import sleep
@@ -15,6 +17,7 @@ from vidclf.events.broker import Refused, Unreachable, connect, parse_url
 from vidclf.events.courier import Courier
 from vidclf.events.message import Message
 from vidclf.events.spool import Spool, Waiting
+from vidclf.lock import NameLock
 
 
 class Memory:
@@ -82,15 +85,31 @@ def test_an_event_of_the_last_moment_is_delivered(path: Path, monkeypatch: pytes
     assert [message.key for message in broker.got] == ["key", "last"]
 
 
-def test_a_turn_that_cannot_be_had_is_told_and_asked_for_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    turn, broker = path.with_name("events.sqlite.turn"), Memory()
-    turn.mkdir()
+def test_one_at_a_time_delivers_from_a_spool(path: Path) -> None:
+    others, broker = NameLock(path), Memory()
+    assert others.acquire()
+    with Courier(broker, path, "the broker", 5):
+        sleep(0.2)
+        assert not broker.got
+        others.release()
+        wait_for(lambda: broker.got)
+        assert not others.acquire()
+    assert others.acquire()
+    others.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that cannot be locked is another's there")
+def test_a_lock_that_cannot_be_had_is_told_and_asked_for_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lock, broker = NameLock(path).file, Memory()
+    lock.mkdir()
     with caplog.at_level(logging.WARNING, "vidclf"), Courier(broker, path, "the broker", 5):
         wait_for(lambda: caplog.records)
-        turn.rmdir()
+        lock.rmdir()
         wait_for(lambda: broker.got)
-    wanted = f"the broker: {turn}: unable to open database file; events are waiting in {path}"
-    assert caplog.records[0].getMessage() == wanted
+    assert re.fullmatch(
+        rf"the broker: .*Is a directory.*{re.escape(lock.name)}'; events are waiting in {re.escape(str(path))}",
+        caplog.records[0].getMessage(),
+    )
 
 
 def test_a_host_that_no_name_can_be_counts_as_unreachable(path: Path, caplog: pytest.LogCaptureFixture) -> None:

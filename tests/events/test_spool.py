@@ -1,14 +1,13 @@
-"""What may wait, and whose turn it is to deliver."""
+"""What may wait."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from vidclf.events.message import Message
-from vidclf.events.spool import Spool, Turn
+from vidclf.events.spool import Spool
 
 
 def events(*texts: str) -> list[Message]:
@@ -81,30 +80,3 @@ def test_a_spool_that_cannot_be_read_says_so_in_one_way(tmp_path: Path) -> None:
             with pytest.raises(OSError) as told:
                 ask()
             assert str(told.value) == f"{spool.path}: no such table: events"
-
-
-def test_one_at_a_time_has_the_turn(tmp_path: Path) -> None:
-    with Turn(tmp_path / "events.mqtt") as turn, Turn(tmp_path / "events.mqtt") as second:
-        assert (turn.take(), second.take(), turn.take()) == (True, False, True)
-        with Turn(tmp_path / "events.redis") as other:  # another spool, and had the same turn
-            assert other.take()
-
-
-@pytest.mark.parametrize(("code", "busy"), [(sqlite3.SQLITE_BUSY, True), (sqlite3.SQLITE_IOERR, False)])
-def test_only_a_lock_is_somebody_elses_turn(tmp_path: Path, code: int, busy: bool) -> None:
-    class Broken:
-        def execute(self, _: str) -> None:
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = code
-            raise error
-
-        def close(self) -> None: ...
-
-    with Turn(tmp_path / "events.sqlite") as turn:
-        turn._db = Broken()  # type: ignore[assignment]
-        if busy:
-            assert not turn.take()
-        else:
-            with pytest.raises(OSError) as told:
-                turn.take()
-            assert str(told.value) == f"{tmp_path / 'events.sqlite.turn'}: disk I/O error"

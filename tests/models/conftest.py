@@ -1,20 +1,26 @@
-"""A detector of each kind, small and untrained, and pictures of noise for it."""
+"""A detector of each kind, small and untrained, pictures of noise for it, and a classifier in all formats."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
+from vidclf.models import checkpoint, create, load, save
+from vidclf.models.exporting import export
 from vidclf.models.selection import Selection
+from vidclf.preprocess import Preprocess
 
 PEOPLE = Selection(0.3, 0.7, [0], 300)
 SOME = Selection(0.1, 0.7, None, 20)
+COLOUR = Preprocess(size=32, channels=3, aspect="squash")
 
 
 @pytest.fixture(scope="session", params=["detect", "segment"])
 def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small untrained model that is sure of everything: its boxes are nonsense, and many."""
-    import torch
     from ultralytics import YOLO
 
     torch.manual_seed(0)
@@ -29,3 +35,17 @@ def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def pictures(count: int, width: int = 160, height: int = 90) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 255, (count, height, width, 3), np.uint8))
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of an odd format, and what every exporter makes of it."""
+    folder = tmp_path_factory.mktemp("exported")
+    torch.manual_seed(1)
+    model = create("v2", ["cat", "dog", "größer"], COLOUR)
+    model.temperature = 1.5
+    save(folder / "pets.safetensors", model.eval(), seed=7)
+    for kind, suffix in (("onnx", ".onnx"), ("openvino", ".xml"), ("torchscript", ".pt")):
+        path = folder / f"pets{suffix}"
+        export(load(folder / "pets.safetensors"), checkpoint.read_header(folder / "pets.safetensors"), kind, path)
+    return folder

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.models.conftest import COLOUR
 from vidclf.errors import UsageError, VidclfError
-from vidclf.models import checkpoint, create, load, predictor, save
-from vidclf.models.exporting import export
+from vidclf.models import create, load, predictor, save
 from vidclf.models.predictor import Predictor, patterns
 from vidclf.preprocess import Preprocess
-
-COLOUR = Preprocess(size=32, channels=3, aspect="squash")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of an odd format, and what every exporter makes of it."""
-    folder = tmp_path_factory.mktemp("exported")
-    torch.manual_seed(1)
-    model = create("v2", ["cat", "dog", "größer"], COLOUR)
-    model.temperature = 1.5
-    save(folder / "pets.safetensors", model.eval(), seed=7)
-    for kind, suffix in (("onnx", ".onnx"), ("openvino", ".xml"), ("torchscript", ".pt")):
-        path = folder / f"pets{suffix}"
-        export(load(folder / "pets.safetensors"), checkpoint.read_header(folder / "pets.safetensors"), kind, path)
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -42,28 +24,9 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def expected(folder: Path, crops: np.ndarray) -> np.ndarray:
+def expected(exports: Path, crops: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return load(folder / "pets.safetensors").probabilities(torch.from_numpy(crops)).numpy()
-
-
-@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt"])
-def test_an_exported_file_says_of_itself_what_the_checkpoint_says(folder: Path, suffix: str) -> None:
-    original = checkpoint.read_header(folder / "pets.safetensors")
-    header = checkpoint.read_header(folder / f"pets{suffix}")
-    assert {key: header[key] for key in original} == original
-    assert header["labels"] == ["cat", "dog", "größer"]
-    assert checkpoint.read_preprocess(folder / f"pets{suffix}") == COLOUR
-
-
-def test_their_headers_are_read_without_any_runtime(folder: Path) -> None:
-    code = (
-        "import sys; from vidclf.models.checkpoint import read_preprocess; "
-        f"print(*[read_preprocess({str(folder)!r} + '/pets' + s).size for s in ('.onnx', '.xml', '.pt')], "
-        "*{'torch', 'onnx', 'onnxruntime', 'openvino'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["32", "32", "32"]
+        return load(exports / "pets.safetensors").probabilities(torch.from_numpy(crops)).numpy()
 
 
 @pytest.mark.parametrize(
@@ -79,17 +42,17 @@ def test_their_headers_are_read_without_any_runtime(folder: Path) -> None:
     ],
 )
 def test_every_runtime_gives_what_torch_gives_for_any_batch(
-    folder: Path, suffix: str, backend: str, name: str, caplog: pytest.LogCaptureFixture
+    exports: Path, suffix: str, backend: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "vidclf"):
-        runner = Predictor(str(folder / f"pets{suffix}"), backend, "cpu", "f32")
+        runner = Predictor(str(exports / f"pets{suffix}"), backend, "cpu", "f32")
     assert runner.name == name
     assert runner.labels == ("cat", "dog", "größer")
     for count in (1, 2, 64, 3):
         crops = patterns(COLOUR, count)
         found = runner.run(crops)
         assert found.dtype == np.float32
-        assert np.abs(found - expected(folder, crops)).max() < 1e-5
+        assert np.abs(found - expected(exports, crops)).max() < 1e-5
     pictures = list(patterns(COLOUR, 2).transpose(0, 2, 3, 1))
     assert np.array_equal(runner(pictures), runner.run(patterns(COLOUR, 2)))
     assert caplog.records == []
@@ -97,11 +60,11 @@ def test_every_runtime_gives_what_torch_gives_for_any_batch(
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 def test_beside_a_gpu_auto_takes_the_cpu_for_a_file_that_runs_nowhere_else(
-    folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+    exports: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was refused, although ONNX Runtime is installed for the CPU only."""
     monkeypatch.setattr(predictor, "choose_devices", lambda _: ["cuda"])
-    weights = str(folder / f"pets{suffix}")
+    weights = str(exports / f"pets{suffix}")
     assert Predictor(weights, device="auto").name == "openvino f32"
     assert Predictor(weights, "openvino", "auto").name == "openvino f32"
     with pytest.raises(UsageError, match=r"ONNX Runtime has no CUDAExecutionProvider here|runs on the CPU only"):
@@ -109,9 +72,9 @@ def test_beside_a_gpu_auto_takes_the_cpu_for_a_file_that_runs_nowhere_else(
 
 
 @pytest.mark.parametrize(("suffix", "backend"), [(".safetensors", "onnx"), (".pt", "torch")])
-def test_a_precision_that_is_not_there_is_no_reason_to_fall_back(folder: Path, suffix: str, backend: str) -> None:
+def test_a_precision_that_is_not_there_is_no_reason_to_fall_back(exports: Path, suffix: str, backend: str) -> None:
     with pytest.raises(UsageError, match=r"precision f16: .* has only f32 on this machine"):
-        Predictor(str(folder / f"pets{suffix}"), backend, "cpu", "f16")
+        Predictor(str(exports / f"pets{suffix}"), backend, "cpu", "f16")
 
 
 @pytest.mark.parametrize("precision", ["f16", "bf16"])
@@ -123,8 +86,8 @@ def test_torch_in_16_bits(precision: str) -> None:
     assert 0 < np.abs(runner.run(crops) - exact.run(crops)).max() < 0.1
 
 
-def test_a_network_is_converted_once_and_not_with_other_content(folder: Path, empty_cache: Path) -> None:
-    weights = str(folder / "pets.safetensors")
+def test_a_network_is_converted_once_and_not_with_other_content(exports: Path, empty_cache: Path) -> None:
+    weights = str(exports / "pets.safetensors")
     Predictor(weights, "openvino", "cpu")
     (made,) = (empty_cache / "models").iterdir()
     before = (made / "network.xml").stat().st_mtime_ns
@@ -138,36 +101,36 @@ def one_warning(caplog: pytest.LogCaptureFixture) -> str:
     return record.getMessage()
 
 
-def falls_back(folder: Path, caplog: pytest.LogCaptureFixture) -> str:
+def falls_back(exports: Path, caplog: pytest.LogCaptureFixture) -> str:
     """The one warning with which torch takes over; its answers are right."""
     with caplog.at_level(logging.WARNING, "vidclf"):
-        runner = Predictor(str(folder / "pets.safetensors"), "openvino", "cpu")
+        runner = Predictor(str(exports / "pets.safetensors"), "openvino", "cpu")
         crops = patterns(COLOUR, 4)
         for _ in range(2):
-            assert np.abs(runner.run(crops) - expected(folder, crops)).max() < 1e-6
+            assert np.abs(runner.run(crops) - expected(exports, crops)).max() < 1e-6
     assert runner.on_torch
     return one_warning(caplog)
 
 
 def test_a_runtime_that_disagrees_is_not_used(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.eye(64, 3, dtype=np.float32))
     assert (
         "pets.safetensors does not run on openvino, using torch instead: its probabilities differ from torch's by"
-        in (falls_back(folder, caplog))
+        in (falls_back(exports, caplog))
     )
 
 
 def test_a_runtime_that_gives_nonsense_is_not_used(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.full((64, 3), np.nan, np.float32))
-    assert "differ from torch's by nan" in falls_back(folder, caplog)
+    assert "differ from torch's by nan" in falls_back(exports, caplog)
 
 
 def test_a_runtime_that_fails_amid_the_frames_is_replaced(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     works = predictor.OpenVinoRunner.__call__
 
@@ -177,36 +140,36 @@ def test_a_runtime_that_fails_amid_the_frames_is_replaced(
         return works(self, crops)
 
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", fails)
-    assert falls_back(folder, caplog).endswith("using torch instead: out of memory")
+    assert falls_back(exports, caplog).endswith("using torch instead: out of memory")
 
 
 def test_a_damaged_cache_costs_one_run_its_speed_and_is_made_anew(
-    folder: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture
+    exports: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    weights = str(folder / "pets.safetensors")
+    weights = str(exports / "pets.safetensors")
     Predictor(weights, "openvino", "cpu")
     (made,) = (empty_cache / "models").iterdir()
     (made / "network.bin").write_bytes(b"short")
-    assert "the file network.bin does not belong to it" in falls_back(folder, caplog)
+    assert "the file network.bin does not belong to it" in falls_back(exports, caplog)
     assert not Predictor(weights, "openvino", "cpu").on_torch
 
 
 @pytest.mark.parametrize("answers", [np.zeros((64, 3), np.float32), np.zeros((2, 2), np.float32)])
 def test_a_cache_that_disagrees_is_made_anew(
-    folder: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture, answers: np.ndarray
+    exports: Path, empty_cache: Path, caplog: pytest.LogCaptureFixture, answers: np.ndarray
 ) -> None:
-    weights = str(folder / "pets.safetensors")
+    weights = str(exports / "pets.safetensors")
     Predictor(weights, "openvino", "cpu")
     (made,) = (empty_cache / "models").iterdir()
     np.save(made / "answers.npy", answers)
-    assert "using torch instead" in falls_back(folder, caplog)
+    assert "using torch instead" in falls_back(exports, caplog)
     assert not Predictor(weights, "openvino", "cpu").on_torch
 
 
 @pytest.mark.parametrize(("name", "options"), [("backend", ("tflite",)), ("precision", ("torch", "cpu", "int8"))])
-def test_what_there_is_not_is_an_error(folder: Path, name: str, options: tuple[str, ...]) -> None:
+def test_what_there_is_not_is_an_error(exports: Path, name: str, options: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=f"^{name} must be one of .*, got "):
-        Predictor(str(folder / "pets.safetensors"), *options)
+        Predictor(str(exports / "pets.safetensors"), *options)
 
 
 def test_values_too_large_for_16_bits_are_computed_in_32(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -230,104 +193,11 @@ def test_values_too_large_for_16_bits_are_computed_in_32(tmp_path: Path, caplog:
 
 
 def test_a_cache_that_cannot_be_written_costs_the_speed_only(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    exports: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path / "file"))
-    assert "using torch instead: [Errno " in falls_back(folder, caplog)
-
-
-@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt"])
-@pytest.mark.parametrize("content", ["nothing", "text", "half"])
-def test_what_is_no_exported_classifier_is_told_in_one_line(
-    folder: Path, tmp_path: Path, suffix: str, content: str
-) -> None:
-    whole = (folder / f"pets{suffix}").read_bytes()
-    path = tmp_path / f"bad{suffix}"
-    path.write_bytes({"nothing": b"", "text": b"not a model", "half": whole[: len(whole) // 2]}[content])
-    with pytest.raises(UsageError, match=rf"bad\{suffix}: not an? \w+ model, or cut short") as caught:
-        checkpoint.read_header(path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"labels": ["cat", "dog"]}, "its header names 2 labels, but its network has 3 outputs"),
-        (
-            {"preprocess": {"size": 28}},
-            "its network cannot take crops of size 28 and channels 1, which its header names",
-        ),
-    ],
-)
-def test_an_exported_network_has_to_fit_its_header(
-    folder: Path, tmp_path: Path, kind: str, changes: dict[str, object], words: str
-) -> None:
-    """It failed, or gave wrong labels, only amid the frames."""
-    header = checkpoint.read_header(folder / "pets.safetensors") | changes
-    path = tmp_path / {"onnx": "pets.onnx", "openvino": "pets.xml", "torchscript": "pets.pt"}[kind]
-    export(load(folder / "pets.safetensors"), header, kind, path)
-    for backend in ("onnx", "openvino") if kind == "onnx" else ("auto",):
-        with pytest.raises(UsageError) as told:
-            Predictor(str(path), backend, "cpu", "f32")
-        assert str(told.value).startswith(f"{path}: {words}")
-        assert "\n" not in str(told.value)
-
-
-@pytest.mark.parametrize("fault", ["encrypted", "compressed", "method"])
-def test_an_archive_that_cannot_be_unpacked_is_no_model(tmp_path: Path, fault: str) -> None:
-    path = tmp_path / "x.pt"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x/extra/vidclf", "{}" * 300)
-    content = bytearray(path.read_bytes())
-    entry = content.find(b"PK\1\2")
-    if fault == "encrypted":
-        content[6] |= 1
-        content[entry + 8] |= 1
-    elif fault == "method":
-        content[8] = content[entry + 10] = 99
-    else:
-        start = 30 + len("x/extra/vidclf")
-        content[start : start + 2] = b"\xff\xff"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match="not a TorchScript model, or cut short"):
-        checkpoint.read_header(path)
-
-
-def test_an_unknown_encoding_is_no_model(tmp_path: Path) -> None:
-    (tmp_path / "x.bin").touch()
-    (tmp_path / "x.xml").write_text('<?xml version="1.0" encoding="none-such"?><net/>')
-    with pytest.raises(UsageError, match="not an OpenVINO model, or cut short"):
-        checkpoint.read_header(tmp_path / "x.xml")
-
-
-def test_an_openvino_model_needs_its_own_other_half(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "pets.xml").write_bytes((folder / "pets.xml").read_bytes())
-    with pytest.raises(UsageError, match=r"pets\.bin, which belongs to it, is missing"):
-        checkpoint.read_header(tmp_path / "pets.xml")
-    swapped = bytearray((folder / "pets.bin").read_bytes())
-    swapped[100] ^= 1
-    (tmp_path / "pets.bin").write_bytes(swapped)
-    with pytest.raises(UsageError, match=r"pets\.xml: the file pets\.bin does not belong to it"):
-        Predictor(str(tmp_path / "pets.xml"))
-
-
-def test_models_of_others_have_no_header(folder: Path, tmp_path: Path) -> None:
-    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(tmp_path / "other.pt"))
-    (tmp_path / "other.xml").write_text("<net/>")
-    (tmp_path / "other.bin").write_bytes(b"")
-    for name in ("other.pt", "other.xml"):
-        with pytest.raises(UsageError, match="no vidclf header"):
-            checkpoint.read_header(tmp_path / name)
-
-
-def test_a_torchscript_archive_that_holds_no_code_is_told(folder: Path, tmp_path: Path) -> None:
-    header = json.dumps(checkpoint.read_header(folder / "pets.safetensors"))
-    with zipfile.ZipFile(tmp_path / "empty.pt", "w") as archive:
-        archive.writestr("empty/extra/vidclf", header)
-    with pytest.raises(UsageError, match=r"empty\.pt: damaged"):
-        Predictor(str(tmp_path / "empty.pt"), device="cpu")
+    assert "using torch instead: [Errno " in falls_back(exports, caplog)
 
 
 def test_no_conversion_is_reported_to_anybody_and_a_start_from_the_cache_needs_no_torch() -> None:
@@ -340,9 +210,9 @@ def test_no_conversion_is_reported_to_anybody_and_a_start_from_the_cache_needs_n
         assert done.stdout.split() == [str(not made_before), "None", "True"]
 
 
-def test_only_a_checkpoint_is_a_torch_module(folder: Path) -> None:
+def test_only_a_checkpoint_is_a_torch_module(exports: Path) -> None:
     with pytest.raises(UsageError, match=r"pets\.onnx: an exported classifier can only be run"):
-        load(folder / "pets.onnx")
+        load(exports / "pets.onnx")
 
 
 def test_the_shipped_weights_keep_their_names_in_fewer_bits() -> None:

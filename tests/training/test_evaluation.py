@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from vidclf.models import load
+from vidclf.models import create, load
+from vidclf.models.checkpoint import read_header
+from vidclf.models.classifier import Classifier
 from vidclf.training import data, evaluation
+from vidclf.training.evaluation import predict
 
 
 def test_figures_of_a_case_counted_by_hand() -> None:
@@ -54,6 +57,13 @@ def test_the_shipped_weights_are_as_good_as_their_header_says(shared: Path) -> N
     figures = evaluation.score(evaluation.predict(model, test.images), test.targets, model.labels, model.temperature)
     assert figures["top1"] >= 94.0
     assert figures["ece"] <= 1.0
-    from vidclf.models.checkpoint import read_header
 
     assert abs(figures["correct"] - read_header("lean")["metrics"]["correct"]) <= 3  # rounding differs between CPUs
+
+
+def test_large_crops_take_no_more_memory_than_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(Classifier, "__call__", lambda _, part: sizes.append(len(part)) or torch.zeros(len(part), 2))
+    for size in (28, 112):
+        predict(create("v1", ["a", "b"]), torch.zeros(1030, 1, size, size, dtype=torch.uint8))
+    assert sizes == [512, 512, 6] + [32] * 32 + [6]

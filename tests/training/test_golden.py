@@ -45,7 +45,6 @@ def assert_equal(found: Detection, trained_on: torch.Tensor, weights: Path) -> N
 
 def untrained(path: Path, labels: tuple[str, ...], policy: Preprocess) -> Path:
     torch.manual_seed(3)
-    torch.set_num_threads(1)
     return save(path, create("lean", labels, policy))
 
 

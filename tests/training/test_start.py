@@ -23,11 +23,6 @@ from vidclf.training.start import load_start, settings_of, take_over
 STILL = {"model": "v2", "epochs": 1, "batch": 32, "lr": 1e-6, "ema": 0.0, "validation": 0.1, "seed": 7}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def before(tmp_path: Path) -> Path:
     """Weights of `v2` for ten classes, drawn by chance, with a normalisation of their own."""

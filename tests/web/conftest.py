@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.web.cameras import Camera, ask, page, until
+from vidclf.stages import Serve
 from vidclf.web import board as board_module
 from vidclf.web import health as health_module
 from vidclf.web.board import Board
@@ -29,3 +33,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def board(clock: Clock) -> Board:
     return Board(fps=10, width=64, quality=80)
+
+
+@pytest.fixture(scope="module")
+def camera() -> Camera:
+    return Camera()
+
+
+@pytest.fixture(scope="module")
+def serve(camera: Camera) -> Iterator[Serve]:
+    with page([camera, Camera("absent", state="absent")]) as serve:
+        until(lambda: ask(f"{serve.url}api/detections"))
+        yield serve

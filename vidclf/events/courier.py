@@ -15,7 +15,8 @@ from time import monotonic, sleep
 
 from vidclf.errors import describe
 from vidclf.events.broker import Broker, Unreachable
-from vidclf.events.spool import Spool, Turn, Waiting
+from vidclf.events.spool import Spool, Waiting
+from vidclf.lock import NameLock
 
 log = logging.getLogger(__name__)
 
@@ -53,26 +54,30 @@ class Courier:
 
     def _work(self) -> None:
         pause = PAUSES[0]
-        with Turn(self._path) as turn:
-            while not (self._ending.is_set() and self._is_away):
-                try:
-                    with Spool(self._path) as spool:
-                        self._deliver(spool, turn)
-                    return
-                except Exception as error:  # any error: a thread that died would silently deliver nothing
-                    if not self._is_away:
-                        reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
-                        log.warning("%s: %s; events are waiting in %s", self._name, reason, self._path)
-                    pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
-                    self._is_away = True
-                    # Jittered, so that the clients of a restarted broker do not all reconnect at once.
-                    self._ending.wait(pause * random.uniform(0.5, 1))
-                finally:
-                    self._broker.close()
+        lock = NameLock(self._path)
+        while not (self._ending.is_set() and self._is_away):
+            try:
+                with Spool(self._path) as spool:
+                    self._deliver(spool, lock)
+                break
+            except Exception as error:  # any error: a thread that died would silently deliver nothing
+                if not self._is_away:
+                    reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
+                    log.warning("%s: %s; events are waiting in %s", self._name, reason, self._path)
+                pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
+                self._is_away = True
+                # Jittered, so that the clients of a restarted broker do not all reconnect at once.
+                self._ending.wait(pause * random.uniform(0.5, 1))
+            finally:
+                self._broker.close()
+        lock.release()
 
-    def _deliver(self, spool: Spool, turn: Turn) -> None:
-        """Deliver events until the end, once it is our turn; raises Unreachable, OSError."""
-        while not turn.take():
+    def _deliver(self, spool: Spool, lock: NameLock) -> None:
+        """Deliver events until the end, once no other process that shares the spool does; raises Unreachable, OSError.
+
+        lock: of the spool, kept until the end.
+        """
+        while not lock.acquire():
             if self._ending.is_set() and (self._is_away or not spool.oldest(1)):
                 return
             sleep(IDLE)

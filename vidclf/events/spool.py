@@ -108,38 +108,6 @@ class Spool:
         self.close()
 
 
-class Turn:
-    """The right to deliver from a spool: of several processes that share one, one at a time.
-
-    It is an operating system lock on a file beside the spool, taken through SQLite, which can do that on every system;
-    it is released when the process ends, however it ends.
-    """
-
-    def __init__(self, spool: Path):
-        self._path = spool.with_name(f"{spool.name}.turn")  # the full name: events.mqtt is not events.redis
-        self._db: sqlite3.Connection | None = None
-        self.mine = False
-
-    def take(self) -> bool:
-        """Try to take the turn unless we have it; returns whether it is ours. OSError if that cannot be determined."""
-        if not self.mine:
-            try:
-                self._db = self._db or sqlite3.connect(self._path, timeout=0, isolation_level=None)
-                self._db.execute("begin exclusive")
-                self.mine = True
-            except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise OSError(f"{self._path}: {error}") from None
-        return self.mine
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._db is not None:
-            self._db.close()
-
-
 def usual_path(destination: str) -> Path:
     """The default spool for a destination; the same in every run."""
     if sys.platform == "win32":
