@@ -17,14 +17,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module or folder of vidclf: the others that it may import. A new one has to say here where it belongs.
 MAY_IMPORT = {
     "errors": "",
+    "limits": "errors",
     "files": "errors lock",
     "lock": "",
     "resources": "",
-    "threads": "errors",
+    "threads": "limits",
     "memory": "",
     "frame": "",
     "boxes": "errors frame",
-    "preprocess": "errors frame",
+    "preprocess": "errors frame limits",
     "channel": "frame",
     "stats": "channel frame",
     "interrupt": "",
@@ -34,11 +35,11 @@ MAY_IMPORT = {
     "options": "errors",
     "recipe": "errors options pipeline resources stages",
     "video": "errors files frame threads",
-    "models": "errors files preprocess resources threads",
-    "stages": "errors events files frame lock models preprocess rows stdout tables threads units video web",
+    "models": "errors files limits preprocess resources threads",
+    "stages": "errors events files frame limits lock models preprocess rows stdout tables threads units video web",
     "web": "errors frame preprocess rates rows",
     "rendering": "resources training",
-    "training": "calibration errors files lock models preprocess",
+    "training": "calibration errors files limits lock models preprocess",
     "rows": "frame",
     "records": "errors rows",
     "tables": "files rows stdout",
@@ -48,7 +49,9 @@ MAY_IMPORT = {
     "units": "errors",
     "calibration": "",
     "scoring": "calibration errors records",
-    "batch": "errors files frame models options pipeline preprocess recipe resources rows stages tables threads video",
+    "batch": (
+        "errors files frame limits models options pipeline preprocess recipe resources rows stages tables threads video"
+    ),
     "__init__": "channel errors frame pipeline recipe",
     "bench": "channel errors frame memory models pipeline preprocess recipe scoring stages threads video",
     "__main__": "cli",
@@ -56,6 +59,7 @@ MAY_IMPORT = {
 # The modules that every stage and every user's stage rest on, and the packages they may need.
 ENGINE = {
     "errors": set(),
+    "limits": set(),
     "frame": {"numpy"},
     "boxes": set(),
     "preprocess": {"numpy", "cv2"},

@@ -15,6 +15,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Box
+from vidclf.limits import check_choice, check_range
 
 Aspect = Literal["letterbox", "squash"]
 Polarity = Literal["light", "dark", "auto"]
@@ -38,15 +39,12 @@ class Preprocess:
     polarity: Polarity = "light"
 
     def __post_init__(self) -> None:
-        if not 8 <= self.size <= 1024:
-            raise UsageError(f"size must be 8 to 1024 pixels, got {self.size}")
+        check_range("size", self.size, 8, 1024, "pixels")
         if self.channels not in (1, 3):
             raise UsageError(f"channels must be 1 (grey) or 3 (colour), got {self.channels}")
-        for name, choices in (("aspect", get_args(Aspect)), ("polarity", get_args(Polarity))):
-            if getattr(self, name) not in choices:
-                raise UsageError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        if not 0 <= self.padding <= 1:
-            raise UsageError(f"padding must be 0 to 1 (a share of the box), got {self.padding}")
+        check_choice("aspect", self.aspect, get_args(Aspect))
+        check_choice("polarity", self.polarity, get_args(Polarity))
+        check_range("padding", self.padding, 0, 1, "of the box's longer side")
 
     @property
     def format(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from vidclf.errors import UsageError
+from vidclf.limits import check_range
 
 # In the order in which a frame meets them.
 Part = Literal["detector", "classifier", "opencv", "decoder", "encoder"]
@@ -58,8 +58,7 @@ def threads(part: Part) -> int:
 
 def set_threads(count: int) -> None:
     """Set the number of cores to divide, in this process and those it starts; UsageError outside 1 to 1024."""
-    if not 1 <= count <= MOST_CORES:
-        raise UsageError(f"threads must be 1 to {MOST_CORES}, got {count}")
+    check_range("threads", count, 1, MOST_CORES)
     os.environ[VARIABLE] = str(count)
 
 

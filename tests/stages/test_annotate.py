@@ -80,7 +80,7 @@ def test_the_colour_says_the_label_the_kind_or_the_track():
         ({"colour_by": "score"}, "colour_by must be one of label, track, kind, got 'score'"),
         ({"inset_corner": "left"}, "inset_corner must be one of top-left, top-right, got 'left'"),
         ({"top": 0}, "top must be 1 to 100 classes, got 0"),
-        ({"trail": -1}, "trail must be 0 (none) to 10000 frames, got -1"),
+        ({"trail": -1}, "trail must be 0 to 10000 frames, got -1"),
         ({"scale": 0}, "scale must be 0.25 to 8, got 0"),
     ],
 )

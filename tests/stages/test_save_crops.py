@@ -135,9 +135,9 @@ def test_a_full_picture_gives_training_the_crop_of_serving(tmp_path: Path, polic
 
 def test_wrong_options_and_places_are_told(tmp_path: Path) -> None:
     for options, message in (
-        ({"every": -1}, "every must be 0 seconds or more, got -1"),
-        ({"limit": 0}, "limit must be at least 1, or null for none, got 0"),
-        ({"min_confidence": 2}, "min_confidence must be a probability, 0 to 1, got 2"),
+        ({"every": -1}, "every must be at least 0 seconds, got -1"),
+        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"min_confidence": 2}, "min_confidence must be 0 to 1, got 2"),
     ):
         with pytest.raises(UsageError) as raised:
             SaveCrops(str(tmp_path / "never"), **options)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidclf.errors import UsageError
+from vidclf.limits import check_choice
 
 # Formats of cameras, phones, recorders and editors. .m4a is MPEG-4, too, so it may contain video.
 SUFFIXES = {
@@ -56,8 +57,7 @@ def find_clips(
     alone; `*` is any text, including /. skip: a folder below that is not searched (the outputs').
     Raises UsageError if the folder does not exist or cannot be read.
     """
-    if order not in get_args(Order):
-        raise UsageError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
+    check_choice("order", order, get_args(Order))
     must_exist(folder)
     found = Found()
     wanted = {suffix.lower().removeprefix(".") for suffix in suffixes}

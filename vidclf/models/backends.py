@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from vidclf.errors import UsageError
+from vidclf.limits import check_choice
 
 Backend = Literal["auto", "torch", "openvino", "onnx", "tensorrt"]
 Precision = Literal["auto", "f32", "f16", "bf16"]
@@ -44,8 +45,7 @@ def check_backend(backend: str, weights: Path | None = None) -> str:
 
     Raises UsageError with the choices, or with what to install; imports nothing.
     """
-    if backend not in get_args(Backend):
-        raise UsageError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
+    check_choice("backend", backend, get_args(Backend))
     able = _able(weights) if weights else list(BACKENDS)
     if backend == "auto":
         if not any(map(is_installed, able)):
@@ -62,8 +62,7 @@ def check_backend(backend: str, weights: Path | None = None) -> str:
 
 def check_precision(precision: str) -> str:
     """Return `precision` if it is valid; raises UsageError otherwise."""
-    if precision not in get_args(Precision):
-        raise UsageError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+    check_choice("precision", precision, get_args(Precision))
     return precision
 
 

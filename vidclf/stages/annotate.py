@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
-from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
+from vidclf.limits import check_choice, check_range
 from vidclf.stages._drawing import UNKNOWN, Position, colour_of, colour_of_track
 
 if TYPE_CHECKING:
@@ -51,19 +51,12 @@ class Annotate:
         fps: bool = False,
         scale: float = 1.0,
     ) -> None:
-        for name, value, choices in (
-            ("position", position, get_args(Position)),
-            ("colour_by", colour_by, get_args(ColourBy)),
-            ("inset_corner", inset_corner, get_args(Corner)),
-        ):
-            if value not in choices:
-                raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        if not 1 <= top <= 100:
-            raise UsageError(f"top must be 1 to 100 classes, got {top}")
-        if not 0 <= trail <= 10_000:
-            raise UsageError(f"trail must be 0 (none) to 10000 frames, got {trail}")
-        if not 0.25 <= scale <= 8:
-            raise UsageError(f"scale must be 0.25 to 8, got {scale}")
+        check_choice("position", position, get_args(Position))
+        check_choice("colour_by", colour_by, get_args(ColourBy))
+        check_choice("inset_corner", inset_corner, get_args(Corner))
+        check_range("top", top, 1, 100, "classes")
+        check_range("trail", trail, 0, 10_000, "frames")
+        check_range("scale", scale, 0.25, 8)
         self.boxes, self.labels, self.masks = boxes, labels, masks
         self.position, self.confidence, self.top, self.tracks = position, confidence, top, tracks
         self.trail, self.colour_by, self.scale = trail, colour_by, scale

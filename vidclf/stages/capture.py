@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import LARGEST, Frame, Placement, Source
+from vidclf.limits import check_range
 from vidclf.preprocess import letterbox, letterbox_area
 from vidclf.units import to_seconds
 from vidclf.video.address import is_live, readable, redact
@@ -73,10 +74,9 @@ class Capture:
             raise UsageError("capture needs a source")
         if str(source) == "-":
             raise UsageError("source must be a file, a URL, a camera's number or a pattern of pictures, got - (stdin)")
-        if stride < 1:
-            raise UsageError(f"stride must be at least 1, got {stride}")
-        if max_frames is not None and max_frames < 1:
-            raise UsageError(f"max_frames must be at least 1, got {max_frames}")
+        check_range("stride", stride, 1)
+        if max_frames is not None:
+            check_range("max_frames", max_frames, 1)
         if size is not None and not 1 <= min(size) <= max(size) <= LARGEST:
             raise UsageError(f"size must be 1x1 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if rate is not None and not 0 < rate <= 1000:

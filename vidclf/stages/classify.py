@@ -12,6 +12,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame
+from vidclf.limits import check_range
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
 from vidclf.stages._names import Names
@@ -50,14 +51,10 @@ class Classify:
     ):
         from vidclf.models.checkpoint import find, read_header
 
-        if not 1 <= batch <= 65_536:
-            raise UsageError(f"batch must be 1 to 65536, got {batch}")
-        if top < 1:
-            raise UsageError(f"top must be at least 1, got {top}")
-        if not 0 <= abstain <= 1:
-            raise UsageError(f"abstain must be a probability, 0 to 1, got {abstain}")
-        if not 0 <= hold <= 86_400:
-            raise UsageError(f"hold must be 0 to 86400 seconds, got {hold}")
+        check_range("batch", batch, 1, 65_536)
+        check_range("top", top, 1)
+        check_range("abstain", abstain, 0, 1)
+        check_range("hold", hold, 0, 86_400, "seconds")
         self.weights, self.batch, self.device = weights, batch, check_device(device, several=True)
         self.top, self.abstain, self.hold = top, abstain, hold
         self.counts: dict[str, int] = {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
+from vidclf.limits import check_choice, check_range
 from vidclf.preprocess import shrink
 from vidclf.stages._background import Background, Knn, Mog2, Reference, Scene
 
@@ -54,24 +55,19 @@ class Motion:
         merge: float = 0.04,
         width: int | None = None,
     ):
-        if method not in get_args(Method):
-            raise UsageError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
+        check_choice("method", method, get_args(Method))
         if not 0 < min_area < 1:
             raise UsageError(f"min_area must be between 0 and 1 (a share of the frame), got {min_area}")
-        if max_objects is not None and max_objects < 1:
-            raise UsageError(f"max_objects must be at least 1, or null for all, got {max_objects}")
-        if not 1 <= history <= FRAMES:
-            raise UsageError(f"history must be 1 to {FRAMES} frames, got {history}")
         if threshold is not None and not threshold > 0:
             raise UsageError(f"threshold must be above 0, got {threshold}")
-        if not 0 <= hold <= FRAMES:
-            raise UsageError(f"hold must be 0 to {FRAMES} frames, got {hold}")
-        if not 0 <= adapt <= 1:
-            raise UsageError(f"adapt must be 0 to 1, got {adapt}")
-        if not 0 <= merge <= 1:
-            raise UsageError(f"merge must be 0 to 1 (a share of the frame's height), got {merge}")
-        if width is not None and not 32 <= width <= PIXELS:
-            raise UsageError(f"width must be 32 to {PIXELS} pixels, got {width}")
+        if max_objects is not None:
+            check_range("max_objects", max_objects, 1)
+        check_range("history", history, 1, FRAMES, "frames")
+        check_range("hold", hold, 0, FRAMES, "frames")
+        check_range("adapt", adapt, 0, 1)
+        check_range("merge", merge, 0, 1, "of the frame's height")
+        if width is not None:
+            check_range("width", width, 32, PIXELS, "pixels")
         self.method, self.min_area, self.max_objects = method, min_area, max_objects
         self.history, self.threshold = history, THRESHOLDS[method] if threshold is None else threshold
         self.width = WIDTHS[method] if width is None else width

@@ -15,6 +15,7 @@ from vidclf.events.courier import Courier
 from vidclf.events.message import check_topic, clean, make_message
 from vidclf.events.spool import Spool, usual_path
 from vidclf.frame import Frame, Source
+from vidclf.limits import check_choice, check_range
 from vidclf.rows import since_1970, to_row, utc
 from vidclf.stages._awaited import awaited
 
@@ -57,17 +58,12 @@ class Publish:
     ):
         if not url:
             raise UsageError("publish needs a url, such as mqtt://localhost or redis://localhost")
-        if on not in ("detection", "track"):
-            raise UsageError(f"on must be detection or track, got {on!r}")
-        for name, value, least, most in (
-            ("gone", gone, 0, 86_400),
-            ("max_events", max_events, 1, 100_000_000),
-            ("max_mb", max_mb, 1, 1_000_000),
-            ("linger", linger, 0, 3600),
-            ("length", length, 1, 1_000_000_000),
-        ):
-            if not least <= value <= most:
-                raise UsageError(f"{name} must be {least} to {most}, got {value}")
+        check_choice("on", on, ("detection", "track"))
+        check_range("gone", gone, 0, 86_400, "seconds")
+        check_range("max_events", max_events, 1, 100_000_000)
+        check_range("max_mb", max_mb, 1, 1_000_000)
+        check_range("linger", linger, 0, 3600, "seconds")
+        check_range("length", length, 1, 1_000_000_000)
         if ca is not None and not Path(ca).is_file():
             raise UsageError(f"ca: no such file: {ca}")
         self._address = parse_url(url, ca)

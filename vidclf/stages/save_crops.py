@@ -16,6 +16,7 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import check_folder, part_of
 from vidclf.frame import Detection, Frame, Source
+from vidclf.limits import check_range
 from vidclf.models.labels import folder_name
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,10 @@ class SaveCrops:
         min_confidence: float = 0.0,
         full: bool = False,
     ):
-        if every < 0:
-            raise UsageError(f"every must be 0 seconds or more, got {every}")
-        if limit is not None and limit < 1:
-            raise UsageError(f"limit must be at least 1, or null for none, got {limit}")
-        if not 0 <= min_confidence <= 1:
-            raise UsageError(f"min_confidence must be a probability, 0 to 1, got {min_confidence}")
+        check_range("every", every, 0, unit="seconds")
+        if limit is not None:
+            check_range("limit", limit, 1)
+        check_range("min_confidence", min_confidence, 0, 1)
         self.folder, self.every, self.limit = Path(folder), every, limit
         self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
         self.counts = {"saved": 0}  # in the last run, or in this one

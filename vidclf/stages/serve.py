@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
 from vidclf.frame import Frame, Source
+from vidclf.limits import check_range
 from vidclf.stages._drawing import COLOURS, colour_of
 from vidclf.stages._pause import Pause
 
@@ -43,12 +44,9 @@ class Serve:
         width: int = 960,
         quality: int = 80,
     ) -> None:
-        if not 0.1 <= fps <= 120:
-            raise UsageError(f"fps must be 0.1 to 120, got {fps:g}")
-        if not 64 <= width <= 8192:
-            raise UsageError(f"width must be 64 to 8192 pixels, got {width}")
-        if not 1 <= quality <= 100:
-            raise UsageError(f"quality must be 1 to 100, got {quality}")
+        check_range("fps", fps, 0.1, 120)
+        check_range("width", width, 64, 8192, "pixels")
+        check_range("quality", quality, 1, 100)
         if token is not None and not re.fullmatch(r"[!-~]+", token):
             raise UsageError("the token must be one or more visible ASCII characters, without spaces")
         if missing := [name for name in NEEDS if find_spec(name) is None]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Detection, Frame, Source
+from vidclf.limits import check_range
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,8 @@ class Smooth:
     def __init__(self, seconds: float = 0.5, margin: float = 0.05, abstain: float = 0.0):
         if not 0 < seconds <= 3600:
             raise UsageError(f"seconds must be above 0 and at most 3600, got {seconds}")
-        for name, value in (("margin", margin), ("abstain", abstain)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} must be 0 to 1, got {value}")
+        check_range("margin", margin, 0, 1)
+        check_range("abstain", abstain, 0, 1)
         self.seconds, self.margin, self.abstain = seconds, margin, abstain
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vidclf.errors import UsageError
 from vidclf.frame import Frame, Source
+from vidclf.limits import check_choice, check_range
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -41,19 +41,14 @@ class Track:
         frames: int = 2,
         looks: float = 0.5,
     ):
-        if not 0 <= lost <= 3600:
-            raise UsageError(f"lost must be 0 to 3600 seconds, got {lost}")
-        if method not in OVERLAPS:
-            raise UsageError(f"method must be one of {', '.join(OVERLAPS)}, got {method!r}")
+        check_range("lost", lost, 0, 3600, "seconds")
+        check_choice("method", method, OVERLAPS)
         overlap = OVERLAPS[method] if overlap is None else overlap
         least_overlap = -1 if method == "bytetrack" else 0  # ocsort compares it with the plain IoU too
-        for name, value, least in (("confidence", confidence, 0), ("overlap", overlap, least_overlap)):
-            if not least <= value <= 1:
-                raise UsageError(f"{name} must be {least} to 1, got {value}")
-        if not 1 <= frames <= 1000:
-            raise UsageError(f"frames must be 1 to 1000, got {frames}")
-        if not 0 <= looks <= 2:
-            raise UsageError(f"looks must be 0 to 2, got {looks}")
+        check_range("confidence", confidence, 0, 1)
+        check_range("overlap", overlap, least_overlap, 1)
+        check_range("frames", frames, 1, 1000)
+        check_range("looks", looks, 0, 2)
         self.method, self.lost, self.confidence = method, lost, confidence
         self.overlap, self.frames, self.looks = overlap, frames, looks
 

@@ -17,6 +17,7 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, check_folder, put_aside
 from vidclf.frame import LARGEST, Frame, Source
+from vidclf.limits import check_range
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
 from vidclf.stages._leftovers import name_leftovers
@@ -84,10 +85,10 @@ class Write:
         if not str(path):
             raise UsageError("write needs a path")
         refuse_url(str(path))
-        if quality is not None and not 0 <= quality <= 63:
-            raise UsageError(f"quality must be 0 to 63, got {quality}")
-        if fps is not None and not 0.01 <= fps <= 1000:
-            raise UsageError(f"fps must be 0.01 to 1000, got {fps}")
+        if quality is not None:
+            check_range("quality", quality, 0, 63)
+        if fps is not None:
+            check_range("fps", fps, 0.01, 1000)
         if size is not None and not 2 <= min(size) <= max(size) <= LARGEST:
             raise UsageError(f"size must be 2x2 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
         if (keep is not None or keep_size is not None) and segment is None and not only_when:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame
+from vidclf.limits import check_range
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
 from vidclf.models.selection import Found, Selection
@@ -61,15 +62,11 @@ class Yolo:
         from vidclf.models.class_names import read_names
         from vidclf.models.ultralytics_model import find_weights
 
-        for name, value in (("confidence", confidence), ("iou", iou)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} must be 0 to 1, got {value}")
-        if not 32 <= image_size <= 8192:
-            raise UsageError(f"image_size must be 32 to 8192 pixels, got {image_size}")
-        if not 1 <= batch <= 1024:
-            raise UsageError(f"batch must be 1 to 1024 frames, got {batch}")
-        if max_objects < 1:
-            raise UsageError(f"max_objects must be at least 1, got {max_objects}")
+        check_range("confidence", confidence, 0, 1)
+        check_range("iou", iou, 0, 1)
+        check_range("image_size", image_size, 32, 8192, "pixels")
+        check_range("batch", batch, 1, 1024, "frames")
+        check_range("max_objects", max_objects, 1)
         path = find_weights(weights)  # report a wrong path now; the model itself is loaded in the stage's thread
         self.weights = weights
         self.classes = None if classes is None else [name for name in classes if name]  # "" is read as one empty name

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vidclf.errors import UsageError
+from vidclf.limits import check_choice, check_range
 from vidclf.models.zoo import NETWORKS
 from vidclf.preprocess import Preprocess
 
@@ -138,10 +139,10 @@ class Config:
                 object.__setattr__(self, name, usual)
         for setting in fields(self):
             value, limits = getattr(self, setting.name), setting.metadata
-            if "low" in limits and not limits["low"] <= value <= limits["high"]:
-                raise UsageError(f"{setting.name} must be {limits['low']} to {limits['high']}, got {value}")
-            if "choices" in limits and value not in limits["choices"]:
-                raise UsageError(f"{setting.name} must be one of {', '.join(limits['choices'])}, got {value!r}")
+            if "low" in limits:
+                check_range(setting.name, value, limits["low"], limits["high"])
+            if "choices" in limits:
+                check_choice(setting.name, value, limits["choices"])
         if self.schedule == "milestone" and not self.milestones:
             raise UsageError("schedule milestone needs milestones, the epochs after which the rate falls")
         if any(milestone < 1 for milestone in self.milestones):

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+
+from vidclf.errors import UsageError
+from vidclf.limits import check_choice, check_range
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "allowed"),
+    [
+        (0, (1,), "at least 1"),
+        (nan, (1,), "at least 1"),
+        (-1, (0, None, "seconds"), "at least 0 seconds"),
+        (1.5, (0, 1), "0 to 1"),
+        (nan, (0, 1), "0 to 1"),
+        (inf, (0, 3600, "seconds"), "0 to 3600 seconds"),
+    ],
+)
+def test_what_is_outside_is_told_with_what_is_allowed(value: float, limits: tuple, allowed: str) -> None:
+    with pytest.raises(UsageError) as told:
+        check_range("lost", value, *limits)
+    assert str(told.value) == f"lost must be {allowed}, got {value}"
+
+
+def test_both_ends_are_inside() -> None:
+    for value in (0, 0.5, 1):
+        check_range("share", value, 0, 1)
+    check_range("count", 10**30, 1)
+
+
+def test_one_of_the_choices() -> None:
+    check_choice("order", "name", ("name", "size"))
+    with pytest.raises(UsageError, match=r"^order must be one of name, size, got None$"):
+        check_choice("order", None, ("name", "size"))

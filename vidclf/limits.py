@@ -1,0 +1,22 @@
+"""Checks of the values of options; an error says what is allowed, and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from vidclf.errors import UsageError
+
+
+def check_range(name: str, value: float, low: float, high: float | None = None, unit: str = "") -> None:
+    """Raise UsageError unless `value` is from `low` to `high`, both included; NaN is not."""
+    if value >= low and (high is None or value <= high):
+        return
+    allowed = f"at least {low}" if high is None else f"{low} to {high}"
+    raise UsageError(f"{name} must be {f'{allowed} {unit}'.strip()}, got {value}")
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Raise UsageError unless `value` is one of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
