@@ -9,7 +9,7 @@ from rich.console import Console
 
 def make_console(quiet: bool = False) -> Console:
     """The console on stderr for progress and messages. File names are shown as they are: brackets are not markup."""
-    return Console(stderr=True, quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+    return Console(stderr=True, quiet=quiet, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class ConsoleHandler(logging.Handler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 
 INTERRUPTED = 130
@@ -15,6 +14,7 @@ try:
 
     import click
 
+    from vidclf.cli.lossy import flush, lossy_stderr
     from vidclf.errors import UsageError, VidclfError, describe
 except KeyboardInterrupt:  # most of the time before `main` begins is spent here
     sys.exit(INTERRUPTED)
@@ -79,40 +79,34 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    with lossy_stderr():
+        code = run(arguments)
+    flush(sys.stderr)
+    sys.exit(code if flush(sys.stdout) else code or 1)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line, report its errors, and return its exit code."""
     try:
         code: Any = cli.main(args=arguments, prog_name="vidclf", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        code = error.exit_code
+        return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context else ""
         click.echo(f"Error: {error.format_message()}{where}", err=True)
-        code = error.exit_code
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
-        code = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `vidclf models | head`
-        code = 1
+        return 1
     except Exception as raised:
         failure = explained(raised)
         report(failure, debug="--debug" in arguments)
-        code = failure.exit_code if isinstance(failure, VidclfError) else 1
-    sys.exit(flushed(code if isinstance(code, int) else 0))
-
-
-def flushed(code: int) -> int:
-    """Flush stdout and return `code`, or 1 instead of 0 if that fails; the rest of the output is then discarded.
-
-    Otherwise Python would try again at exit, print its own messages, and exit with 120.
-    """
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-        return code
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return code or 1
+        return failure.exit_code if isinstance(failure, VidclfError) else 1
 
 
 def explained(error: Exception) -> Exception:
