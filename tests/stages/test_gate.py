@@ -77,6 +77,14 @@ def test_a_still_room_on_a_real_clip_is_spared_and_a_person_is_not(shared: Path)
     assert stage.counts["searched"] > 100
 
 
+def test_a_picture_of_another_size_is_searched() -> None:
+    """The boxes of a larger one, of the same shape, lay outside of it, and ended the run."""
+    frames = [*walk(6, 0)]
+    for frame in frames[3:]:
+        frame.image = np.ascontiguousarray(frame.image[::2, ::2])
+    assert [frame.skip for frame in Gate(every=5)(iter(frames))] == ["", "between", "between", "", "between", "between"]
+
+
 @pytest.mark.parametrize("every", [0, 1001, "often", 2.5, None])
 def test_options_are_checked(every: Any) -> None:
     with pytest.raises(UsageError, match=f"^every must be 1 to 1000 frames, or auto, got {every!r}$"):

@@ -133,6 +133,26 @@ def test_pictures_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch
     assert most == 4
 
 
+def test_a_gap_of_a_live_source_goes_by_as_it_came() -> None:
+    """In a burst, most of it was dropped as late: 27 of 40 frames at 1920x1080."""
+    taken, behind = 0, list[int]()
+    source = make_source(size=(640, 480))
+    source.live = True
+
+    def camera() -> Iterator[Frame]:
+        nonlocal taken
+        for frame in marked("s" + "bbbbs" * 6, source):
+            taken += 1
+            yield frame
+
+    for frame in Interpolate()(camera()):
+        behind.append(taken - 1 - frame.index)
+    assert len(behind) == taken == 31
+    assert max(behind) <= 6  # the gap, and what is passed on meanwhile
+    bursts = [behind[i] - behind[i + 1] for i in range(25)]
+    assert max(bursts) == 1  # two at a time at most
+
+
 def test_a_narrow_object_keeps_a_pixel() -> None:
     """(1, 0, 2, 5) and (2, 0, 3, 5): both edges between them round to 2."""
     frames = marked("sbs")

@@ -43,8 +43,8 @@ class Gate:
         for frame in frames:
             picture = small(frame.image)
             watch = watches.get(frame.source)
-            if watch is None or watch.latest.shape != picture.shape:
-                watches[frame.source] = Watch(picture, frame.time)
+            if watch is None or watch.shape != frame.image.shape:  # boxes found in another size are of no use in it
+                watches[frame.source] = Watch(picture, frame.time, frame.image.shape)
             else:
                 watch.step(picture)
                 frame.skip = self._decide(watch, frame.time)
@@ -71,8 +71,8 @@ class Watch:
     ratio of the two says how far objects have moved relative to their own size.
     """
 
-    def __init__(self, picture: np.ndarray, time: float):
-        self.latest = picture
+    def __init__(self, picture: np.ndarray, time: float, shape: tuple[int, ...]):
+        self.latest, self.shape = picture, shape  # the shape of the picture that the small one was made of
         self.search(time)
 
     def search(self, time: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from vidclf.frame import Box, Detection, Frame, Source
 
 MOST_HELD = 256  # frames that may wait for the next searched one, in case one is lost on the way
 MOST_BYTES = 512 << 20  # their bytes, per source: 20 pictures in 4K
+PASSED_ON = 2  # frames of a live source at a time: one more than arrives, so that the rest of a gap goes by
 
 
 @dataclass(slots=True)
@@ -18,6 +20,7 @@ class Gap:
     time: float = 0.0
     known: list[Detection] = field(default_factory=list)  # copies, of the last frame that was searched
     held: list[Frame] = field(default_factory=list)
+    ready: deque[Frame] = field(default_factory=deque)  # filled in, but not yet passed on
 
 
 class Interpolate:
@@ -26,7 +29,8 @@ class Interpolate:
     Between two searched frames, an object seen on both (by its track) moves in a straight line; its box follows from
     the frames' times. An object seen only before stays where it was until the middle of the gap; one seen only after
     is at its later place from the middle on. A frame that shows nothing new repeats the last detections. Frames are
-    therefore held back until the next searched one, which delays a live picture by that much.
+    therefore held back until the next searched one, which delays a live picture by that much. Those of a live source
+    are then passed on one by one, as fast as they came: the next stages would drop most of a burst as late.
     """
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -34,15 +38,17 @@ class Interpolate:
         for frame in frames:
             gap = gaps.setdefault(frame.source, Gap(frame.time))
             most = min(MOST_HELD, MOST_BYTES // frame.image.nbytes)
-            if frame.skip == "between" and len(gap.held) < most:
+            if frame.skip == "between" and len(gap.held) + len(gap.ready) < most:
                 gap.held.append(frame)
-                continue
-            if frame.skip:
-                frame.detections += [_at(d, d, 0.0) for d in gap.known]
-            yield from _fill(gap, frame)
-            gap.time, gap.known, gap.held = frame.time, [_at(d, d, 0.0) for d in frame.detections], []
-            yield frame
+            else:
+                if frame.skip:
+                    frame.detections += [_at(d, d, 0.0) for d in gap.known]
+                gap.ready += [*_fill(gap, frame), frame]
+                gap.time, gap.known, gap.held = frame.time, [_at(d, d, 0.0) for d in frame.detections], []
+            for _ in range(min(len(gap.ready), PASSED_ON) if frame.source.live else len(gap.ready)):
+                yield gap.ready.popleft()
         for gap in gaps.values():
+            yield from gap.ready
             yield from _repeat(gap)
 
 

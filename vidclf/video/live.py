@@ -154,11 +154,15 @@ class Live:
     def _packets(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[tuple[Packet[Any], bool, float] | None]:
-        """Yield packets, whether each had to be waited for, and when it came; None while there is none."""
+        """Yield packets, whether each had to be waited for, and when it came; None while there is none.
+
+        Packets of all streams are read: pictures may stop while the sound goes on.
+        """
         broken = 0
         empty_since: float | None = None  # since when a device has had nothing
         patience = live_patience(self.uri)[1]
-        packets = container.demux(stream)
+        latest, fresh = perf_counter(), False  # when the latest packet came, and whether one was waited for since
+        packets = container.demux()
         while broken < BROKEN_READS:
             asked = perf_counter()
             try:
@@ -169,7 +173,7 @@ class Live:
                 if asked - empty_since > patience:
                     self._ended_by = f"no data for {patience:.0f} s"
                     return
-                packets = container.demux(stream)  # a generator that raised is finished
+                packets = container.demux()  # a generator that raised is finished
                 yield from self._pause(POLL)
                 continue
             except (OSError, av.error.ExitError) as error:
@@ -179,16 +183,23 @@ class Live:
             except av.error.FFmpegError:
                 self.source.corrupt += 1
                 broken += 1
-                packets = container.demux(stream)  # a generator that raised is finished
+                packets = container.demux()  # a generator that raised is finished
                 yield None
                 continue
             arrived = perf_counter()
             if packet is None:
                 return
             broken = 0
-            yield packet, empty_since is not None or arrived - asked > FRESH, arrived
+            fresh = fresh or empty_since is not None or arrived - asked > FRESH
             empty_since = None
-            if arrived - asked > patience:  # that packet was the last that FFmpeg had, and it would try again
+            silence = arrived - latest
+            if packet.stream_index == stream.index:
+                latest = arrived
+                yield packet, fresh, arrived
+                fresh = False
+            else:
+                yield None
+            if silence > patience:  # a packet that comes now may be the last that FFmpeg had, and it would try again
                 self._ended_by = f"no data for {patience:.0f} s"
                 return
         self._ended_by = f"{broken} reads failed in a row"
