@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from time import sleep
 
 import av
 import cv2
+import numpy as np
 import pytest
 
 from tests.clips import picture
@@ -151,3 +153,44 @@ def wait_for(condition: object, seconds: float = 10.0) -> None:
             return
         sleep(0.02)
     raise AssertionError(f"not within {seconds:g} s")
+
+
+@contextmanager
+def sound_goes_on(seconds: float) -> Iterator[str]:
+    """A live MPEG-TS over TCP: so many seconds of pictures with sound, then sound alone; gives its address."""
+    packed = io.BytesIO()
+    with av.open(packed, "w", format="mpegts") as output:
+        video = output.add_stream("libx264", rate=25, options={"tune": "zerolatency", "preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
+        sound = output.add_stream("mp2", rate=48_000)
+        for number in range(round(seconds * 25)):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(picture(number % 256), format="bgr24")))
+        output.mux(video.encode(None))
+        until = packed.tell()
+        for number in range(1000):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1152), np.int16), format="s16", layout="stereo")
+            silence.pts, silence.rate = number * 1152, 48_000
+            output.mux(sound.encode(silence))
+    gone = Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def send() -> None:
+        while not gone.is_set():
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(packed.getvalue()[:until])
+                    for begin in range(until, packed.tell(), 1316):  # 20 packets of 188 bytes
+                        connection.sendall(packed.getvalue()[begin : begin + 1316])
+                        if gone.wait(0.04):
+                            return
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        gone.set()
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()

@@ -13,7 +13,7 @@ import av.error
 import pytest
 
 from tests.clips import index_of, write_clip
-from tests.servers import RtspServer, free_port, mjpeg_server, udp_sender
+from tests.servers import RtspServer, free_port, mjpeg_server, sound_goes_on, udp_sender
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
 from vidclf.stages.capture import Capture
@@ -98,6 +98,18 @@ def test_a_stream_that_falls_silent_is_left_and_found_again(monkeypatch: pytest.
         frames += enough(stream, 5)
         assert source.reconnects == 1
         check_order(frames)
+
+
+def test_pictures_that_stop_while_the_sound_goes_on_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state stayed "connected", and the run did not end when it was asked to."""
+    monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (5.0, 1.0))
+    with sound_goes_on(2.0) as address:
+        stream = Capture(address)()
+        frames = enough(stream, 20)
+        source = frames[0].source
+        watch(stream, lambda: source.state == "reconnecting", 20)
+        assert source.problem == "no data for 1 s"
+        stream.close()  # type: ignore[attr-defined]
 
 
 def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again(
