@@ -85,13 +85,20 @@ class Camera(Frames):
 
     live = True
 
-    def __init__(self, count: int, name: str = "camera", rate: float = 1000.0, absent: int = 0):
+    def __init__(
+        self,
+        count: int,
+        name: str = "camera",
+        rate: float = 1000.0,
+        absent: int = 0,
+        size: tuple[int, int] = (32, 24),
+    ):
         super().__init__(count, name)
-        self.rate, self.absent = rate, absent
+        self.rate, self.absent, self.size = rate, absent, size
         self.reading: Source | None = None
 
     def __call__(self, _: object) -> Iterator[Frame | None]:
-        self.reading = source = make_source(self.name)
+        self.reading = source = make_source(self.name, self.size)
         source.live, source.state = True, "absent"
         for _ in range(self.absent):
             sleep(0.01)

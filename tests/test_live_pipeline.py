@@ -46,7 +46,8 @@ def test_with_a_stage_three_times_too_slow_the_lag_stays_below_two_batches_and_d
     assert stats["ledger"]["read"] == 75 == stats["ledger"]["finished"] + stats["ledger"]["dropped"]["late"]
 
 
-def test_a_latency_target_lets_frames_wait_so_that_fewer_are_skipped() -> None:
+@pytest.mark.parametrize("size", [(32, 24), (1920, 1080)])  # of the large ones, only four used to wait
+def test_a_latency_target_lets_frames_wait_so_that_fewer_are_skipped(size: tuple[int, int]) -> None:
     class Hiccup(Pass):
         """Fast, but for a break of 0.3 s now and then."""
 
@@ -57,7 +58,7 @@ def test_a_latency_target_lets_frames_wait_so_that_fewer_are_skipped() -> None:
                 yield frame
 
     def late(target: float | None) -> int:
-        stats = Pipeline([Camera(180, rate=60), Hiccup(), Pass()], latency_target=target).run()
+        stats = Pipeline([Camera(180, rate=60, size=size), Hiccup(), Pass()], latency_target=target).run()
         return stats["ledger"]["dropped"].get("late", 0)
 
     assert late(2.0) < 0.7 * late(None)

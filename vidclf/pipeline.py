@@ -6,13 +6,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from math import inf
+from math import ceil, inf
 from threading import Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from vidclf.boxes import keep_inside
-from vidclf.channel import LATER_PATIENCE, PATIENCE, Aborted, Channel, Patience
+from vidclf.channel import LATER_PATIENCE, PATIENCE, QUEUE_BYTES, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.interrupt import finish_on_interrupt
 from vidclf.memory import peak_rss
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FASTEST = 120  # pictures per second of a live source, all of which may wait until the latency target
+LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
 
 # Takes a Channel, or any iterable of frames. A source yields None while it has nothing yet, so that it can be stopped.
@@ -131,10 +133,11 @@ class Pipeline:
 
     def _channels(self, trace: Trace | None) -> list[Channel]:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
-        producers = len(self.sources)
+        producers, size, most = len(self.sources), self.queue, QUEUE_BYTES
+        if self.latency_target is not None:
+            size, most = max(size, ceil(FASTEST * self.latency_target)), LATENT_BYTES
         channels = [
-            Channel(self.queue, producers=producers if i == 0 else 1, patience=self._patience[min(i, 1)])
-            for i in range(len(self.stages))
+            Channel(size, producers if i == 0 else 1, most, self._patience[min(i, 1)]) for i in range(len(self.stages))
         ]
         inboxes: list[Channel | None] = [None] * producers + [*channels]
         after: list[Channel | None] = [*channels, None]

@@ -53,6 +53,13 @@ def test_a_source_that_starts_anywhere_starts_at_zero(tmp_path: Path) -> None:
     assert [round(f.time, 3) for f in read(write_clip(tmp_path / "a.ts", times=late))] == [0, 0.04, 0.08, 0.12, 0.16]
 
 
+def test_the_ticks_of_a_clock_are_not_taken_for_pictures(tmp_path: Path) -> None:
+    """FFmpeg guesses 90,000 pictures a second: of each, `write` with a constant rate made 3,600 copies."""
+    frames = read(write_clip(tmp_path / "a.ts", times=[Fraction(i * i, 90) for i in range(8)]))
+    assert [frame.time for frame in frames] == pytest.approx([i * i / 90 for i in range(8)], abs=0.0006)
+    assert frames[0].source.rate is None
+
+
 def test_a_codec_that_ffmpeg_does_not_know_is_named_as_the_reason(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mkv", 3)
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/ZZZ"))

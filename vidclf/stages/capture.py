@@ -175,6 +175,7 @@ class Capture:
 
     def _watch(self) -> Iterator[Frame | None]:
         """Read a live source over all its connections; yields None while there is nothing yet."""
+        from vidclf.video.decoder import rate_of
         from vidclf.video.live import Live
         from vidclf.video.live_clock import TICKS
         from vidclf.video.opening import is_recording
@@ -192,7 +193,7 @@ class Capture:
                     self.reading = None
                     yield from self._read(container)
                 return
-            source.rate = stream.average_rate or stream.guessed_rate
+            source.rate = rate_of(stream)
             yield from self._frames(live.pictures(container, stream), source, stream, progress)
             if progress.given == self.max_frames:
                 return

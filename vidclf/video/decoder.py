@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_TIMESTAMPS: Any = Flags.no_timestamps.value  # a raw stream, which cannot be seeked
 FRAME_THREADS_FROM = 4_000_000  # pixels per picture
 BROKEN_READS = 100  # failed reads in a row after which reading stops
+FASTEST = 1000  # pictures per second that may be true
 POLL = 0.005  # seconds between two reads of a device that returns at once when it has nothing (a Mac's camera)
 SEEK_BACK = 10  # seconds; after a seek that lands too late, the next goes this much further back
 
@@ -120,8 +121,17 @@ def _timed(container: InputContainer, stream: VideoStream, source: Source) -> It
 
 
 def _step(stream: VideoStream) -> int:
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    rate = rate_of(stream) or Fraction(25)
     return round(1 / (rate * stream.time_base)) if stream.time_base else 1
+
+
+def rate_of(stream: VideoStream) -> Fraction | None:
+    """Pictures per second, by the header or a guess; None if unknown.
+
+    In a short MPEG-TS file, or one of a variable rate, FFmpeg guesses the ticks of its clock, 90,000 a second.
+    """
+    rate = stream.average_rate or stream.guessed_rate
+    return rate if rate and rate <= FASTEST else None
 
 
 def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[VideoFrame | None]:

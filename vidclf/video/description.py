@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vidclf.frame import Source
 from vidclf.video.address import is_camera
-from vidclf.video.decoder import origin_of
+from vidclf.video.decoder import origin_of, rate_of
 from vidclf.video.opening import opens_twice
 from vidclf.video.upright import orientation
 
@@ -37,7 +37,7 @@ def describe(
     return Source(
         name=name,
         size=size or (stream.width, stream.height),
-        rate=stream.average_rate or stream.guessed_rate,
+        rate=rate_of(stream),
         time_base=stream.time_base or Fraction(1, 90_000),
         duration=container.duration / 1_000_000 if container.duration else None,
         frames=stream.frames or None,
