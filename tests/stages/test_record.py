@@ -301,6 +301,13 @@ def test_a_files_record_is_cut_at_its_own_times(tmp_path: Path) -> None:
         record(detected(100), tmp_path / "out.jsonl", segment=2)
 
 
+def test_a_camera_that_was_never_there_leaves_no_file_in_the_way_of_the_next_run(tmp_path: Path) -> None:
+    """Segments have their times in their names; one that had none made every later run stop."""
+    for _ in range(2):
+        record([], tmp_path / "out.jsonl", segment="1d")
+    assert names(tmp_path) == []
+
+
 def test_the_first_line_of_jsonl_tells_its_schema(tmp_path: Path) -> None:
     record(detected(), tmp_path / "out.jsonl")
     with (tmp_path / "out.jsonl").open(encoding="utf-8") as file:

@@ -7,7 +7,7 @@ import pytest
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.video import codecs
-from vidclf.video.codecs import CONTAINERS, ENCODERS, HARDWARE, check_codec, choose_encoder, opens
+from vidclf.video.codecs import CONTAINERS, ENCODERS, HARDWARE, check_codec, choose_encoder, has_quality, opens
 
 HELD = {  # what each suffix can hold, of the codecs we name
     ".mp4": "h264 hevc av1 vp9 mpeg4 mjpeg ffv1",
@@ -37,6 +37,15 @@ def test_an_encoder_may_be_named(tmp_path: Path) -> None:
         check_codec(tmp_path / "out.mp4", "aac")
     with pytest.raises(UsageError, match=r"cannot write \.xyz \(out\.xyz\); use one of \.mp4, "):
         check_codec(tmp_path / "out.xyz", None)
+
+
+def test_a_quality_is_for_the_encoders_that_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a Mac, its own encoder was taken, and the quality was ignored."""
+    assert not has_quality("h264_videotoolbox") and has_quality("h264_nvenc")
+    monkeypatch.setitem(ENCODERS, "h264", ["libx264rgb", "libx264"])
+    assert check_codec(Path("out.mp4"), "h264")[1] == ["libx264rgb", "libx264"]
+    assert check_codec(Path("out.mp4"), "h264", quality=18)[1] == ["libx264"]
+    assert check_codec(Path("out.mkv"), "ffv1", quality=18)[1] == ["ffv1"]  # it loses nothing
 
 
 @pytest.mark.skipif("h264_nvenc" not in av.codecs_available or opens("h264_nvenc"), reason="it works, or is not there")

@@ -268,12 +268,12 @@ class Polled:
     def __exit__(self, *_: object) -> None:
         self._inner.close()
 
-    def demux(self, stream: object) -> Iterator[object]:
+    def demux(self, *streams: object) -> Iterator[object]:
         while True:
             self.asked += 1
             if self.asked % (self._empty + 1):
                 raise av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-            packet = next(self._inner.demux(stream), None)
+            packet = next(self._inner.demux(*streams), None)
             if packet is None:
                 return
             yield packet
@@ -299,11 +299,11 @@ def test_a_capture_that_waits_for_its_camera_says_since_when(tmp_path: Path, mon
     since: list[float | None] = []
 
     class Slow(Polled):
-        def demux(self, stream: object) -> Iterator[object]:
+        def demux(self, *streams: object) -> Iterator[object]:
             sleep(0.02)
             assert capture.reading
             since.append(capture.reading.waits_since)
-            yield from super().demux(stream)
+            yield from super().demux(*streams)
 
     path = write_clip(tmp_path / "clip.mp4", 3)
     began = perf_counter()

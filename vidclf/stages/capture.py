@@ -19,7 +19,6 @@ from vidclf.units import to_seconds
 from vidclf.video.address import is_live, readable, redact
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -126,24 +125,24 @@ class Capture:
     def _stopping(self) -> bool:
         return self._pipeline is not None and self._pipeline.stopping
 
-    def _read(self, opened: InputContainer | None = None) -> Iterator[Frame | None]:
+    def _read(self) -> Iterator[Frame | None]:
         """Read a source that has an end; yields None for skipped frames, so that it can be stopped.
 
         If it fails after that was asked for, as a silent server does when its time limit runs out, that is no error.
         """
         try:
-            yield from self._read_all(opened)
+            yield from self._read_all()
         except VidclfError:
             if not self._stopping():
                 raise
 
-    def _read_all(self, opened: InputContainer | None) -> Iterator[Frame | None]:
+    def _read_all(self) -> Iterator[Frame | None]:
         from vidclf.video.decoder import pictures, video_stream
         from vidclf.video.description import describe
         from vidclf.video.opening import open_source
 
         stopping = self._stopping if self._pipeline else None
-        with opened or open_source(self.uri, self.rate, self.hardware, stopping) as container:
+        with open_source(self.uri, self.rate, self.hardware, stopping) as container:
             stream = video_stream(container, self.uri)
             source = describe(container, stream, self.uri, self.shown, self.size, self.start, self._sound_is_wanted)
             progress = _Progress()
@@ -191,7 +190,8 @@ class Capture:
             if is_recording(self.uri, container):
                 if not progress.read:
                     self.reading = None
-                    yield from self._read(container)
+                    container.close()  # a live source's time limits are too short for a recording
+                    yield from self._read()
                 return
             source.rate = rate_of(stream)
             yield from self._frames(live.pictures(container, stream), source, stream, progress)

@@ -74,7 +74,7 @@ class Record:
             name_leftovers(unstamped(self.path), form.salvage)
         with _Files(self, form, live) as files:
             self.pauses.append(files.pause)
-            if not first:
+            if not first and self.segment is None:
                 files.open(self.path)
             for frame in chain(first, frames):
                 files.write(frame)

@@ -114,7 +114,7 @@ class Write:
         if backend == "pyav":
             from vidclf.video.codecs import check_codec
 
-            self._container, self._encoders = check_codec(self.path, codec, hardware)
+            self._container, self._encoders = check_codec(self.path, codec, hardware, quality)
         else:
             from vidclf.video.backends import WRITERS
 

@@ -46,8 +46,13 @@ HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
 DEFAULT_QUALITY = {"libx264": 23, "libx265": 28, "libvpx-vp9": 33, "libsvtav1": 35, "mpeg4": 4, "mjpeg": 4}
 
 
-def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[str, list[str]]:
-    """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none."""
+def check_codec(
+    path: Path, codec: str | None, hardware: bool = True, quality: int | None = None
+) -> tuple[str, list[str]]:
+    """(container, encoders to try) for a file's suffix and a codec or encoder name; UsageError if there is none.
+
+    hardware: also on a GPU. quality: if it is given, encoders for which we know no such option are the last choice.
+    """
     if path.suffix.lower() not in CONTAINERS:
         what, hint = (path.suffix, "") if path.suffix else ("a file without suffix", "; a folder must end in /")
         raise UsageError(f"cannot write {what} ({path.name}); use one of {', '.join(CONTAINERS)}{hint}")
@@ -60,8 +65,16 @@ def check_codec(path: Path, codec: str | None, hardware: bool = True) -> tuple[s
     if (wanted := av.Codec(available[0], "w").canonical_name) not in held:
         choices = ", ".join(name for name in ENCODERS if name in held)
         raise UsageError(f"a {path.suffix} file cannot hold {wanted}; it can hold {choices}")
-    software = [name for name in available if not name.endswith(HARDWARE)]
-    return container, (software or available) if not hardware else available
+    if not hardware:
+        available = [name for name in available if not name.endswith(HARDWARE)] or available
+    if quality is not None:
+        available = [name for name in available if has_quality(name)] or available
+    return container, available
+
+
+def has_quality(encoder: str) -> bool:
+    """Whether an encoder's options depend on the quality."""
+    return encoder_options(encoder, 1) != encoder_options(encoder, 2)
 
 
 def _is_video_encoder(name: str) -> bool:
