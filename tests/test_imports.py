@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "options": "errors",
     "recipe": "errors options pipeline resources stages",
     "video": "errors files frame threads",
-    "models": "errors files limits preprocess resources threads",
+    "models": "errors files limits lock preprocess resources threads",
     "stages": "errors events files frame limits lock models preprocess rows stdout tables threads units video web",
     "web": "errors frame preprocess rates rows",
     "rendering": "resources training",
@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "calibration": "",
     "scoring": "calibration errors records",
     "batch": (
-        "errors files frame limits models options pipeline preprocess recipe resources rows stages tables threads video"
+        "errors files frame limits lock models options pipeline preprocess recipe resources rows stages tables "
+        "threads video"
     ),
     "__init__": "channel errors frame pipeline recipe",
     "bench": "channel errors frame memory models pipeline preprocess recipe scoring stages threads video",

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
+from time import monotonic
 
 import pytest
 
 from vidclf import lock
-from vidclf.lock import NameLock
+from vidclf.lock import NameLock, locked
 
 
 @contextmanager
@@ -38,6 +40,19 @@ def test_one_at_a_time_holds_it_and_nothing_stays(tmp_path: Path) -> None:
     second.release()
     second.release()
     assert not list(tmp_path.iterdir())
+
+
+def test_who_wants_it_in_a_block_waits(tmp_path: Path) -> None:
+    held = NameLock(tmp_path / "a")
+    assert held.acquire()
+    timer = Timer(0.3, held.release)
+    timer.start()
+    began = monotonic()
+    with locked(tmp_path / "a"):
+        assert monotonic() - began > 0.2
+        assert not held.acquire()
+    assert held.acquire()
+    held.release()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="removes an open file")

@@ -6,8 +6,10 @@ import errno
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import IO
 
 if sys.platform == "win32":
@@ -25,6 +27,7 @@ else:
 
 log = logging.getLogger(__name__)
 
+PAUSE = 0.1  # seconds between two attempts
 # The codes for a lock held by another; EBADF: for one that a network folder gives only to who may write its file.
 HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK, errno.EBADF}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENAMETOOLONG}
@@ -100,3 +103,15 @@ class NameLock:
             self.file.unlink(missing_ok=True)
         self._held.close()
         self._held = None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file's name in the block, such as to make the file; waits while another user holds it."""
+    lock = NameLock(path)
+    while not lock.acquire():
+        sleep(PAUSE)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,33 @@ def test_what_a_stage_has_written_is_no_change(tmp_path: Path, monkeypatch: pyte
     Path("there/Coat/a.png").write_bytes(b"a crop of an earlier clip")
     assert taken("there") == before
     assert taken("elsewhere") != before
+
+
+def test_a_set_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Its order is not, so that every run did everything again."""
+    (tmp_path / "own.py").write_text(
+        "class Own:\n"
+        "    def __init__(self, names: set[str]): ...\n"
+        "    def __call__(self, frames):\n"
+        "        yield from frames\n"
+    )
+    code = (
+        "from vidclf.batch.configuration import fingerprints\n"
+        "from vidclf.recipe import Item\n"
+        "print(fingerprints([Item('own:Own', {'names': ['a', 'b', 'c']}), Item('write')]))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(told) == 1
 
 
 def test_who_is_told_of_results_is_no_change_to_them() -> None:

@@ -141,6 +141,16 @@ def test_a_foreign_file_is_a_problem_as_long_as_its_clip_is_there(watch: Make, w
     assert workers.jobs == ["b.mp4"]
 
 
+def test_a_watch_that_waits_for_space_says_so_once(watch: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It stood still without a word."""
+    batch = watch(Found([A]), Found([A]), Found([A]))
+    lacks = iter(["too little", "too little", None])
+    batch._disk.lacks = lambda _: next(lacks)  # type: ignore[method-assign]
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        assert batch.run().done == 1
+    assert caplog.messages == ["waiting for disk space for the results of a.mp4: too little"]
+
+
 def test_a_rest_that_takes_long_comes_seldom(watch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every clip that arrived, the table of all clips was written anew."""
     clips, now, rests = [Clip(f"{n}.mp4", 10, 1) for n in range(3)], [100.0], list[tuple[int, float]]()

@@ -37,6 +37,11 @@ def test_no_result_is_called_as_another_while_it_is_written() -> None:
     assert not parts & {Path(f"{name}.mp4") for name in names.values()}
 
 
+def test_a_name_of_dots_alone_is_no_folder() -> None:
+    """Such a clip ended the whole batch."""
+    assert name_outputs(["..mp4", "a/...mp4"], {}) == {"..mp4": "..mp4", "a/...mp4": "a/...mp4"}
+
+
 def test_no_result_has_the_name_of_a_folder() -> None:
     """The clips in that folder failed for good: a file was in its place."""
     for paths in (["a.mov", "a.mp4/b.mp4"], ["A.mov", "a.jsonl/b.mp4"], ["a.mov", "a.part.mp4/b.mp4"]):

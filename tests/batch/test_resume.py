@@ -260,6 +260,9 @@ def test_results_inside_the_folder_of_clips_are_no_clips(batch: Run, folder: Pat
             ["--record", "out.jsonl"],
             "Got unexpected extra argument (out.jsonl); records are written below OUTDIR; --record takes no file name",
         ),
+        (["--settle", "1s"], "--settle is for files that arrive; add --watch"),
+        (["--no-record", "--table", "csv"], "--no-record leaves nothing for --record-frames or --table"),
+        (["--no-record", "--record-frames"], "--no-record leaves nothing for --record-frames or --table"),
         (["--order", "age"], "Invalid value for '--order': 'age' is not one of 'name', 'size', 'largest'."),
         (["-o", "clips"], "clips is the folder of the clips; use another folder for the results"),
         (["-o", "clips/a.mp4"], "cannot use clips/a.mp4 as the folder for results: it is a file"),
@@ -285,7 +288,7 @@ def test_times_are_given_as_people_write_them(batch: Run, monkeypatch: pytest.Mo
             super().__init__(*arguments[:2])  # type: ignore[arg-type]
 
     monkeypatch.setattr("vidclf.cli.batch.Processes", Noting)
-    for words in ([], ["--timeout", "1h30m"], ["--timeout", "90", "--settle", "0"]):
+    for words in ([], ["--timeout", "1h30m"], ["--timeout", "90"]):
         assert batch("--include", "a.mp4", *words)[0] == 0
     assert given == [600, 5400, 90]
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
@@ -95,6 +95,19 @@ def test_one_at_a_time_delivers_from_a_spool(path: Path) -> None:
         wait_for(lambda: broker.got)
         assert not others.acquire()
     assert others.acquire()
+    others.release()
+
+
+def test_a_courier_whose_turn_does_not_come_ends_soon(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for the whole of `linger`, after every clip of a batch, and its thread stayed."""
+    monkeypatch.setattr(courier, "STUCK", 0.1)
+    others, broker = NameLock(path), Memory()
+    assert others.acquire()
+    with Courier(broker, path, "the broker", 60) as ours:
+        began = monotonic()
+    assert monotonic() - began < 30
+    wait_for(lambda: not ours._thread.is_alive())
+    assert not broker.got
     others.release()
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.brokers import Mosquitto, wait_for
 from vidclf.events import mqtt
 from vidclf.events.broker import Unreachable, connect, parse_url
-from vidclf.events.message import Message
+from vidclf.events.message import Message, make_message
 
 pytest.importorskip("paho.mqtt")
 
@@ -46,6 +46,17 @@ def slow_link(port: int, seconds: float, bytes_in_all: int = 1 << 30) -> Iterato
         yield server.getsockname()[1]
         with suppress(OSError):
             broker.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_name_that_the_broker_does_not_take_keeps_back_no_other_message(mosquitto: Mosquitto) -> None:
+    """It closed the connection at such a topic, and the courier sent the same message again, for ever."""
+    broker = connect(parse_url(f"mqtt://127.0.0.1:{mosquitto.port}"))
+    broker.open()
+    row = {"source": "It\x92s.mp4", "label": "a\ufdd0b"}
+    messages = [make_message("detection", row, "vidclf/{source}/{label}", live=False), *MESSAGES]
+    assert broker.send(messages) == {}
+    broker.close()
+    wait_for(lambda: len(mosquitto.events()) == len(messages))
 
 
 def test_a_slow_link_is_no_silence(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:

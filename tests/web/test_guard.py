@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
+from time import sleep
 
 import pytest
 
@@ -103,6 +105,14 @@ def test_a_form_without_the_token_is_refused_in_words(guarded: Serve, body: byte
     answer = post(guarded, body)
     assert (answer.status, answer.headers["Set-Cookie"]) == (401, None)
     assert "Wrong token." in answer.text  # type: ignore[attr-defined]
+
+
+def test_who_leaves_amid_the_form_writes_nothing_into_the_log(guarded: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", guarded.port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\ntoken=")
+    assert get(f"{guarded.url}api/stats")[0] == 401
+    sleep(0.3)
+    assert caplog.messages == []
 
 
 def test_only_the_page_itself_takes_forms(guarded: Serve, serve: Serve) -> None:

@@ -52,7 +52,7 @@ def _describe(item: Item) -> dict[str, Any]:
     neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
     named = (FILES if item.name in STAGES else options.keys()) - written
     described = {
-        name: _content(value) if name in named else repr(value)
+        name: _content(value) if name in named else _text(value)
         for name, value in options.items()
         if name not in neutral
     }
@@ -73,7 +73,12 @@ def _content(value: Any) -> str:
         weights = shipped("weights") / f"{path.name}.safetensors"
         if path.name == str(value) and os.path.isfile(weights):  # noqa: PTH113
             return hash_file(weights)
-    return repr(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """A value as text that is the same in every process; the order of a set is not."""
+    return repr(sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value)
 
 
 def _hash(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -17,6 +18,8 @@ from vidclf.batch.names import output_names
 from vidclf.batch.plan import Plan, Settings
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError
+
+log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.2  # for messages of workers, before signals, the disk and new clips are checked
 SAVE_SECONDS = 60.0  # minimum between two saves of the manifest
@@ -59,6 +62,7 @@ class Batch:
         self._save = Chore(lambda: save(self.problems), SAVE_SECONDS)
         self._running: dict[str, Clip] = {}
         self._disk = Disk(storage)
+        self._is_short = False  # of space on the disk, which was told
         self._stopping = False
 
     @property
@@ -128,8 +132,12 @@ class Batch:
             clip = self._plan.queue[0]
             if lack := self._disk.lacks([clip.size, *(running.size for running in self._running.values())]):
                 if self._running or self._settings.watch:  # running clips may end, or somebody may free space
+                    if not (self._running or self._is_short):
+                        log.warning("waiting for disk space for the results of %s: %s", clip.path, lack)
+                        self._is_short = True
                     return
                 raise DiskFull(f"not enough disk space for the results of {clip.path}: {lack}")
+            self._is_short = False
             self._plan.queue.popleft()
             self._manifest.begin(clip, self._plan.config)
             self._plan.tries[clip.path] += 1

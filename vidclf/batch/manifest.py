@@ -59,8 +59,8 @@ class Manifest:
             if version not in (0, SCHEMA):
                 raise UsageError(f"{path} has version {version}, but this vidclf supports {SCHEMA}; use another folder")
             self._db.execute("PRAGMA journal_mode=WAL")
-            # Writes of a killed process are kept; writes lost in a power cut are done again.
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            # A clip's results survive a power cut; without its row, they would be somebody else's.
+            self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(TABLES)
             self._db.execute(f"PRAGMA user_version={SCHEMA}")
 

@@ -45,7 +45,8 @@ def output_names(name: str) -> dict[str, str]:
 
 
 def _candidates(path: PurePosixPath) -> Iterable[str]:
-    if not path.stem.lower().endswith(".part"):  # the results of x.part.mp4 would look like partial ones of x.mp4
+    # The results of x.part.mp4 would look like partial ones of x.mp4; those of ..mp4 would be called . alone.
+    if not path.stem.lower().endswith(".part") and path.stem.strip("."):
         yield str(path.with_name(_short(path.stem)))
     full = _short(path.name)
     yield str(path.with_name(full))

@@ -19,12 +19,13 @@ from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import part_of
+from vidclf.files import check_folder, part_of
+from vidclf.lock import NameLock
 from vidclf.models.cache import cache_folder
 
 log = logging.getLogger(__name__)
 
-MANIFEST, LOCK, SUMMARY, TABLE = RESULTS, "manifest.lock", "summary.html", "table"
+MANIFEST, SUMMARY, TABLE = RESULTS, "summary.html", "table"
 EDITION = "manifest.edition"  # beside a manifest at a URL: identifies its version
 
 
@@ -55,16 +56,14 @@ class OutDir:
             raise UsageError(f"cannot use {place} as the folder for results: {reason}") from None
 
     def __enter__(self) -> Self:
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(self.root / LOCK)
+        self._lock = NameLock(self.root / MANIFEST)
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(f"{self.place} is in use by another vidclf batch") from None
+            if not self._lock.acquire():
+                raise UsageError(f"{self.place} is in use by another vidclf batch")
         except OSError as error:
             raise UsageError(f"cannot write to {self.place}: {error.strerror}") from None
         try:
+            check_folder(self.root)
             path = self.root / MANIFEST
             if isinstance(self.storage, Remote):
                 self._take_over(self.storage, path)
@@ -92,8 +91,7 @@ class OutDir:
         self._lock.release()
         if unused:  # a wrong option must not leave a folder of results
             with suppress(OSError):
-                for name in (MANIFEST, LOCK):
-                    (self.root / name).unlink(missing_ok=True)
+                (self.root / MANIFEST).unlink(missing_ok=True)
                 self.root.rmdir()
 
     def _take_over(self, storage: Remote, path: Path) -> None:
@@ -152,9 +150,9 @@ class OutDir:
         state = json.dumps([self.manifest.state(), str(self.folder), problems, [path.name for path in files]])
         if self.manifest.fact("concluded") == state and all(path.exists() for path in files):
             return
+        write_summary(files[0], self.manifest, printable(str(self.folder)), problems)
         if table != "none":
             write_table(files[-1], self.manifest, self.storage)
-        write_summary(files[0], self.manifest, printable(str(self.folder)), problems)
         if isinstance(self.storage, Remote):
             self._upload(self.storage, files)
         self.manifest.note("concluded", state)

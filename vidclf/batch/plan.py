@@ -134,7 +134,7 @@ class Plan:
             if self._is_finished(clip, row, there):
                 if row["status"] == "failed":
                     self._report.failed[clip.path] = row["error"]
-                else:
+                elif clip.path not in self._planned:  # in a watch, a clip that was touched is looked at again
                     skipped += 1
             elif foreign and not row["attempts"] and not self._settings.force:
                 self._foreign[clip.path] = f"{min(foreign)} exists, but no batch made it; overwrite it with --force"
@@ -161,6 +161,7 @@ class Plan:
     def _forget_vanished(self, found: set[str]) -> None:
         """Remove clips that no longer exist and have no results."""
         gone = [path for path, row in self.rows.items() if path not in found and row["status"] != "done"]
+        gone = [path for path in gone if not counts(self.rows[path], "outputs")]
         gone = [path for path in gone if not (self._settings.folder / path).exists()]
         self._manifest.forget(gone)
         for path in gone:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from click.core import ParameterSource
 
 from vidclf.batch.clips import SUFFIXES, Order, find_clips, must_exist
 from vidclf.batch.configuration import fingerprints
@@ -27,7 +26,7 @@ from vidclf.cli.console import make_console, set_up_logging
 from vidclf.cli.duration import Duration
 from vidclf.cli.json_file import write_json
 from vidclf.cli.main import INTERRUPTED
-from vidclf.cli.options import FilePath, Number, json_option, pipeline_options, with_optional_value
+from vidclf.cli.options import FilePath, Number, given, json_option, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
@@ -117,6 +116,7 @@ def batch(
     names = RunOptions.__dataclass_fields__
     chosen = RunOptions(**{name: value for name, value in options.items() if name in names})
     must_exist(folder)  # do not create a results folder for a mistyped name
+    _check_options(watch, options)
     with OutDir(outdir, folder) as results:
         items = _items(chosen, results, options["video"], options["record"])
         inputs = [("the pipeline file", find_recipe(chosen.pipeline)), *files_read(items)]
@@ -158,6 +158,18 @@ def batch(
     return FAILED_CLIPS if report.failed else 0
 
 
+def _check_options(watch: bool, options: dict[str, Any]) -> None:
+    """Raise UsageError for an option that would do nothing."""
+    if given("settle") and not watch:
+        raise UsageError("--settle is for files that arrive; add --watch")
+    if given("timeout") and options["ray"]:
+        raise UsageError("--timeout cannot be used with --ray")
+    if (options["cpus"] is not None or options["gpus"] is not None) and not options["ray"]:
+        raise UsageError("--cpus and --gpus need --ray")
+    if not options["record"] and (options["record_frames"] or (given("table") and options["table"] != "none")):
+        raise UsageError("--no-record leaves nothing for --record-frames or --table")
+
+
 def _items(options: RunOptions, results: OutDir, video: bool, record: bool) -> list[Item]:
     """The checked items of the pipeline; each clip fills in its source and outputs."""
     if not (video or record):
@@ -190,15 +202,11 @@ def _workers(items: list[Item], results: OutDir, options: dict[str, Any]) -> Ite
     """Local worker processes, or Ray's; closed in any case."""
     workers: Workers
     if options["ray"]:
-        if click.get_current_context().get_parameter_source("timeout") is ParameterSource.COMMANDLINE:
-            raise UsageError("--timeout cannot be used with --ray")
         from vidclf.batch.cluster import RayWorkers
 
         wish = {name: options[name] for name in ("jobs", "cpus", "gpus", "retry")}
         workers = RayWorkers(items, results.storage, options["ray"], **wish)
     else:
-        if options["cpus"] is not None or options["gpus"] is not None:
-            raise UsageError("--cpus and --gpus need --ray")
         jobs = options["jobs"] or default_jobs(items)
         workers = Processes(items, results.storage, jobs, options["timeout"])
     try:

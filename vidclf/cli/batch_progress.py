@@ -64,6 +64,9 @@ class ShowBatch:
         self._bar.update(self._all, completed=self._done(), total=self._total(), text=self._text())
 
     def _plan(self, event: Planned) -> None:
+        if event.todo and self._ended == self._planned:  # after a pause, as in a watch: its speed is none of ours
+            self._began, self._seconds = monotonic(), 0.0
+            self._planned_bytes = self._ended_bytes = 0
         self._planned += len(event.todo)
         self._planned_bytes += sum(clip.size for clip in event.todo)
         if event.todo or event.skipped:

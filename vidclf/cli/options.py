@@ -9,6 +9,7 @@ from math import isnan
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE
 from vidclf.models.backends import Backend
@@ -111,6 +112,11 @@ def with_optional_value(flag: str, usual: str, pattern: re.Pattern[str]) -> type
 def json_option(what: str) -> Callable[..., Any]:
     """`--json FILE`; the command passes it to `check_reports` before any work."""
     return click.option("--json", "json_file", type=FilePath(), metavar="FILE", help=what)
+
+
+def given(option: str) -> bool:
+    """Whether an option was given on the command line; the environment may set it for other runs."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:

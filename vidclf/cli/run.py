@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from vidclf.cli.assemble import RunOptions
 from vidclf.cli.console import make_console, set_up_logging
@@ -17,7 +16,7 @@ from vidclf.cli.jobs import captures, make_jobs, outputs
 from vidclf.cli.json_file import traced, write_json
 from vidclf.cli.live import live_options, split_name
 from vidclf.cli.only_when import check_awaited
-from vidclf.cli.options import FilePath, pipeline_options, with_optional_value
+from vidclf.cli.options import FilePath, given, pipeline_options, with_optional_value
 from vidclf.cli.reports import check_reports, files_of, files_read, refuse_cutting_over, refuse_same_outputs
 from vidclf.errors import UsageError
 from vidclf.recipe import Item, find_recipe
@@ -121,15 +120,10 @@ def _check_files(
 
 def _check_options(jobs: list[list[Item]], record: str | None, options: RunOptions) -> None:
     """Raise UsageError for an option that would do nothing in these jobs."""
-    if _given("token") and not any(item.name == "serve" for items in jobs for item in items):
+    if given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
-    for_live = next((name for name in FOR_LIVE if _given(name)), None)
+    for_live = next((name for name in FOR_LIVE if given(name)), None)
     if for_live and not any(getattr(item.create(), "live", False) for item in captures(jobs)):
         raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
     if options.record_frames and record is None:
         raise UsageError("--record-frames is for the record; name its file with --record")
-
-
-def _given(option: str) -> bool:
-    """Whether an option was given on the command line; the environment may set it for other runs."""
-    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE

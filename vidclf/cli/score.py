@@ -57,7 +57,7 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
     # The names may contain bytes or letters that this stdout cannot encode: print ? for those rather than fail.
     encoding = sys.stdout.encoding or "utf-8"
     title = f"{record.name} against {truth.name}, IoU >= {iou:g}".encode(encoding, "replace").decode(encoding)
-    Console().print(table(result, title))
+    Console(markup=False, emoji=False).print(table(result, title))
 
 
 def table(result: Score, title: str | None = None) -> Table:

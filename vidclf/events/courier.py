@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from math import inf
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = 200  # events on the way at a time
 IDLE = 0.05  # seconds between two checks of an empty spool
+STUCK = 1.0  # seconds without a delivery by the process whose turn it is, after which an ending one waits no longer
 PAUSES = (0.5, 15.0)  # seconds between two attempts to reach a broker: the first, and the longest
 
 
@@ -36,6 +38,7 @@ class Courier:
         self._broker, self._path, self._name, self._linger = broker, spool, name, linger
         self.delivered = self.refused = 0
         self._ending = Event()
+        self._until = inf  # when leaving the block ends at the latest
         self._is_away = False
         self._thread = Thread(target=self._work, name="vidclf courier", daemon=True)
 
@@ -44,10 +47,10 @@ class Courier:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._until = monotonic() + self._linger
         self._ending.set()
-        deadline = monotonic() + self._linger
         # Do not wait for a broker that was just unreachable: the remaining events stay in the spool.
-        while self._thread.is_alive() and not self._is_away and monotonic() < deadline:
+        while self._thread.is_alive() and not self._is_away and monotonic() < self._until:
             self._thread.join(IDLE)
         if self.refused:
             log.warning("%s rejected events: %d", self._name, self.refused)
@@ -77,9 +80,13 @@ class Courier:
 
         lock: of the spool, kept until the end.
         """
+        oldest, since = spool.oldest(1), monotonic()
         while not lock.acquire():
-            if self._ending.is_set() and (self._is_away or not spool.oldest(1)):
-                return
+            if self._ending.is_set():
+                before, oldest = oldest, spool.oldest(1)
+                since = since if oldest == before else monotonic()
+                if self._is_away or not oldest or monotonic() > min(since + STUCK, self._until):
+                    return
             sleep(IDLE)
         self._broker.open()
         while True:

@@ -13,6 +13,11 @@ from vidclf.errors import UsageError
 SCHEMA = 1
 NAMESPACE = uuid5(NAMESPACE_URL, "vidclf/event")
 FIELDS = ("source", "kind", "label", "track", "event")  # the fields that a topic may contain
+# Characters that MQTT allows in no topic, or for which a broker may close the connection (MQTT 5, 1.5.4): control
+# characters, surrogates and non-characters.
+FORBIDDEN = r"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
+    chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)
+)
 LONGEST = 100  # characters of one field in a topic; MQTT's limit for the whole topic is 65,535 bytes
 
 
@@ -47,7 +52,7 @@ def check_topic(template: str) -> str:
         if field is not None and (field not in FIELDS or form or conversion):
             allowed = ", ".join(f"{{{name}}}" for name in FIELDS)
             raise UsageError(f"topic {template!r} may hold {allowed}, got {{{field}}}")
-        if re.search(r"[+#\x00-\x1f]", text):
+        if re.search(f"[+#{FORBIDDEN}]", text):
             raise UsageError(f"topic {template!r} must not hold +, # or control characters")
     if not template:
         raise UsageError("topic must not be empty")
@@ -62,4 +67,4 @@ def fill_topic(template: str, row: dict[str, Any]) -> str:
 def clean(value: Any) -> str:
     """A value as one level of a topic; `none` if it is missing."""
     text = "" if value is None else str(value)
-    return re.sub(r"[/+#$\s\x00-\x1f\x7f]+", "-", text).strip("-")[:LONGEST] or "none"
+    return re.sub(rf"[/+#$\s{FORBIDDEN}]+", "-", text).strip("-")[:LONGEST] or "none"

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.lock import locked
 from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
 from vidclf.models.detector_spec import DetectorSpec
@@ -179,17 +180,12 @@ def undisturbed() -> Iterator[None]:
 
 def _download(path: Path, ultralytics: Any) -> None:
     """Download into a temporary folder first: `path` is complete or missing, and only one process downloads it."""
-    from filelock import FileLock
-
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
     if not ultralytics.utils.is_online():
         raise UsageError(f"{path.name} was not found locally, and there is no internet connection: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(path.with_name(f".{path.name}.lock")),
-            TemporaryDirectory(dir=path.parent, prefix=".downloading-") as folder,
-        ):
+        with locked(path), TemporaryDirectory(dir=path.parent, prefix=".downloading-") as folder:
             if not path.is_file():
                 part = Path(folder) / path.name
                 ultralytics.utils.downloads.attempt_download_asset(part)

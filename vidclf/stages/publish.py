@@ -35,7 +35,8 @@ class Publish:
     stream vidclf:{source}. gone: seconds without a sighting after which an object counts as gone, even if its
     camera is lost meanwhile.
     spool: the file in which events wait until the broker confirms them (by default one per broker, in the user's own
-    folder); the next run delivers those that a run, even a killed one, left there. max_events, max_mb: limits of the
+    folder); the next run delivers those that a run, even a killed one, left there. Machines that share that folder over
+    a network need one each, for SQLite locks files on one machine only. max_events, max_mb: limits of the
     spool; beyond them the oldest events are dropped and counted. linger: seconds to wait for the broker at the end.
     ca: a file of certificates to trust besides the system's. status: the topic that says online or offline (MQTT;
     vidclf-status/HOSTNAME by default, "" for none). length: about how many entries a Redis stream keeps.

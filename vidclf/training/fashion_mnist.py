@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.lock import locked
 from vidclf.models.cache import cache_folder
 from vidclf.models.labels import named
 from vidclf.models.zoo import FASHION_MNIST
@@ -88,14 +89,16 @@ def download() -> Path:
 
     root = cache_folder()
     folder = root / "FashionMNIST" / "raw"
-    if not all((folder / name).is_file() for files in FILES.values() for name, _ in files):
-        try:
-            FashionMNIST(str(root), download=True)
-        except (OSError, RuntimeError) as error:
-            raise VidclfError(
-                f"Fashion-MNIST cannot be downloaded ({str(error).splitlines()[0]}): "
-                "give a folder with its four .gz files, --data FOLDER"
-            ) from error
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with locked(root / "FashionMNIST"):
+            if not all((folder / name).is_file() for files in FILES.values() for name, _ in files):
+                FashionMNIST(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        raise VidclfError(
+            f"Fashion-MNIST cannot be downloaded ({str(error).splitlines()[0]}): "
+            "give a folder with its four .gz files, --data FOLDER"
+        ) from error
     return folder
 
 

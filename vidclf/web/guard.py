@@ -15,7 +15,7 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -73,7 +73,7 @@ class Guard:
             answer = await self._refuse_or_redirect(Request(scope, receive)) or self._app
             await answer(scope, receive, with_headers)
         except Exception as error:  # starlette has answered; the query may hold the token, so it is not logged
-            log.warning("the web page could not answer %s: %s: %s", scope["path"], type(error).__name__, error)
+            log.warning("the web page could not answer %a: %s: %s", scope["path"], type(error).__name__, error)
 
     async def _refuse_or_redirect(self, request: Request) -> Response | None:
         """The answer to a request that must not continue, or not yet; None if it may."""
@@ -83,7 +83,7 @@ class Guard:
                 return PlainTextResponse("this page is only available as 127.0.0.1, localhost or [::1]", 403)
             return None
         given = request.query_params.get("token")
-        is_page = request.url.path == "/"
+        is_page = request.scope["path"] == "/"
         if is_page and request.method == "POST":  # from the form: a proxy would log a token in the address
             given = await posted(request)
         if given is not None and same(given, self._token):
@@ -116,7 +116,7 @@ async def posted(request: Request) -> str:
                 body += chunk
                 if len(body) > LONGEST_FORM:
                     return ""
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         return ""
     return parse_qs(body.decode("latin-1")).get("token", [""])[0]
 

@@ -174,9 +174,10 @@ function showChart(history, now) {
     return line;
   }));
   const isShown = (count, i) => count >= 0.05 && now - history.at[i] < span; // less than that reads 0.0
+  const isOver = now - history.at.at(-1) > 2 * history.seconds; // no frame has come since
   const seen = labels.filter(([, label]) => label.in_view.some(isShown));
   $("legend").replaceChildren(...seen.map(([name, label]) => {
-    const item = make("li", {}, name, make("b", { textContent: decimal(label.in_view.at(-1)) }));
+    const item = make("li", {}, name, make("b", { textContent: decimal(isOver ? 0 : label.in_view.at(-1)) }));
     item.style.setProperty("--mark", label.colour);
     return item;
   }));
