@@ -45,7 +45,7 @@ def test_auto_takes_the_fastest_that_is_there(
         (
             "tensorrt",
             "a.onnx",
-            r'backend tensorrt needs tensorrt, which is not installed: pip install "tensorrt<11" onnx onnx',
+            r'backend tensorrt needs tensorrt, which is not installed: pip install "tensorrt<11" onnx onnxscript onnx',
         ),
         ("auto", "a.xml", r"a.xml needs openvino: pip install openvino"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.models.conftest import COLOUR
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, load, predictor, save
 from vidclf.models.predictor import Predictor, patterns
+from vidclf.models.runners import ProviderError
 from vidclf.preprocess import Preprocess
 
 
@@ -127,6 +129,26 @@ def test_a_runtime_that_gives_nonsense_is_not_used(
 ) -> None:
     monkeypatch.setattr(predictor.OpenVinoRunner, "__call__", lambda *_: np.full((64, 3), np.nan, np.float32))
     assert "differ from torch's by nan" in falls_back(exports, caplog)
+
+
+def test_a_package_that_is_missing_for_the_export_is_named(
+    exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason was "No package metadata was found"."""
+    monkeypatch.setattr(predictor, "find_spec", lambda name: None if name == "onnx" else find_spec(name))
+    Predictor(str(exports / "pets.safetensors"), "onnx", "cpu")
+    assert "using torch instead: its export needs onnx, which is not installed: pip install onnx" in caplog.text
+
+
+def test_a_provider_that_is_missing_does_not_cost_the_export(
+    exports: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object) -> None:
+        raise ProviderError("no GPU")
+
+    monkeypatch.setattr(Predictor, "_start", start)
+    Predictor(str(exports / "pets.safetensors"), "onnx", "cpu")
+    assert list(empty_cache.glob("models/pets-*/network.onnx"))
 
 
 def test_a_runtime_that_fails_amid_the_frames_is_replaced(

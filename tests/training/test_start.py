@@ -17,7 +17,7 @@ from vidclf.preprocess import Preprocess
 from vidclf.training.config import Config
 from vidclf.training.loop import train
 from vidclf.training.progress import Progress
-from vidclf.training.start import load_start, settings_of, take_over
+from vidclf.training.start import known_pictures, load_start, settings_of, take_over
 
 # So small a rate that the weights stay where they begin.
 STILL = {"model": "v2", "epochs": 1, "batch": 32, "lr": 1e-6, "ema": 0.0, "validation": 0.1, "seed": 7}
@@ -133,6 +133,15 @@ def test_resuming_wants_the_same_weights_to_begin_with(tmp_path: Path, before: P
     told = r"was started with other starting weights: resume it with the same --from$"
     with pytest.raises(UsageError, match=told):
         run(tmp_path / "run", pictures, config, resume=True)
+
+
+def test_pictures_that_are_known_already_validate_with_a_warning(tmp_path: Path) -> None:
+    weights = str(save(tmp_path / "a.safetensors", create("v1"), data="sha256:1", config={"validation": 0.02}))
+    told = f"warning: {weights} has learned pictures that are to validate this run"
+    assert known_pictures(Config(start=weights, validation=0.05), "sha256:1").startswith(told)
+    assert known_pictures(Config(start=weights, validation=0.02), "sha256:1") == ""
+    assert known_pictures(Config(start=weights, validation=0.05), "sha256:2") == ""
+    assert known_pictures(Config(), "sha256:1") == ""
 
 
 def test_settings_follow_from_the_weights(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The comparison: stages alone, the pipeline, and the loops it replaces, interleaved in one process."""
+"""The comparison: stages alone, the pipeline, and the loops that it replaces, interleaved in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidclf.bench.setting import Setting
 from vidclf.threads import granted
 
 Tell = Callable[[str], None]
-PIPELINE, SERIAL, CODECS = "vidclf", "serial loop", "decode and encode"
+PIPELINE, SERIAL, CODECS, ALONE = "vidclf", "serial loop", "decode and encode", "each stage alone"
 
 
 def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> dict[str, Any]:
@@ -39,11 +39,19 @@ def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> d
 
     works: dict[str, Callable[[], int]] = {PIPELINE: run_ours, CODECS: ours.run_codecs}
     works |= {name: partial(run_loop, name, loop) for name, loop in loops.items()}
+    sweeps: list[dict[str, Cost]] = []
+
+    def sweep() -> int:
+        sweeps.append(ours.sweep())
+        return sum(cost.count for cost in sweeps[-1].values())
+
+    works[ALONE] = sweep
     tell("warming up: running each contender once to load its models")
     for work in works.values():
         work()
+    sweeps.clear()
     costs = by_turns(works, repeat, tell)
-    sweeps = [ours.sweep() for _ in range(repeat)]
+    del costs[ALONE]
     stages = {name: [sweep[name] for sweep in sweeps] for name in ours.names}
     found = {
         "setting": setting.describe(),

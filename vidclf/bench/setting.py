@@ -89,7 +89,10 @@ def _short(value: Any) -> Any:
 
 
 class PlainWriter:
-    """Writes a video as a script would do with PyAV: the same encoder and options as `write`, nothing else."""
+    """Writes a video as a script would do with PyAV: the same encoder, preset and quality as `write`.
+
+    Its threads, and how far key frames are apart, are PyAV's defaults.
+    """
 
     def __init__(self, path: Path, codec: str, rate: float, size: tuple[int, int]):
         import av

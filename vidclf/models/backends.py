@@ -31,7 +31,7 @@ BACKENDS = {
     "onnx": Runtime("onnxruntime", '"vidclf[onnx]"', (".safetensors", ".onnx"), exports_as="onnx", exported_by="onnx"),
     "tensorrt": Runtime(
         "tensorrt",
-        '"tensorrt<11" onnx onnxruntime-gpu',  # from 11 on, 16 bits need nvidia-modelopt, too
+        '"tensorrt<11" onnx onnxscript onnxruntime-gpu',  # from 11 on, 16 bits need nvidia-modelopt, too
         (".safetensors", ".onnx"),
         only_on="cuda",
         exports_as="engine",

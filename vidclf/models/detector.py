@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,6 +73,7 @@ def open_detector(
 def _export(path: Path, device: str, backend: str, precision: str, image_size: int) -> ExportedDetector:
     """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
     kind, exported_by = BACKENDS[backend].exports_as, BACKENDS[backend].exported_by
+    _check_installed({exported_by: exported_by})
     made_by = f"{backend}-{image_size}-{version(exported_by)}-{version('ultralytics')}-{LAYOUT}"
     options: dict[str, Any] = {}
     if backend == "tensorrt":  # made for one kind of GPU
@@ -92,7 +93,8 @@ def _export(path: Path, device: str, backend: str, precision: str, image_size: i
         task = (folder / "task").read_text()
         return ExportedDetector(str(folder / f"model.{kind}"), device, image_size, task)
     except Exception as error:
-        forget(folder)  # probably damaged: the next run makes it again
+        if isinstance(error, UsageError) or not isinstance(error, VidclfError):  # not a GPU that is full for a moment
+            forget(folder)  # probably damaged: the next run makes it again
         raise RuntimeError(str(error)) from error
 
 
@@ -102,7 +104,12 @@ def _check_exporters(backend: str, precision: str) -> None:
     if backend == "tensorrt" and precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
         # From TensorRT 11 on, the network itself has to be in 16 bits; see ultralytics' utils/export/engine.py.
         needed["modelopt"] = '"tensorrt<11", or "nvidia-modelopt[onnx]>=0.44"'
-    for package, install in needed.items():
+    _check_installed(needed)
+
+
+def _check_installed(packages: Mapping[str, str]) -> None:
+    """Raise RuntimeError for a package that is missing; packages: what pip has to install for each."""
+    for package, install in packages.items():
         if find_spec(package) is None:
             raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")
 

@@ -37,7 +37,7 @@ def export(model: Classifier, header: dict[str, Any], kind: str, path: Path) -> 
     """
     packages, write = FORMATS[kind]
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise UsageError(f'export to {kind} needs {", ".join(missing)}: pip install "vidclf[{kind}]"')
+        raise UsageError(f"export to {kind} needs {', '.join(missing)}: pip install {' '.join(missing)}")
     try:
         write(model.cpu().eval(), header, path)
     except (UsageError, OSError):

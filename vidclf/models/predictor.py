@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from vidclf.models import checkpoint, exported
 from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision, runs_on_cuda
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
-from vidclf.models.runners import OnnxRunner, OpenVinoRunner, Runner, TorchRunner
+from vidclf.models.runners import OnnxRunner, OpenVinoRunner, ProviderError, Runner, TorchRunner
 from vidclf.preprocess import Preprocess
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,8 @@ class Predictor:
         if not self._can_fall_back:  # exported: nothing to convert, and nothing to compare with
             return self._start(self.path)
         kind = "openvino" if self._backend == "openvino" else "onnx"
+        if find_spec(kind) is None:  # openvino is always there
+            raise UsageError(f"its export needs {kind}, which is not installed: pip install onnx onnxscript")
         folder = cached(self.path, f"{kind}-{version(kind)}-{LAYOUT}", lambda folder: convert(self.path, kind, folder))
         try:
             runner = self._start(folder / NETWORK[kind])
@@ -131,8 +134,9 @@ class Predictor:
             tolerance = TOLERANCE[self._precision if self.device == "cpu" else "f16"]
             if not difference <= tolerance:  # `not`, so that NaN counts as different
                 raise UsageError(f"its probabilities differ from torch's by {difference:.2g}")
-        except Exception:
-            forget(folder)  # probably damaged: the next run makes it again
+        except Exception as error:
+            if not isinstance(error, ProviderError):
+                forget(folder)  # probably damaged: the next run makes it again
             raise
         log.debug("%s runs on %s, within %.1g of torch", self.path.name, runner.name, difference)
         return runner

@@ -112,6 +112,10 @@ class OpenVinoRunner:
         return openvino_core().compile_model(self._network, "CPU", settings).create_infer_request()
 
 
+class ProviderError(UsageError):
+    """ONNX Runtime cannot use what it was asked to run on; the file is not to blame."""
+
+
 class OnnxRunner:
     """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which compiles it for the GPU."""
 
@@ -130,14 +134,14 @@ class OnnxRunner:
         available = onnxruntime.get_available_providers()
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in available:
-            raise UsageError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu), only {available}")
+            raise ProviderError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu), only {available}")
         try:
             # Its own fallback to another provider would print to stdout, where a record may go.
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers, enable_fallback=0)
         except Exception as error:  # its exceptions have no common base class
             raise UsageError(f"{weights}: ONNX Runtime cannot load it ({one_line(error, 200)})") from None
         if wanted not in (used := self._session.get_providers()):
-            raise UsageError(f"{wanted} cannot run here, only {', '.join(used)}")
+            raise ProviderError(f"{wanted} cannot run here, only {', '.join(used)}")
         self._input = self._session.get_inputs()[0].name
         self.name = f"tensorrt {precision} on {device}" if tensorrt else f"onnx on {device}"
 

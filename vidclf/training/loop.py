@@ -23,7 +23,7 @@ from vidclf.training.epoch import train_epoch
 from vidclf.training.learner import make_learner
 from vidclf.training.progress import Progress, duration
 from vidclf.training.run import Run, State, git_commit, run_tensors
-from vidclf.training.start import load_start, weights_digests
+from vidclf.training.start import known_pictures, load_start, weights_digests
 from vidclf.training.targets import load_teachers
 from vidclf.training.views import Views
 
@@ -59,6 +59,8 @@ def train(
     before = load_start(config)
     policy = before.preprocess if before else config.policy
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
+    if warning := known_pictures(config, parts.digests["data"]):
+        progress.line(warning)
     learner = make_learner(config, parts, before, device, compiled, progress)
     teachers = load_teachers(config.distill, parts.labels, policy, device)
     views = Views(parts.learning.images, teachers, config)

@@ -44,6 +44,21 @@ def load_start(config: Config) -> Classifier | None:
     return before
 
 
+def known_pictures(config: Config, data: str) -> str:
+    """A warning if the starting weights have learned pictures that are to validate this run; empty if not.
+
+    data: the hash of the pictures. The same share of the same pictures would be held back again.
+    """
+    header = checkpoint.read_header(config.start) if config.start else {}
+    share = (header.get("config") or {}).get("validation")
+    if header.get("data") != data or not isinstance(share, (int, float)) or share >= config.validation:
+        return ""
+    return (
+        f"warning: {config.start} has learned pictures that are to validate this run, so epoch and temperature may be "
+        f"too optimistic: use --validation {share:g}"
+    )
+
+
 def weights_digests(config: Config) -> dict[str, Any]:
     """Hashes of the weights that a run takes from elsewhere, to notice when it is resumed with others."""
     return {
