@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from vidclf.errors import VidclfError
-from vidclf.stdout import needs_ascii, stdout
+from vidclf.stdout import encodable, needs_ascii, stdout
 
 
 class Broken(io.StringIO):
@@ -54,3 +54,8 @@ def test_that_nobody_reads_it_is_no_message(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_only_utf_8_needs_no_escapes(encoding: str, needs: bool) -> None:
     assert needs_ascii(io.TextIOWrapper(io.BytesIO(), encoding)) is needs
+
+
+def test_what_it_cannot_encode_becomes_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+    assert encodable("größer 外套 \udce9") == "größer ?? ?"

@@ -26,6 +26,12 @@ def stdout() -> Iterator[TextIO]:
         raise VidclfError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
+def encodable(text: str) -> str:
+    """A text with ? for the bytes and letters that stdout cannot encode, rather than an error when it is printed."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
 def needs_ascii(file: TextIO) -> bool:
     """Whether a text file or stdout cannot encode every character, so that JSON has to escape them."""
     return (file.encoding or "").lower().replace("-", "") != "utf8"

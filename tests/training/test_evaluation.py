@@ -61,6 +61,12 @@ def test_the_shipped_weights_are_as_good_as_their_header_says(shared: Path) -> N
     assert abs(figures["correct"] - read_header("lean")["metrics"]["correct"]) <= 3  # rounding differs between CPUs
 
 
+def test_letters_of_two_cells_keep_the_columns_of_the_table_straight() -> None:
+    figures = evaluation.score(torch.eye(2), torch.tensor([0, 1]), ["外套", "Coat"])
+    _, wide, narrow, _ = evaluation.table(figures).splitlines()
+    assert (wide, narrow) == ("外套      100.00  100.00  100.00", "Coat      100.00  100.00  100.00")
+
+
 def test_large_crops_take_no_more_memory_than_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     monkeypatch.setattr(Classifier, "__call__", lambda _, part: sizes.append(len(part)) or torch.zeros(len(part), 2))

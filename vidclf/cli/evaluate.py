@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.labels import named
 from vidclf.models.zoo import FASHION_MNIST
+from vidclf.stdout import encodable
 from vidclf.threads import cores
 
 
@@ -94,9 +94,7 @@ def evaluate(
         **evaluation.score(logits, test.targets, model.labels, model.temperature),
     }
     if json_file != "-":
-        # Class names may contain letters that this stdout cannot encode: print ? for those rather than fail.
-        encoding = sys.stdout.encoding or "utf-8"
-        click.echo(evaluation.table(metrics).encode(encoding, "replace").decode(encoding))
+        click.echo(encodable(evaluation.table(metrics)))
         if is_fifth:
             click.echo("These are the pictures that training holds back, a fifth; --all tests all of them.")
     if html_path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.scoring import Score, score_files
+from vidclf.stdout import encodable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,9 +54,7 @@ def score(record: Path, truth: Path, json_file: str | None, iou: float, source: 
         return
     from rich.console import Console
 
-    # The names may contain bytes or letters that this stdout cannot encode: print ? for those rather than fail.
-    encoding = sys.stdout.encoding or "utf-8"
-    title = f"{record.name} against {truth.name}, IoU >= {iou:g}".encode(encoding, "replace").decode(encoding)
+    title = encodable(f"{record.name} against {truth.name}, IoU >= {iou:g}")
     Console(markup=False, emoji=False).print(table(result, title))
 
 

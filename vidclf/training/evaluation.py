@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from rich.cells import cell_len, set_cell_size
 from torch import Tensor
 
 from vidclf.calibration import calibration_error
@@ -88,10 +89,10 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:
 
 def table(metrics: Mapping[str, Any]) -> str:
     """The metrics of `score` as readable text."""
-    width = max(map(len, metrics["per_class"]), default=5)
+    width = max(map(cell_len, ["class", *metrics["per_class"]]))  # Chinese letters are two cells wide
     lines = [f"{'class':<{width}}  precision  recall     F1"]
     for label, row in metrics["per_class"].items():
-        lines.append(f"{label:<{width}}  {row['precision']:9.2f}  {row['recall']:6.2f}  {row['f1']:5.2f}")
+        lines.append(f"{set_cell_size(label, width)}  {row['precision']:9.2f}  {row['recall']:6.2f}  {row['f1']:5.2f}")
     top5 = f"top-5 {metrics['top5']:.2f} %, " if tells_top5(metrics) else ""
     lines.append(
         f"{metrics['correct']} of {metrics['total']} correct: top-1 {metrics['top1']:.2f} %, {top5}"
