@@ -230,7 +230,8 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     except Exception as error:  # a custom module may raise anything when it is imported
         raise UsageError(f"{place}cannot import {module!r}: {type(error).__name__}: {error}") from error
     if not hasattr(found, attribute):
-        raise UsageError(f"{place}module {module!r} has no {attribute!r}")
+        file = getattr(found, "__file__", None)  # maybe it is an installed module of the same name
+        raise UsageError(f"{place}module {module!r} has no {attribute!r}{f' ({file})' if file else ''}")
     if not callable(stage := getattr(found, attribute)):
         raise UsageError(f"{place}{name} is neither a class nor a function that creates a stage")
     try:

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,8 +22,14 @@ class _Lines:
 
     can_pause = True  # a file that ends because the disk is full can be read up to there
 
-    def __init__(self, part: Path | None):
+    def __init__(self, part: Path | None, header: str):
         self.file = part.open("w", encoding="utf-8", newline="", buffering=1) if part else sys.stdout
+        try:
+            self.file.write(header)
+        except OSError:
+            with suppress(OSError):
+                self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -52,9 +59,8 @@ class JsonLines(_Lines):
     """JSON, one row per line; the first line is a header."""
 
     def __init__(self, part: Path | None, columns: Mapping[str, str] = COLUMNS):
-        super().__init__(part)
+        super().__init__(part, json.dumps({"schema": SCHEMA, "columns": list(columns)}) + "\n")
         self._ascii = needs_ascii(self.file)
-        self.file.write(json.dumps({"schema": SCHEMA, "columns": list(columns)}) + "\n")
 
     def write(self, row: Row) -> None:
         self.file.write(json.dumps(row, ensure_ascii=self._ascii) + "\n")
@@ -64,9 +70,8 @@ class Csv(_Lines):
     """Comma-separated values with a line of column names; null is an empty field."""
 
     def __init__(self, part: Path | None, columns: Mapping[str, str] = COLUMNS):
-        super().__init__(part)
+        super().__init__(part, ",".join(columns) + "\n")
         self._writer = csv.DictWriter(self.file, list(columns), lineterminator="\n", extrasaction="ignore")
-        self._writer.writeheader()
 
     def write(self, row: Row) -> None:
         self._writer.writerow(row)

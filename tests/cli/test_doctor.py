@@ -53,7 +53,7 @@ def test_a_torch_that_torchvision_was_not_built_for(only, monkeypatch):
     advice = result.output.splitlines()[-2]
     assert advice.startswith("- torch: torch 2.15.") and "do not match" in advice
     wanted = {name: doctor._requirement(name) for name in ("torch", "torchvision")}
-    assert advice.endswith(f"pip install --force-reinstall '{wanted['torch']}' '{wanted['torchvision']}'")
+    assert advice.endswith(f'pip install --force-reinstall "{wanted["torch"]}" "{wanted["torchvision"]}"')
     assert set(wanted["torch"].removeprefix("torch").split(",")) == {">=2.15", "<2.16"}
 
 

@@ -66,15 +66,19 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     _add_outputs(items, options, output, record)
     for assignment in options.settings:
         override(items, assignment)
+    for item in items:  # also those whose path is in the pipeline file
+        if item.name in ("write", "record") and options.force:
+            item.options["force"] = True
+        if item.name == "record" and options.record_frames:
+            item.options["frames"] = True
     _agree(items, options)
     return to_run(items)
 
 
 def _add_outputs(items: list[Item], options: RunOptions, output: Path | str | None, record: Path | None) -> None:
     """Direct `write` and `record` to their paths, and append the outputs that are asked for and missing."""
-    force = {"force": True} if options.force else {}
     if output is not None:
-        _give_or_append(items, "write", "-o", **force)
+        append_missing(items, "write", "-o")
         _direct(items, "write", str(output))
     cuts = {name: value for name in CUTS if (value := getattr(options, name)) is not None}
     if cuts:
@@ -82,8 +86,7 @@ def _add_outputs(items: list[Item], options: RunOptions, output: Path | str | No
             raise UsageError(f"--{next(iter(cuts)).replace('_', '-')} is for recordings; name the output with -o")
         _give(items, "write", "--segment", **cuts)
     if record is not None:
-        frames = {"frames": True} if options.record_frames else {}
-        _give_or_append(items, "record", "--record", **frames, **force)
+        append_missing(items, "record", "--record")
         _direct(items, "record", str(record))
     if options.publish is not None:
         _give_or_append(items, "publish", "--publish", url=options.publish)

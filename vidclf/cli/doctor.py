@@ -57,7 +57,7 @@ def _advice(error: Exception) -> str:
     if "libGL" in str(error) or "libgthread" in str(error):
         return ": OpenCV needs system libraries; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
     if isinstance(error, ImportError):
-        return ": reinstall vidclf: pip install --force-reinstall vidclf"
+        return ": reinstall vidclf, in its checkout: pip install --force-reinstall --no-deps ."
     return ""
 
 
@@ -83,7 +83,7 @@ def _torch() -> str:
         assert kept.tolist() == [0]
     except (RuntimeError, AttributeError) as error:
         found = f"torch {torch.__version__} and torchvision {metadata.version('torchvision')} do not match"
-        wanted = " ".join(f"'{_requirement(name)}'" for name in ("torch", "torchvision"))
+        wanted = " ".join(f'"{_requirement(name)}"' for name in ("torch", "torchvision"))
         raise Problem(f"{found} ({error}); pip install --force-reinstall {wanted}") from None
     return f"{torch.__version__}, with torchvision {torchvision.__version__}"
 
@@ -186,7 +186,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "hardware encoders": _hardware_encoders,
     "ffmpeg program": _ffmpeg,
     "supervision": _installed("supervision", "track"),
-    "ultralytics": _installed("ultralytics", "yolo"),
+    "ultralytics": _installed("ultralytics", "yolo", optional=True),  # its licence may be a reason to remove it
     "pyarrow": _installed("pyarrow", "record to .parquet"),
     "scikit-video": _installed("scikit-video", "one of write's backends"),
     "trackers": _installed("trackers", "track"),

@@ -14,6 +14,7 @@ try:
 
     import click
 
+    from vidclf import __version__
     from vidclf.cli.lossy import flush, lossy_stderr
     from vidclf.errors import UsageError, VidclfError, describe
 except KeyboardInterrupt:  # most of the time before `main` begins is spent here
@@ -64,7 +65,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="vidclf")
+@click.version_option(__version__)
 def cli() -> None:
     """Detect, crop, classify and annotate objects in a video, and train the classifier.
 

@@ -85,7 +85,7 @@ def run(
     named = [split_name(source) for source in sources]
     jobs = make_jobs(named, output, record, chosen)
     _check_files([source for _, source in named], jobs, reports, chosen)
-    _check_options(jobs, record, chosen)
+    _check_options(jobs, chosen)
     check_awaited(jobs[0])  # the other jobs differ in their sources and outputs alone
     with traced(trace) as notes:
         stats, code = execute(jobs, console, debug, notes, target)
@@ -118,12 +118,12 @@ def _check_files(
             refuse_cutting_over(sources, Path(str(item.options["path"])))
 
 
-def _check_options(jobs: list[list[Item]], record: str | None, options: RunOptions) -> None:
+def _check_options(jobs: list[list[Item]], options: RunOptions) -> None:
     """Raise UsageError for an option that would do nothing in these jobs."""
     if given("token") and not any(item.name == "serve" for items in jobs for item in items):
         raise UsageError("--token is for the web page; add --serve")
     for_live = next((name for name in FOR_LIVE if given(name)), None)
     if for_live and not any(getattr(item.create(), "live", False) for item in captures(jobs)):
         raise UsageError(f"--{for_live.replace('_', '-')} is for live sources; {FOR_LIVE[for_live]}")
-    if options.record_frames and record is None:
+    if options.record_frames and not any(item.name == "record" for items in jobs for item in items):
         raise UsageError("--record-frames is for the record; name its file with --record")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 # Names ultralytics publishes weights under: a family, a size (n, s, m, l, x) and, to get masks, -seg.
-PUBLISHED = re.compile(r"(yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?(\.pt)?")
+PUBLISHED = re.compile(
+    r"((yolov8|yolov9|yolov10|yolo11|yolo12|yolo26)[a-z](-seg)?|yolov5[a-z]6?u|yolov3(-spp|-tiny)?u|rtdetr-[lx])(\.pt)?"
+)
 MOST_BYTES = 16 << 20  # of a pickle; that of YOLO11n, without its tensors, has 125,331
 
 

@@ -106,13 +106,14 @@ def to_openvino(model: Any, path: Path) -> None:
     from vidclf.models import exporting
 
     with undisturbed():
-        network = deepcopy(model.model).cpu().float().eval().fuse(verbose=False)
+        network = deepcopy(model.predictor.model.model).cpu().float().eval()  # what torch runs; it is fused
         for module in network.modules():
             if isinstance(module, Detect):  # and derived classes: as ultralytics' own exporter does
                 module.export, module.dynamic, module.format = True, True, "openvino"
                 if isinstance(module.dfl, DFL):
                     module.dfl.forward = partial(expected_distance, module.dfl)
-        network = exporting.convert(network, torch.zeros(1, 3, 64, 96), [-1, 3, -1, -1])
+        stride = int(model.predictor.model.stride)
+        network = exporting.convert(network, torch.zeros(1, 3, 2 * stride, 3 * stride), [-1, 3, -1, -1])
     network = take_bytes(network)
     keep_distances_exact(network)
     import_openvino().save_model(network, path, compress_to_fp16=False)

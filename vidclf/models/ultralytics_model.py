@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import getproxies
 
 import cv2
 import numpy as np
@@ -60,6 +61,8 @@ def load_detector(weights: str, device: str = "cpu", task: str | None = None) ->
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
     if model.task not in ("detect", "segment") or not names:
         raise UsageError(f"{weights} is a {model.task} model; a detect or segment model is needed")
+    if (channels := getattr(model.predictor.model, "channels", 3)) != 3:
+        raise UsageError(f"{weights} takes pictures of {channels} channel(s); a model for colour pictures is needed")
     return model
 
 
@@ -116,7 +119,7 @@ def find_weights(weights: str) -> Path:
         return Path(name) if Path(name).is_file() else cache_folder() / name
     examples = "such as yolo11n or yolo11s-seg"
     raise UsageError(
-        f"no detector weights {weights!r}: no such file, and not a name that ultralytics publishes, {examples}"
+        f"no detector weights {weights!r}: no such file, and not a known name of ultralytics' models, {examples}"
     )
 
 
@@ -181,7 +184,8 @@ def undisturbed() -> Iterator[None]:
 def _download(path: Path, ultralytics: Any) -> None:
     """Download into a temporary folder first: `path` is complete or missing, and only one process downloads it."""
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
-    if not ultralytics.utils.is_online():
+    # It asks name servers, which a machine behind a proxy may not reach.
+    if not (ultralytics.utils.is_online() or getproxies()):
         raise UsageError(f"{path.name} was not found locally, and there is no internet connection: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,7 @@ class Scene:
         self._still = ~there & (ghosts == 0)
         # Counted down, not reset: a half-learned object flickers, and must not start a new hold each time.
         self._age += np.where(there, 1, -10)
-        np.clip(self._age, 0, 2 * self._hold, out=self._age)
+        np.clip(self._age, 0, 2 * self._hold + 1, out=self._age)
         # Learn a tenth of the change of light, so that the background drifts towards it: otherwise the noise of an
         # evening picture would always be stretched to noon's contrast.
         lesson = cv2.addWeighted(self._seen, 0.9, self._image, 0.1, 0) if self._follow else self._image.copy()

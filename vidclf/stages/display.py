@@ -165,5 +165,6 @@ def check_screen() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         said = "not implemented" in done.stderr
-        reason = "this OpenCV has no windows (pip install opencv-python)" if said else "there is no screen"
+        again = "pip uninstall opencv-python-headless, then pip install --force-reinstall --no-deps opencv-python"
+        reason = f"this OpenCV has no windows ({again})" if said else "there is no screen"
         raise UsageError(f"cannot show a window: {reason}; remove the display, or use --serve")

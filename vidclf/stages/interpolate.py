@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vidclf.frame import Box, Detection, Frame, Source
+from vidclf.stages._awaited import awaited
 
 MOST_HELD = 256  # frames that may wait for the next searched one, in case one is lost on the way
 MOST_BYTES = 512 << 20  # their bytes, per source: 20 pictures in 4K
+PATIENCE = 0.5  # seconds without a frame, after which it is seen whether a source was lost
 PASSED_ON = 2  # frames of a live source at a time: one more than arrives, so that the rest of a gap goes by
 
 
@@ -21,6 +23,13 @@ class Gap:
     known: list[Detection] = field(default_factory=list)  # copies, of the last frame that was searched
     held: list[Frame] = field(default_factory=list)
     ready: deque[Frame] = field(default_factory=deque)  # filled in, but not yet passed on
+
+    def end(self) -> list[Frame]:
+        """All frames that wait, filled in by what is known."""
+        frames = [*self.ready, *_repeat(self)]
+        self.ready.clear()
+        self.held = []
+        return frames
 
 
 class Interpolate:
@@ -35,7 +44,12 @@ class Interpolate:
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         gaps: dict[Source, Gap] = {}
-        for frame in frames:
+        for frame in awaited(frames, PATIENCE):
+            for source, gap in gaps.items():
+                if source.live and source.state != "connected":  # nobody knows when the next frame comes
+                    yield from gap.end()
+            if frame is None:
+                continue
             gap = gaps.setdefault(frame.source, Gap(frame.time))
             most = min(MOST_HELD, MOST_BYTES // frame.image.nbytes)
             if frame.skip == "between" and len(gap.held) + len(gap.ready) < most:
@@ -48,8 +62,7 @@ class Interpolate:
             for _ in range(min(len(gap.ready), PASSED_ON) if frame.source.live else len(gap.ready)):
                 yield gap.ready.popleft()
         for gap in gaps.values():
-            yield from gap.ready
-            yield from _repeat(gap)
+            yield from gap.end()
 
 
 def _fill(gap: Gap, after: Frame) -> list[Frame]:

@@ -97,7 +97,8 @@ class Motion:
         """Each object as the outlines of its parts, the largest first; None if the whole scene has changed."""
         mask = scene.look(image)
         found = self._objects(mask)
-        if np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
+        may_change = self.method != "reference" or self.adapt > 0
+        if may_change and np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
             return None
         objects: list[list[np.ndarray]] = []
         ghosts: list[list[np.ndarray]] = []

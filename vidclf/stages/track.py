@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 USUAL_RATE = 25.0  # frames a second, where the source does not know its own
 OVERLAPS = {"bytetrack": -0.5, "ocsort": 0.1}
+SLIGHT = 1e-3  # seconds
+LONGEST_PAUSE = 10.0  # seconds between two pictures over which an object is still looked for
 BUFFER_RATE = 30.0  # the rate at which `trackers` counts its buffer of lost tracks
 
 
@@ -55,16 +57,20 @@ class Track:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         self._looks(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
         known: dict[Source, Looks] = {}
-        last: dict[Source, int] = {}
+        last: dict[Source, tuple[int, float]] = {}  # number and time of the latest frame
         for frame in frames:
             # Not searched: no detections does not mean no objects here. Repeated by a stage: no second sighting.
-            if frame.skip or frame.index <= last.get(frame.source, -1):
+            index, time = last.get(frame.source, (-1, frame.time))
+            if frame.skip or frame.index <= index:
                 yield frame
                 continue
-            last[frame.source] = frame.index
+            last[frame.source] = frame.index, frame.time
             if frame.source not in known:
                 known[frame.source] = self._looks(frame.source)
             looks = known[frame.source]
+            # An object may be out of sight for `lost`, or between two pictures that are further apart.
+            pause = min(frame.time - time, LONGEST_PAUSE)
+            looks.tracker.maximum_time_without_update = max(self.lost, pause + SLIGHT)
             detections = _to_supervision(frame)
             looks.see(frame.image, detections.xyxy)
             tracked = looks.tracker.update(detections, timestamp=frame.time)
@@ -102,6 +108,7 @@ def _to_supervision(frame: Frame) -> sv.Detections:
     detections = frame.detections
     return sv.Detections(
         xyxy=np.array([d.box for d in detections], np.float32).reshape(-1, 4),
-        confidence=np.array([d.score for d in detections], np.float32),
+        # That of `motion` is how much of its box an object fills: a bicycle is no doubtful one.
+        confidence=np.array([1.0 if d.kind == "motion" else d.score for d in detections], np.float32),
         data={"index": np.arange(len(detections))},
     )

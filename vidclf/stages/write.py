@@ -145,7 +145,7 @@ class Write:
                         raise VidclfError(f"one file cannot hold two sources ({first.name} and {source.name})")
                     always = self.is_folder and source.live  # do not overwrite yesterday's recordings
                     path = self._path_of(source, paths)
-                    if always or (source.live and (self.plan.segment or self.plan.only_when)):
+                    if source.live:
                         name_leftovers(path, plays)
                     recording = Recording(path, source, self.plan, self._file, taken, always)
                     self.pauses.append(recording.pause)

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AHEAD = 500  # packets that are read, to see which tracks have any
 # FFmpeg's own list is incomplete (mpegts), or contains more than players can play (avi).
 COPIED = {
     "mpegts": {"aac", "ac3", "eac3", "mp2", "mp3"},
@@ -56,17 +59,26 @@ class Audio:
         self._source, self._output = opened, output
         self._shift = source.origin + Fraction(source.begin)  # source clock at the output's zero, seconds
         self._tracks: dict[int, _Copied | _Transcoded] = {}
+        skipped = "audio track %d of %s is skipped: %s"
+        streams: dict[int, AudioStream] = {}
         for stream in self._source.streams.audio:
+            # Without a context, the stream has no rate and no codec to ask for.
+            if stream.codec_context is None:
+                log.warning(skipped, stream.index, source.name, "FFmpeg does not know its codec")
+            elif not stream.rate:
+                log.warning(skipped, stream.index, source.name, "its sample rate is unknown")
+            else:
+                streams[stream.index] = stream
+        packets, silent = self._begin(streams, seek=source.begin > 0)
+        for index, stream in streams.items():
+            if index in silent:
+                continue
             try:
-                if stream.codec_context is None:  # then the stream has no rate and no codec to ask for
-                    raise ValueError("FFmpeg does not know its codec")
-                if not stream.rate:
-                    raise ValueError("its sample rate is unknown")
                 kind = _Copied if _can_hold(output.format.name, stream) else _Transcoded
-                self._tracks[stream.index] = kind(stream, output)
+                self._tracks[index] = kind(stream, output)
             except (av.error.FFmpegError, ValueError) as error:
-                log.warning("audio track %d of %s is skipped: %s", stream.index, source.name, reason(error))
-        self._packets = self._read(seek=source.begin > 0)
+                log.warning(skipped, index, source.name, reason(error))
+        self._packets = (packet for packet in packets if packet.stream_index in self._tracks)
         self._next = next(self._packets, None)
 
     def write(self, until: Fraction | None = None) -> None:
@@ -74,7 +86,7 @@ class Audio:
         while self._next is not None:
             if until is not None and self._time(self._next) > until:
                 return
-            if self._time(self._next) >= 0 or self._shift == 0:
+            if self._is_wanted(self._next):
                 self._mux(self._next)
             self._next = next(self._packets, None)
 
@@ -85,10 +97,32 @@ class Audio:
                 self._output.mux(track.flush())
         self._source.close()
 
+    def _begin(self, streams: dict[int, AudioStream], seek: bool) -> tuple[Iterator[Packet[Any]], set[int]]:
+        """All packets, and the tracks that have none from the output's zero on, as far as the next ones tell.
+
+        MP4 gets no header before every track has a packet: without one, nothing is written until the end.
+        """
+        packets, silent = self._read(streams, seek), set(streams)
+        ahead: list[Packet[Any]] = []
+        while silent and len(ahead) < AHEAD:
+            if (packet := next(packets, None)) is None:
+                return iter(ahead), silent
+            ahead.append(packet)
+            if self._is_wanted(packet):
+                silent.discard(packet.stream_index)
+        return chain(ahead, packets), set()
+
+    def _is_wanted(self, packet: Packet[Any]) -> bool:
+        return self._time(packet) >= 0 or self._shift == 0
+
     def _mux(self, packet: Packet[Any]) -> None:
         track = self._tracks[packet.stream_index]
         try:
             converted = track.convert(packet, round(self._shift / packet.time_base))
+        except (av.error.FFmpegError, ValueError) as error:  # a codec's errors are of many kinds
+            log.debug("a packet of sound is skipped: %s", reason(error))
+            return
+        try:
             self._output.mux(converted if track.starts_early else _from_zero(converted))
         except ValueError as error:  # includes PyAV's "invalid data" and "invalid argument", but not a full disk
             log.debug("a packet of sound is skipped: %s", reason(error))
@@ -97,16 +131,16 @@ class Audio:
         assert packet.dts is not None
         return packet.dts * packet.time_base - self._shift
 
-    def _read(self, seek: bool) -> Iterator[Packet[Any]]:
+    def _read(self, streams: dict[int, AudioStream], seek: bool) -> Iterator[Packet[Any]]:
         """The packets of all tracks, each later than the one before on its track, up to the first read error."""
-        if not self._tracks:
+        if not streams:
             return
         clocks: dict[int, Timestamps[Packet[Any]]] = {}
         if seek:
             with suppress(av.error.FFmpegError):  # otherwise read from the start: early packets are not written
                 self._source.seek(int(self._shift * 1_000_000), backward=True)
         try:
-            for packet in self._source.demux([self._source.streams[i] for i in self._tracks]):
+            for packet in self._source.demux(list(streams.values())):
                 if packet.size:
                     usual = packet.duration or 1
                     clock = clocks.setdefault(packet.stream_index, Timestamps(usual, packet.time_base))
@@ -160,7 +194,9 @@ class _Transcoded:
         self._encoder = encoder
         encoder.codec_context.open()  # its frame size is known only after this
         size = encoder.codec_context.frame_size or None
-        self._resampler = av.AudioResampler(encoder.format.name, layout, rate, frame_size=size)
+        self._made_for: tuple[str, str, int] | None = None  # format, layout and rate of the sound
+        self._make_resampler = partial(av.AudioResampler, encoder.format.name, layout, rate, frame_size=size)
+        self._resampler = self._make_resampler()
         self.starts_early = container not in ("avi", "mpegts")
 
     def convert(self, packet: Packet[Any], shift: int) -> list[Packet[Any]]:
@@ -168,6 +204,9 @@ class _Transcoded:
         for frame in packet.decode():
             if frame.pts is not None:
                 frame.pts -= shift
+            if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._made_for:
+                # Broadcasts change between stereo and 5.1; less than one packet of sound is lost.
+                self._made_for, self._resampler = kind, self._make_resampler()
             for piece in self._resampler.resample(frame):
                 made += self._encoder.encode(piece)
         return made
@@ -191,8 +230,8 @@ def _can_hold(container: str, stream: AudioStream) -> bool:
     codec = stream.codec.canonical_name
     if container in COPIED:
         return codec in COPIED[container]
-    if container == "mp4" and codec.startswith("pcm") and stream.layout.name.endswith("channels"):
-        return False  # mp4 needs to know which channel is which
+    if container == "mp4" and (codec.startswith("pcm") or codec == "vorbis"):
+        return False  # FFmpeg would, but browsers and many players are silent then
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             trial.add_stream_from_template(stream)

@@ -139,12 +139,18 @@ def _first_that_opens(encoders: tuple[str, ...], size: tuple[int, int]) -> str:
     return encoders[-1]
 
 
+def pixel_format(codec: av.Codec) -> str:
+    """The pixels that an encoder is given: yuv420p, which all players know, or else its first choice."""
+    formats = [each.name for each in codec.video_formats or ()]
+    return "yuv420p" if not formats or "yuv420p" in formats else formats[0]
+
+
 def opens(encoder: str, size: tuple[int, int] = (640, 360)) -> bool:
     """Whether an encoder works on this machine for pictures of (width, height); being listed does not prove it."""
     try:
         context: Any = av.CodecContext.create(encoder, "w")
         context.options = encoder_options(encoder, None)
-        context.width, context.height, context.pix_fmt = *size, "yuv420p"
+        context.width, context.height, context.pix_fmt = *size, pixel_format(context.codec)
         context.color_range = ColorRange.JPEG if encoder == "mjpeg" else ColorRange.MPEG
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         context.open()

@@ -18,7 +18,7 @@ from vidclf.files import no_space
 from vidclf.frame import Source
 from vidclf.threads import threads
 from vidclf.video.audio import sound_of
-from vidclf.video.codecs import choose_encoder, encoder_options
+from vidclf.video.codecs import choose_encoder, encoder_options, pixel_format
 from vidclf.video.opening import reason
 from vidclf.video.planes import BT601, BT709, even, to_yuv420p
 
@@ -79,8 +79,7 @@ class Encoder:
 
     def _configure(self, codec: str, size: tuple[int, int], rate: Fraction, time_base: Fraction) -> None:
         stream, context = self._stream, self._stream.codec_context
-        formats = [f.name for f in stream.codec.video_formats or ()]
-        stream.pix_fmt = "yuv420p" if not formats or "yuv420p" in formats else formats[0]
+        stream.pix_fmt = pixel_format(stream.codec)
         halves_colour = stream.pix_fmt in ("yuv420p", "yuvj420p", "nv12")
         stream.width, stream.height = even(size) if halves_colour else size
         if codec == "mpeg4" and time_base.denominator > MPEG4_CLOCK:
