@@ -79,6 +79,16 @@ def test_an_output_goes_to_the_stages_that_have_none_of_their_own(tmp_path: Path
     assert all(item.options["force"] for item in found)
 
 
+def test_force_and_frames_are_for_outputs_of_the_pipeline_file_too(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- capture\n- write: {path: raw.mp4}\n- record: {path: own.csv}\n")
+    found = assemble(RunOptions(pipeline=str(mine), force=True, record_frames=True), "in.mp4", None, None)[1:]
+    assert [item.options for item in found] == [
+        {"path": "raw.mp4", "force": True},
+        {"path": "own.csv", "force": True, "frames": True},
+    ]
+
+
 def test_a_gate_for_still_scenes_searches_every_frame_that_moves() -> None:
     assert items(gate=True)[1].options == {"every": 1, "still": True}
 

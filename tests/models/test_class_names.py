@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidclf.models import class_names
-from vidclf.models.class_names import read_names
+from vidclf.models.class_names import PUBLISHED, read_names
 
 CAT = {0: "cat"}
 
@@ -23,6 +23,16 @@ class Model:
 
     def __init__(self, names: Any):
         self.stride, self.names = 32, names
+
+
+@pytest.mark.parametrize("name", ["yolo11n", "yolov8s-seg.pt", "yolov5nu", "yolov5x6u.pt", "yolov3-tinyu", "rtdetr-l"])
+def test_published_names_are_known(name: str) -> None:
+    assert PUBLISHED.fullmatch(name)
+
+
+@pytest.mark.parametrize("name", ["yolo", "yolov5n", "yolo11n-pose", "rtdetr-s", "mine.pt"])
+def test_other_names_are_not(name: str) -> None:
+    assert not PUBLISHED.fullmatch(name)
 
 
 def write(path: Path, names: Any, protocol: int = 2, **more: Any) -> Path:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.frames import make_frames, make_source
+from vidclf.channel import Channel
 from vidclf.frame import Detection, Frame, Skip, Source
 from vidclf.stages import Gate, Interpolate, Track, interpolate
 
@@ -151,6 +152,22 @@ def test_a_gap_of_a_live_source_goes_by_as_it_came() -> None:
     assert max(behind) <= 6  # the gap, and what is passed on meanwhile
     bursts = [behind[i] - behind[i + 1] for i in range(25)]
     assert max(bursts) == 1  # two at a time at most
+
+
+def test_the_last_frames_of_a_lost_camera_do_not_wait_for_its_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpolate, "PATIENCE", 0.05)
+    source, channel = make_source(size=(640, 480)), Channel(64)
+    source.live = True
+    frames = marked("sbb", source)
+    seen(frames[0], (7, 100))
+    for frame in frames:
+        channel.put(frame)
+    stream = Interpolate()(channel)
+    done = [next(stream)]
+    source.state = "reconnecting"
+    done += [next(stream), next(stream)]  # would wait for ever
+    assert [frame.index for frame in done] == [0, 1, 2]
+    assert lefts(done, 7) == [100, 100, 100]
 
 
 def test_a_narrow_object_keeps_a_pixel() -> None:

@@ -90,6 +90,23 @@ def test_reference_gives_the_golden_case(options: dict) -> None:
     assert d.score > 0.95
 
 
+@pytest.mark.parametrize("method", ["mog2", "reference"])
+def test_what_is_not_held_is_learned(method: str) -> None:
+    """With hold 0 it was held for ever."""
+    options = {"method": method, "hold": 0, "history": 10, "adapt": 0.2}
+    boxes = found(scene(60, lambda index: [(100, 50, 160, 110)] if index else []), **options)
+    assert boxes[1] and not boxes[-1]
+
+
+def test_a_reference_that_never_changes_is_not_replaced_by_a_hand_before_the_camera() -> None:
+    black, hand, square = (np.zeros((480, 640, 3), np.uint8) for _ in range(3))
+    hand[:400] = 255
+    square[100:150, 100:150] = 255
+    boxes = found(pictures(black, hand, square), method="reference", adapt=0.0)
+    assert [len(each) for each in boxes] == [0, 1, 1]
+    assert boxes[2][0][2] < 200
+
+
 def test_what_is_smaller_than_min_area_is_left_out() -> None:
     assert found(square_on_black(), method="reference", min_area=3000 / (640 * 480))[1]
     assert not found(square_on_black(), method="reference", min_area=3500 / (640 * 480))[1]

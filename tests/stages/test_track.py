@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,27 @@ def test_an_object_that_was_out_of_sight_keeps_its_number_until_it_is_lost() -> 
     assert before == after
     before, after = number_after(gap=20)
     assert before != after
+
+
+@pytest.mark.parametrize("method", ["bytetrack", "ocsort"])
+@pytest.mark.parametrize(("lost", "seconds"), [(2.0, 3), (0.0, 1), (0.0, Fraction(1, 25))])
+def test_pictures_further_apart_than_an_object_may_be_lost_give_numbers(
+    method: str, lost: float, seconds: Fraction | int
+) -> None:
+    """No object ever got one: every track was over before the next picture."""
+    source = make_source(size=(240, 120))
+    source.time_base = Fraction(seconds)
+    frames = list(Track(method=method, lost=lost)(walkers(source, 10, step=0)))  # type: ignore[arg-type]
+    assert len({upper(frame).track for frame in frames[3:]} - {None}) == 1
+    assert upper(frames[-1]).track is not None
+
+
+def test_how_much_of_its_box_an_object_fills_does_not_matter() -> None:
+    """A bicycle or a pole never got a number."""
+    frames = walkers(make_source(size=(240, 120)), 10)
+    for frame in frames:
+        frame.detections = [Detection(d.box, 0.2, "motion") for d in frame.detections]
+    assert upper(list(Track()(frames))[-1]).track is not None
 
 
 def test_sources_have_numbers_of_their_own() -> None:

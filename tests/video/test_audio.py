@@ -9,6 +9,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from tests.clips import Seen, lag, look, write_clip
 from vidclf.stages.capture import Capture
 from vidclf.stages.write import Write
+from vidclf.video.audio import _Transcoded
 
 
 def through(source: Path, target: Path, **capture: float) -> Seen:
@@ -84,6 +86,55 @@ def test_a_part_of_the_source_keeps_its_sound_in_step(clip, tmp_path: Path, suff
     heard = Seen(sound=before.sound[cut:], sound_rate=before.sound_rate, times=[0.0])
     assert abs(lag(heard, after)) < 0.0015
     assert after.sound_start + len(after.sound) / after.sound_rate == pytest.approx(0.5 + after.times[0], abs=0.03)
+
+
+@pytest.mark.parametrize("codec", ["aac", "ac3"])
+def test_a_track_that_has_ended_keeps_no_picture_back(clip, tmp_path: Path, codec: str) -> None:
+    """MP4 had no header until it was closed, and with AC-3 the run failed then."""
+    whole, _ = clip(codec, "mkv")
+    with av.open(str(whole)) as given, av.open(str(tmp_path / "short.mkv"), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.size and (packet.stream.type == "video" or packet.pts * packet.time_base < 0.5):
+                packet.stream = streams[packet.stream_index]
+                output.mux(packet)
+    after = through(tmp_path / "short.mkv", tmp_path / "out.mp4", start=1.0)
+    assert len(after.indices) == 30
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert not container.streams.audio
+    assert len(through(tmp_path / "short.mkv", tmp_path / "all.mp4").sound) > 0
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "mov"), ("libvorbis", "mkv")])
+def test_what_browsers_do_not_play_in_mp4_becomes_aac(clip, tmp_path: Path, codec: str, suffix: str) -> None:
+    source, _ = clip(codec, suffix)
+    through(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec.name == "aac"
+
+
+def test_a_change_of_layout_does_not_end_the_sound(tmp_path: Path) -> None:
+    """As in a broadcast: it was silent from there on."""
+    track = [*tones("stereo", 0, 40), *tones("mono", 40, 80)]
+    output = av.open(str(tmp_path / "out.webm"), "w")
+    source = av.open(str(write_clip(tmp_path / "clip.mkv", 3, sound="aac")))
+    transcoded = _Transcoded(source.streams.audio[0], output)
+    made = []
+    for frame in track:
+        made += transcoded.convert(SimpleNamespace(decode=lambda frame=frame: [frame]), 0)  # type: ignore[arg-type]
+    made += transcoded.flush()
+    seconds = sum(packet.duration * packet.time_base for packet in made)
+    assert float(seconds) == pytest.approx(80 * 1024 / 48_000, abs=0.1)
+    source.close()
+
+
+def tones(layout: str, first: int, end: int) -> Iterator[av.AudioFrame]:
+    for number in range(first, end):
+        channels = 2 if layout == "stereo" else 1
+        samples = np.full((1, channels * 1024), 100, np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        frame.rate, frame.pts, frame.time_base = 48_000, number * 1024, Fraction(1, 48_000)
+        yield frame
 
 
 def test_sound_survives_a_clock_that_is_set_back(tmp_path: Path) -> None:
