@@ -31,6 +31,10 @@ class NoSpaceError(VidclfError):
     """There is no space left for a file."""
 
 
+class InUseError(VidclfError):
+    """A complete file could not be renamed, as another program has it open: on Windows, a player."""
+
+
 def no_space(error: BaseException) -> bool:
     """Whether an error says that there is no space left."""
     return isinstance(error, NoSpaceError) or getattr(error, "errno", None) in NO_SPACE
@@ -46,8 +50,9 @@ class PartFile:
     Inside the block the file's name is locked, so that only one of two runs writes it; see `lock.py`.
     Raises UsageError, before anything is written, if `path` is something other than a file (a device or a pipe would be
     replaced, not written to), if it exists and `force` is not set, if another run is writing it, or if its folder
-    cannot be written to; VidclfError for an OSError inside the block (NoSpaceError: the disk is full), and if a file of
-    that name appeared meanwhile and `force` is not set.
+    cannot be written to; VidclfError for an OSError inside the block (NoSpaceError: the disk is full), if another
+    program has the file open and it cannot be renamed (InUseError), and if a file of that name appeared meanwhile and
+    `force` is not set.
     """
 
     def __init__(self, path: str | Path, force: bool = False, keep_suffix: bool = False):
@@ -94,18 +99,16 @@ class PartFile:
             self._lock.release()
 
     def _complete(self) -> None:
-        # The content must reach the disk before the rename does.
-        with self.part.open("rb+") as file:
-            os.fsync(file.fileno())
-        if self._appeared():
-            raise VidclfError(f"{self.path} was created by another program meanwhile; the output is in {self.part}")
         try:
+            # The content must reach the disk before the rename does.
+            with self.part.open("rb+") as file:
+                os.fsync(file.fileno())
+            if self._appeared():
+                raise VidclfError(f"{self.path} was created by another program meanwhile; the output is in {self.part}")
             rename(self.part, self.path)
         except PermissionError as error:
-            raise VidclfError(
-                f"cannot write {self.path}: {error.strerror}; the output is complete in {self.part}; if another "
-                "program has one of the two open, close it"
-            ) from None
+            where = f"the output is complete in {self.part}; if another program has one of the two open, close it"
+            raise InUseError(f"cannot write {self.path}: {error.strerror}; {where}") from None
         self.is_complete = True
 
     def _acquire(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -59,6 +61,24 @@ def test_segments_hold_every_frame_once(tmp_path: Path) -> None:
         "a-000002.mp4": list(range(20, 40)),
         "a-000004.mp4": list(range(40, 45)),
     }
+
+
+def test_a_player_that_has_a_segment_open_does_not_end_a_live_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On Windows such a file cannot be renamed."""
+
+    def refuse(old: Path, new: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("vidclf.files.rename", refuse)
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        assert len(list(Write(str(tmp_path / "a.mp4"), segment="2s")(frames(45, camera())))) == 45
+    parts = sorted(tmp_path.iterdir())
+    assert len(parts) == 3 and {path.suffix for path in parts} == {".part"}
+    assert "the output is complete in" in caplog.text
+    with pytest.raises(VidclfError, match="Permission denied; the output is complete in"):
+        list(Write(str(tmp_path / "b.mp4"))(frames(5)))
 
 
 def test_segments_carry_their_own_part_of_the_sound(tmp_path: Path) -> None:

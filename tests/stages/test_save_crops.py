@@ -1,4 +1,5 @@
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -151,6 +152,22 @@ def test_wrong_options_and_places_are_told(tmp_path: Path) -> None:
         list(SaveCrops(str(tmp_path))(frames([detection(5)])))
     with pytest.raises(UsageError, match="put the stage crop before it"):
         list(SaveCrops(str(tmp_path))(frames([Detection((0, 0, 5, 5))])))
+
+
+def test_a_full_disk_does_not_end_a_live_run(
+    tmp_path: Path, small_disk: AbstractContextManager[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.stages._pause.RETRY", 0)
+    noise = Detection((0, 0, 5, 5), crop=np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8))
+    live = make_source("0")
+    live.live = True
+    stage = SaveCrops(str(tmp_path), every=0)
+    with small_disk:
+        (passed,) = stage(frames([noise], source=live))
+        assert passed.detections and saved(tmp_path) == []
+        assert "no space left; recording of crops pauses" in stage.pauses[0].reason
+    list(stage(frames([noise], source=live)))
+    assert len(saved(tmp_path)) == 1
 
 
 def test_a_full_disk_leaves_no_file(tmp_path: Path, small_disk) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import inf
 from pathlib import Path
 
-from vidclf.files import NoSpaceError, PartFile, no_space
+from vidclf.files import InUseError, NoSpaceError, PartFile, no_space
 
 log = logging.getLogger(__name__)
 
@@ -56,17 +56,23 @@ class Pause:
 def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wait: bool) -> Iterator[Path]:
     """Enter a file; if the disk gets full, what there is gets its final name, or is deleted if it is not readable.
 
-    can_wait: otherwise a full disk is an error like any other. Raises NoSpaceError in both cases.
+    If another program has the file open so that it cannot be renamed, it stays a part, which a later run names.
+    can_wait: otherwise these are errors like any other. Raises NoSpaceError in both cases.
     """
     full: OSError | None = None
-    with whole as part:
-        try:
-            yield part
-        except OSError as error:
-            if not can_wait or not no_space(error):
-                raise
-            full = error
-            if not is_readable(part):
-                part.unlink(missing_ok=True)
+    try:
+        with whole as part:
+            try:
+                yield part
+            except OSError as error:
+                if not can_wait or not no_space(error):
+                    raise
+                full = error
+                if not is_readable(part):
+                    part.unlink(missing_ok=True)
+    except InUseError as error:
+        if not can_wait:
+            raise
+        log.warning("%s", error)
     if full:  # the file has its name nevertheless: it can be used up to here, and deleted when it is old
         raise NoSpaceError(f"cannot write {whole.path}: {full.strerror}")

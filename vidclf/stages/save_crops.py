@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import check_folder, part_of
+from vidclf.files import NoSpaceError, check_folder, no_space, part_of
 from vidclf.frame import Detection, Frame, Source
 from vidclf.limits import check_range
 from vidclf.models.labels import folder_name
+from vidclf.stages._pause import Pause
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class SaveCrops:
     by_label: false puts everything into `unsorted`. min_confidence: a label less probable than this counts as none.
     full: save the object as the frame shows it instead of its crop, in its own size and colours and transparent outside
       its mask, to train at another size or in colour.
+    While the disk is full, crops of live sources are not saved.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class SaveCrops:
         self.folder, self.every, self.limit = Path(folder), every, limit
         self.by_label, self.min_confidence, self.full = by_label, min_confidence, full
         self.counts = {"saved": 0}  # in the last run, or in this one
+        self.pauses: list[Pause] = []  # likewise; `serve` tells the reasons
         check_folder(self.folder)  # raise now rather than at the first crop
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -61,11 +65,15 @@ class SaveCrops:
         # In any folder: sorting moves the pictures, and one picture must not be in two classes.
         there = {name.rpartition(".")[0] for _, _, files in os.walk(self.folder) for name in files}
         self.counts = {"saved": 0}
+        pause = Pause("crops", self.folder)
+        self.pauses = [pause]
         for frame in frames:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
             due = [(n, d) for n, d in enumerate(frame.detections) if d.track not in last]
+            if pause.holds(monotonic()):
+                due = []
             for n, detection in due:
                 if self.counts["saved"] == self.limit:
                     break
@@ -73,7 +81,15 @@ class SaveCrops:
                 if stem in there:
                     self.counts["already there"] = self.counts.get("already there", 0) + 1
                     continue
-                _write(self.folder / self._label(detection), stem, self._picture(frame, detection))
+                began = monotonic()
+                try:
+                    _write(self.folder / self._label(detection), stem, self._picture(frame, detection))
+                except NoSpaceError:
+                    if not source.live:
+                        raise
+                    pause.begins(began)
+                    break
+                pause.wrote(began, began)
                 self.counts["saved"] += 1
                 if self.counts["saved"] == self.limit:
                     log.warning("save-crops: the limit of %d crops is reached; no more are saved", self.limit)
@@ -112,7 +128,8 @@ def _write(folder: Path, name: str, picture: np.ndarray) -> None:
         paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
         next(path for path in paths if _holds(path, content))
     except OSError as error:
-        raise VidclfError(f"cannot save crops in {folder}: {error.strerror or error}") from None
+        kind = NoSpaceError if no_space(error) else VidclfError
+        raise kind(f"cannot save crops in {folder}: {error.strerror or error}") from None
 
 
 def _holds(path: Path, content: bytes) -> bool:

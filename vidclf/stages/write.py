@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FINEST = Fraction(1, 1_000_000)  # seconds; MP4 has room for 2**31 of them between two pictures, 35 minutes
+
 SWEEP_SECONDS = 60  # between two searches for recordings that are old enough to delete
 USUAL_RATE = Fraction(25)  # frames per second, if the source does not know its own
 
@@ -198,7 +200,7 @@ class Write:
         if self.backend == "pyav":
             from vidclf.video.encoder import Encoder
 
-            time_base = 1 / self.fps if self.fps else source.time_base
+            time_base = 1 / self.fps if self.fps else max(source.time_base, FINEST)
             sound = source if self.audio and source.uri else None
             # A stage that changed the size may have changed the shape of the pixels.
             ratio = source.sample_aspect_ratio if (width, height) == source.size else None
