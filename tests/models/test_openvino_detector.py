@@ -40,6 +40,30 @@ def test_the_last_convolutions_of_the_boxes_stay_in_32_bits(weights: str, tmp_pa
     assert all(f"cv2.{scale}.2/" in name for scale, name in enumerate(sorted(exact)))
 
 
+def test_a_model_for_large_pictures_is_converted_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its stride is 64, by which the picture of the trace could not be divided; it always ran on torch."""
+    from ultralytics import YOLO
+
+    model = YOLO("yolov5n-p6.yaml")
+    model.save(tmp_path / "p6.pt")
+    detector = open_detector(str(tmp_path / "p6.pt"), "cpu", "openvino", "f32", 128)
+    assert isinstance(detector, Detector)
+    detector.start(pictures(1), PEOPLE)()
+    assert detector.name == "openvino f32" and caplog.records == []
+
+
+def test_a_model_for_grey_pictures_is_refused_in_words(tmp_path: Path) -> None:
+    """Frames are coloured; the run ended with an error of torch."""
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel
+
+    model = YOLO("yolo11n.yaml")
+    model.model = DetectionModel("yolo11n.yaml", ch=1, verbose=False)
+    model.save(tmp_path / "grey.pt")
+    with pytest.raises(UsageError, match=r"grey\.pt takes pictures of 1 channel\(s\); a model for colour pictures"):
+        load_detector(str(tmp_path / "grey.pt"))
+
+
 @pytest.fixture(scope="module")
 def folder(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model as ultralytics exports it for OpenVINO."""
