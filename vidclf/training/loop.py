@@ -51,7 +51,7 @@ def train(
     the clock cuts short still completes its schedule. Without it, a CPU run depends only on `config` and the number
     of threads, and an interrupted and resumed run ends with the same weights, bit for bit.
     compiled: compile the network with torch.compile: 40 to 70 seconds at the start, then a step takes a sixth less time
-    on a CPU with AMX (`lean-large` 460 instead of 547 ms); no gain was seen on others.
+    on a CPU with AMX (a network twice as wide as `lean`: 460 instead of 547 ms); no gain was seen on others.
     """
     progress = progress or Progress()
     data.check_outside(folder, data_folder)
