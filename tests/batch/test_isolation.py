@@ -235,7 +235,9 @@ def test_ctrl_c_finishes_the_running_clips_and_the_second_aborts(batch: Run, cli
 @posix
 def test_a_closed_terminal_finishes_the_running_clips(clip: Path) -> None:
     add(clip, *(f"{n}.mp4" for n in range(6)))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by children, too
     run = start()
+    signal.signal(signal.SIGHUP, before)
     until(lambda: "running" in states())
     os.killpg(run.pid, signal.SIGHUP)
     _, err = run.communicate(timeout=60)

@@ -1,4 +1,7 @@
-"""A detector of each kind, small and untrained, pictures of noise for it, and a classifier in all formats."""
+"""A detector of each kind, small and untrained, pictures of noise for it, and a classifier in all formats.
+
+torch is imported where it is used: a test that imports this needs a start without it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from vidclf.models import checkpoint, create, load, save
-from vidclf.models.exporting import export
 from vidclf.models.selection import Selection
 from vidclf.preprocess import Preprocess
 
@@ -21,6 +21,7 @@ COLOUR = Preprocess(size=32, channels=3, aspect="squash")
 @pytest.fixture(scope="session", params=["detect", "segment"])
 def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small untrained model that is sure of everything: its boxes are nonsense, and many."""
+    import torch
     from ultralytics import YOLO
 
     torch.manual_seed(0)
@@ -40,6 +41,11 @@ def pictures(count: int, width: int = 160, height: int = 90) -> list[np.ndarray]
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of an odd format, and what every exporter makes of it."""
+    import torch
+
+    from vidclf.models import checkpoint, create, load, save
+    from vidclf.models.exporting import export
+
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(1)
     model = create("v2", ["cat", "dog", "größer"], COLOUR)
