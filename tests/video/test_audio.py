@@ -105,9 +105,8 @@ def test_a_track_that_has_ended_keeps_no_picture_back(clip, tmp_path: Path, code
     assert len(through(tmp_path / "short.mkv", tmp_path / "all.mp4").sound) > 0
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "mov"), ("libvorbis", "mkv")])
-def test_what_browsers_do_not_play_in_mp4_becomes_aac(clip, tmp_path: Path, codec: str, suffix: str) -> None:
-    source, _ = clip(codec, suffix)
+def test_what_browsers_do_not_play_in_mp4_becomes_aac(clip, tmp_path: Path) -> None:
+    source, _ = clip("pcm_s16le", "mov")
     through(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.audio[0].codec.name == "aac"
