@@ -33,7 +33,7 @@ def lossy_stderr() -> Iterator[None]:
     """Make stderr `Lossy` in the block."""
     before = sys.stderr
     if before:  # pythonw has none
-        sys.stderr = Lossy(before)  # type: ignore[assignment]
+        sys.stderr = Lossy(before)
     try:
         yield
     finally:

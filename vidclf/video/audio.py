@@ -201,7 +201,8 @@ class _Transcoded:
 
     def convert(self, packet: Packet[Any], shift: int) -> list[Packet[Any]]:
         made = []
-        for frame in packet.decode():
+        frames: list[Any] = packet.decode()
+        for frame in frames:
             if frame.pts is not None:
                 frame.pts -= shift
             if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._made_for:
