@@ -112,6 +112,17 @@ def test_pictures_that_stop_while_the_sound_goes_on_are_missed(monkeypatch: pyte
         stream.close()  # type: ignore[attr-defined]
 
 
+def test_a_pipeline_that_takes_long_is_no_silence_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.video.opening.LIVE_PATIENCE", (5.0, 0.5))
+    with mjpeg_server(rate=25) as host:
+        stream = Capture(f"http://{host}/video")()
+        source = enough(stream, 3)[0].source
+        sleep(1.0)
+        enough(stream, 10)
+        assert source.state == "connected" and source.reconnects == 0
+        stream.close()  # type: ignore[attr-defined]
+
+
 def test_mjpeg_over_http_has_the_times_of_its_arrival_and_is_connected_to_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

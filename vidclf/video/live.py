@@ -161,7 +161,7 @@ class Live:
         broken = 0
         empty_since: float | None = None  # since when a device has had nothing
         patience = live_patience(self.uri)[1]
-        latest, fresh = perf_counter(), False  # when the latest packet came, and whether one was waited for since
+        silence, fresh = 0.0, False  # since the latest packet: seconds that others were waited for, and whether any was
         packets = container.demux()
         while broken < BROKEN_READS:
             asked = perf_counter()
@@ -192,14 +192,14 @@ class Live:
             broken = 0
             fresh = fresh or empty_since is not None or arrived - asked > FRESH
             empty_since = None
-            silence = arrived - latest
+            silence += arrived - asked  # not the time that the pipeline took
+            is_over = silence > patience  # a packet that comes now may be the last that FFmpeg had; it would try again
             if packet.stream_index == stream.index:
-                latest = arrived
                 yield packet, fresh, arrived
-                fresh = False
+                silence, fresh = 0.0, False
             else:
                 yield None
-            if silence > patience:  # a packet that comes now may be the last that FFmpeg had, and it would try again
+            if is_over:
                 self._ended_by = f"no data for {patience:.0f} s"
                 return
         self._ended_by = f"{broken} reads failed in a row"
