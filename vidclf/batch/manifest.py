@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from vidclf.batch.checks import check
 from vidclf.batch.clips import Clip
@@ -20,7 +19,6 @@ SCHEMA = 1
 # What SQLite says about other files, and about damaged ones.
 FOREIGN = ("not a database", "no such column", "has no column")
 DAMAGED = ("malformed", "decode", "unsupported file format")
-Status = Literal["pending", "running", "done", "failed"]
 TABLES = """
 CREATE TABLE IF NOT EXISTS clips (
     path TEXT PRIMARY KEY,          -- below the folder of clips, with / between its parts
