@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.limits import check_choice, check_range
+from vidclf.limits import check_choice, check_range, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,10 @@ def test_one_of_the_choices() -> None:
     check_choice("order", "name", ("name", "size"))
     with pytest.raises(UsageError, match=r"^order must be one of name, size, got None$"):
         check_choice("order", None, ("name", "size"))
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("moton", "; did you mean motion?"), ("t-SHIRT", "; did you mean T-shirt?"), ("x", "")]
+)
+def test_an_unknown_word_brings_the_known_one_that_is_like_it_to_mind(word: str, hint: str) -> None:
+    assert did_you_mean(word, ["motion", "T-shirt"]) == hint

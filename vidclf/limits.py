@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from vidclf.errors import UsageError
@@ -20,3 +21,10 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise UsageError unless `value` is one of the choices."""
     if value not in choices:
         raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: "; did you mean motion?", or "" if no known word is like it."""
+    alike = {each.lower(): each for each in known}
+    guess = get_close_matches(word.lower(), alike, 1)
+    return f"; did you mean {alike[guess[0]]}?" if guess else ""

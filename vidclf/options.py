@@ -9,13 +9,13 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
 from reprlib import Repr
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vidclf.errors import UsageError
+from vidclf.limits import did_you_mean
 
 UNIONS = (Union, types.UnionType)
 # The type that a list is converted to, by the annotation's origin.
@@ -31,8 +31,7 @@ def check_options(constructor: Callable[..., Any], options: dict[str, Any], wher
     checked = {}
     for name, value in options.items():
         if name not in parameters and not open_ended:
-            guess = get_close_matches(str(name), parameters, 1)
-            hint = f"; did you mean {guess[0]}?" if guess else ""
+            hint = did_you_mean(str(name), parameters)
             raise UsageError(f"{where} has no option {name!r}{hint} (it takes {describe(parameters)})")
         try:
             checked[name] = convert(value, hints.get(name, Any))

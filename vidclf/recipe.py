@@ -6,12 +6,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.limits import did_you_mean
 from vidclf.options import check_options, parameters_of, shortened, takes_list, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
@@ -215,8 +215,7 @@ def find_stage(name: str, where: str = "") -> Callable[..., Stage]:
     place = f"{where}: " if where else ""
     if ":" not in name:
         if name not in STAGES:
-            guess = get_close_matches(name, STAGES, 1)
-            hint = f"; did you mean {guess[0]}?" if guess else ""
+            hint = did_you_mean(name, STAGES)
             choices = ", ".join(STAGES)
             raise UsageError(f"{place}unknown stage {name!r}{hint} (built in: {choices}; your own: module:Class)")
         name = STAGES[name]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from vidclf.errors import UsageError
+from vidclf.limits import did_you_mean
 from vidclf.recipe import Item
 
 ANY = "any"
@@ -64,12 +64,8 @@ def _kinds_of(item: Item) -> set[str] | None:
 
 def _refusal(name: str, known: set[str], items: Sequence[Item]) -> str:
     choices = [ANY, *sorted(known)]
-    guess = get_close_matches(name, alike := {choice.lower(): choice for choice in choices}, 1)
-    if guess:
-        advice = f"; did you mean {alike[guess[0]]}?"
-    elif any(item.name == "motion" for item in items):
+    advice = did_you_mean(name, choices)
+    if not advice and any(item.name == "motion" for item in items):
         advice = "; motion has no kinds of objects, a YOLO detector (-p person, -p detect) has"
-    else:
-        advice = ""
     shown = ", ".join(choices[:SHOWN]) + (f", ...; {len(choices)} in all" if len(choices) > SHOWN else "")
     return f"nothing can be called {name!r} in this pipeline{advice} (possible: {shown})"

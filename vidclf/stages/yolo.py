@@ -6,7 +6,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 
 from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame
-from vidclf.limits import check_range
+from vidclf.limits import check_range, did_you_mean
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
 from vidclf.models.selection import Found, Selection
@@ -124,10 +123,8 @@ class Yolo:
             return None
         unknown = [name for name in self.classes if name not in numbers]
         if unknown:
-            alike = {name.lower(): name for name in numbers}
-            guess = get_close_matches(unknown[0].lower(), alike, 1)
-            hint = f"; did you mean {alike[guess[0]]}?" if guess else ""
-            known = _few(numbers) if guess else ", ".join(numbers)
+            hint = did_you_mean(unknown[0], numbers)
+            known = _few(numbers) if hint else ", ".join(numbers)
             raise UsageError(f"{self.weights} does not know the class {unknown[0]!r}{hint} (it knows {known})")
         return [numbers[name] for name in self.classes] or None
 
