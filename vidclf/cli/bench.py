@@ -14,7 +14,7 @@ import click
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.console import make_console, set_up_logging
 from vidclf.cli.json_file import write_json
-from vidclf.cli.options import FilePath, json_option, pipeline_options
+from vidclf.cli.options import FilePath, json_option, pipeline_options, with_options
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.errors import UsageError
 from vidclf.models.checkpoint import find
@@ -33,20 +33,18 @@ figures_option = json_option("Write the figures as JSON; - is stdout.")
 repeat_option = click.option(
     "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Number of rounds; shows the median."
 )
-SETTING_OPTIONS: list[Callable[..., Any]] = [
-    click.argument("clip", required=False, type=FilePath(path_type=Path)),
-    click.option("--codec", default="libx264", show_default=True, help="FFmpeg encoder; supervision has only mp4v."),
-    repeat_option,
-    figures_option,
-    pipeline_options,
-]
-
-
-def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an optional CLIP, the options that choose what is measured, and those of `run`."""
-    for option in reversed(SETTING_OPTIONS):
-        command = option(command)
-    return command
+# An optional CLIP, the options that choose what is measured, and those of `run`.
+setting_options = with_options(
+    [
+        click.argument("clip", required=False, type=FilePath(path_type=Path)),
+        click.option(
+            "--codec", default="libx264", show_default=True, help="FFmpeg encoder; supervision has only mp4v."
+        ),
+        repeat_option,
+        figures_option,
+        pipeline_options,
+    ]
+)
 
 
 class BenchGroup(click.Group):

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from vidclf.cli.json_file import write_json
-from vidclf.cli.options import DEBUG, FilePath, json_option
+from vidclf.cli.options import DATA, DEBUG, DEVICE, VERIFY, FilePath, check_data, json_option
 from vidclf.cli.reports import check_reports
-from vidclf.cli.train import DATA, DEVICE, VERIFY, check_data
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.labels import named

@@ -10,9 +10,8 @@ import click
 import numpy as np
 
 from vidclf.cli.json_file import write_json
-from vidclf.cli.options import DEBUG, FilePath, json_option
+from vidclf.cli.options import DEBUG, VERIFY, FilePath, json_option
 from vidclf.cli.reports import check_reports
-from vidclf.cli.train import VERIFY
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import PartFile
 

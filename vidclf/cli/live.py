@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import time
-from typing import Any
 
 import click
 
+from vidclf.cli.options import with_options
 from vidclf.errors import UsageError
 from vidclf.frame import Source
 from vidclf.recipe import Item
@@ -39,13 +39,7 @@ OPTIONS = [
     click.option("--pre-roll", metavar="TIME", help="Time to write from before an event; default: 5s."),
     click.option("--post-roll", metavar="TIME", help="Time to write from after an event; default: 5s."),
 ]
-
-
-def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options above to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+live_options = with_options(OPTIONS)
 
 
 def split_name(source: str) -> tuple[str | None, str]:

@@ -1,19 +1,21 @@
-"""Options that commands share: those of all that run pipelines (`RunOptions`, verbosity), --json, and their types."""
+"""Options that several commands share, and their types."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isnan
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
 from vidclf.cli.assemble import DEFAULT_PIPELINE
+from vidclf.errors import UsageError
 from vidclf.models.backends import Backend
-from vidclf.threads import set_threads
+from vidclf.threads import MOST_CORES, set_threads
 
 
 class Number(click.FloatRange):
@@ -40,6 +42,17 @@ class FilePath(click.Path):
 # For commands without debug messages; `main` looks for it among the arguments.
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 
+# For commands about classifiers.
+DATA = click.option(
+    "--data",
+    type=FilePath(path_type=Path),
+    metavar="DIR",
+    help="One folder of pictures per class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
+    "Default: Fashion-MNIST, downloaded into a cache.",
+)
+VERIFY = click.option("--verify/--no-verify", default=True, help="Verify the checksums of the data files.")
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
+
 OPTIONS = [
     click.option(
         "-p",
@@ -57,7 +70,7 @@ OPTIONS = [
     click.option("--backend", type=click.Choice(get_args(Backend)), help="Runtime for the networks."),
     click.option(
         "--threads",
-        type=click.IntRange(1, 1024),
+        type=click.IntRange(1, MOST_CORES),
         metavar="N",
         expose_value=False,
         callback=lambda _, __, count: None if count is None else set_threads(count),
@@ -119,8 +132,22 @@ def given(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def check_data(folder: Path | None) -> None:
+    """Raise UsageError if `--data` does not name a folder."""
+    if folder is not None and not folder.is_dir():
+        ways = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
+        raise UsageError(f"{folder}: no such folder; {ways}")
+
+
+def with_options(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
     """A decorator below `@click.command()`: adds the options, in this order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+pipeline_options = with_options(OPTIONS)

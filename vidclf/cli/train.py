@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from signal import SIGTERM, default_int_handler, signal
 from typing import Any
@@ -14,52 +14,33 @@ import click
 from click.core import ParameterSource
 
 from vidclf.cli.duration import Duration
-from vidclf.cli.options import DEBUG, FilePath, Number
+from vidclf.cli.main import INTERRUPTED
+from vidclf.cli.options import DATA, DEBUG, DEVICE, VERIFY, FilePath, Number, check_data, with_options
 from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
-from vidclf.threads import cores
+from vidclf.threads import MOST_CORES, cores
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
 from vidclf.training.recipes import RECIPES
 from vidclf.training.run_files import RunFiles, check_output, check_target, check_unused
 from vidclf.training.start import settings_of
 
-DATA = click.option(
-    "--data",
-    type=FilePath(path_type=Path),
-    metavar="DIR",
-    help="One folder of pictures per class (or train/CLASS and test/CLASS), or Fashion-MNIST's four .gz files. "
-    "Default: Fashion-MNIST, downloaded into a cache.",
-)
-VERIFY = click.option("--verify/--no-verify", default=True, help="Verify the checksums of the data files.")
-DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N")
 
-
-def check_data(folder: Path | None) -> None:
-    """Raise UsageError if `--data` does not name a folder."""
-    if folder is not None and not folder.is_dir():
-        ways = "leave --data out to download Fashion-MNIST, or name a folder with its four .gz files"
-        raise UsageError(f"{folder}: no such folder; {ways}")
-
-
-def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for every field of `Config` to a command, except for the labels, which come from a file."""
-    for setting in reversed([setting for setting in fields(Config) if setting.name != "labels"]):
-        about, default, dashed = setting.metadata["about"], setting.default, setting.name.replace("_", "-")
-        usual = f"--{dashed}/--no-{dashed}" if setting.metadata["kind"] is bool else f"--{dashed}"
-        option = click.option(
-            setting.metadata.get("flag", usual),
-            setting.name,
-            type=_type(setting.metadata),
-            metavar=setting.metadata.get("metavar"),
-            multiple=isinstance(default, tuple),
-            default=default,
-            show_default=default != "",
-            help=about[0].upper() + about[1:] + ".",
-        )
-        command = option(command)
-    return command
+def _option(setting: Field[Any]) -> Callable[..., Any]:
+    """The option for a field of `Config`."""
+    about, default, dashed = setting.metadata["about"], setting.default, setting.name.replace("_", "-")
+    usual = f"--{dashed}/--no-{dashed}" if setting.metadata["kind"] is bool else f"--{dashed}"
+    return click.option(
+        setting.metadata.get("flag", usual),
+        setting.name,
+        type=_type(setting.metadata),
+        metavar=setting.metadata.get("metavar"),
+        multiple=isinstance(default, tuple),
+        default=default,
+        show_default=default != "",
+        help=about[0].upper() + about[1:] + ".",
+    )
 
 
 def _type(limits: Mapping[str, Any]) -> click.ParamType | type:
@@ -132,7 +113,9 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run; replace existing weights.")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Named settings; options you give override them.")
 @click.option("--time-limit", type=Duration(1), help="Finish, annealed, after this long: 90s, 20m, 1h30m.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: VIDCLF_THREADS, or one per core.")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_CORES), help="CPU threads; default: VIDCLF_THREADS, or one per core."
+)
 @DEVICE
 @VERIFY
 @click.option(
@@ -144,7 +127,7 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @click.option("--deterministic", is_flag=True, help="Use only reproducible algorithms (for GPUs; CPUs always do).")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @DEBUG
-@_settings
+@with_options([_option(field) for field in fields(Config) if field.name != "labels"])  # labels: a file
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -230,7 +213,7 @@ def train(
         begun = resume or _written(folder) != earlier  # with --force there may be a run that this one was to replace
         how = f"the same command with --resume continues {folder}" if begun else "nothing was started"
         click.echo(f"\ninterrupted; {how}", err=True)
-        ctx.exit(130)
+        ctx.exit(INTERRUPTED)
     if not quiet:
         click.echo(evaluation.table(metrics), err=True)
 
@@ -254,7 +237,7 @@ def _spelled(ctx: click.Context) -> str:
     skip = {"output", "folder", "resume", "force", "quiet", "debug", "device"}
     for option in ctx.command.params:
         name = option.name or ""
-        if name in skip or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+        if name in skip or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value = ctx.params[name]
         if name == "data":
