@@ -6,7 +6,7 @@ The crop stage and the training loader both call `crop_picture`, so training and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -88,6 +88,12 @@ def crop_picture(
     if policy.aspect == "squash":
         return _resize(picture, policy.size, policy.size)
     return letterbox(picture, policy.size, policy.size)
+
+
+def stack_crops(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Crops as `crop_picture` makes them -> (N, channels, size, size) uint8, C-contiguous: a network's input."""
+    stacked = np.stack(crops)
+    return stacked[:, None] if stacked.ndim == 3 else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
 
 
 def letterbox(picture: np.ndarray, width: int, height: int) -> np.ndarray:

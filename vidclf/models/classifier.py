@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidclf.preprocess import Preprocess
+from vidclf.preprocess import Preprocess, stack_crops
 
 
 class Classifier(nn.Module):
@@ -56,5 +56,4 @@ class Classifier(nn.Module):
 
 def to_tensor(crops: Sequence[np.ndarray]) -> Tensor:
     """Crops as `preprocess.crop_picture` makes them -> one (N, channels, size, size) uint8 tensor."""
-    stacked = np.stack(crops)
-    return torch.from_numpy(stacked[:, None] if stacked.ndim == 3 else stacked.transpose(0, 3, 1, 2).copy())
+    return torch.from_numpy(stack_crops(crops))

@@ -16,7 +16,7 @@ from vidclf.models.backends import check_backend, check_precision, choose_backen
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
 from vidclf.models.runners import OnnxRunner, OpenVinoRunner, ProviderError, Runner, TorchRunner
-from vidclf.preprocess import Preprocess
+from vidclf.preprocess import Preprocess, stack_crops
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,7 @@ class Predictor:
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Crops as `preprocess.crop_picture` makes them -> (N, classes) float32 calibrated probabilities."""
-        stacked = np.stack(crops)
-        return self.run(stacked[:, None] if stacked.ndim == 3 else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
+        return self.run(stack_crops(crops))
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(N, channels, size, size) uint8 -> (N, classes) float32 calibrated probabilities."""
