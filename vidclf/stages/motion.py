@@ -93,12 +93,16 @@ class Motion:
                 frame.detections += [_to_detection(parts, image, frame.image) for parts in found[: self.max_objects]]
             yield frame
 
+    @property
+    def _adapts(self) -> bool:
+        """Whether the background changes."""
+        return self.method != "reference" or self.adapt > 0
+
     def _find(self, scene: Scene, image: np.ndarray) -> list[list[np.ndarray]] | None:
         """Each object as the outlines of its parts, the largest first; None if the whole scene has changed."""
         mask = scene.look(image)
         found = self._objects(mask)
-        may_change = self.method != "reference" or self.adapt > 0
-        if may_change and np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
+        if self._adapts and np.count_nonzero(_fill_all(found, mask)) > JUMP * mask.size:
             return None
         objects: list[list[np.ndarray]] = []
         ghosts: list[list[np.ndarray]] = []
@@ -114,8 +118,7 @@ class Motion:
         else:
             model = Mog2 if self.method == "mog2" else Knn
             background = model(image, self.history, self.threshold, self.shadows)
-        follow = self.method != "reference" or self.adapt > 0
-        return Scene(background, image, self.hold, follow)
+        return Scene(background, image, self.hold, self._adapts)
 
     def _objects(self, mask: np.ndarray) -> list[list[np.ndarray]]:
         """The outlines of each object's parts, the largest object first."""
