@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from types import TracebackType
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.lock import NameLock
-
-log = logging.getLogger(__name__)
 
 PIECE = 1 << 20  # bytes of a file that are read at once
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 allows no file of 4 GB, even if there is space
@@ -167,20 +164,6 @@ def rename(old: Path, new: Path) -> None:
                 raise
             sleep(pause)
     old.replace(new)
-
-
-def put_aside(part: Path) -> None:
-    """Rename the part that an unfinished run of a live source left, if any: it cannot be recorded again.
-
-    OSError if it cannot be renamed.
-    """
-    if not part.exists() or not part.stat().st_size:
-        return
-    number = 1
-    while (kept := part.with_name(f"{part.name}-{number}")).exists():
-        number += 1
-    part.rename(kept)
-    log.warning("%s was left by an unfinished run; it is kept as %s", part, kept.name)
 
 
 def check_folder(folder: Path) -> None:

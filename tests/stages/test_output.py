@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from vidclf.errors import VidclfError
-from vidclf.files import NoSpaceError
-from vidclf.stages._output import Output
+from vidclf.files import NoSpaceError, PartFile
+from vidclf.stages._output import Output, ends_when_full
 from vidclf.stages._pause import RETRY
+from vidclf.tables import JsonLines
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "I/O error")
@@ -85,3 +86,27 @@ def test_a_disk_that_is_full_at_the_end_is_no_error_if_that_can_wait(caplog: pyt
             made.close()
         assert raised.value is failure
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "can_wait", "left"),
+    [
+        ("1\n2\n3", FULL, True, {"out.csv": "1\n2\n"}),
+        ("1", FULL, True, {}),
+        ("1\n2", FULL, False, {"out.csv.part": "1\n2"}),
+        ("1\n2", BROKEN, True, {"out.csv.part": "1\n2"}),
+    ],
+)
+def test_what_was_written_until_the_disk_was_full_has_its_name(
+    tmp_path: Path, text: str, error: OSError, can_wait: bool, left: dict[str, str]
+) -> None:
+    path = tmp_path / "out.csv"
+    with (
+        pytest.raises(VidclfError) as raised,
+        ends_when_full(PartFile(path), JsonLines.salvage, can_wait) as part,
+    ):
+        part.write_text(text)
+        raise error
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == left
+    assert str(raised.value) == f"cannot write {path}: {error.strerror}"
+    assert isinstance(raised.value, NoSpaceError) == (error is FULL)

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
 
-from vidclf.errors import VidclfError
-from vidclf.files import NoSpaceError, PartFile
-from vidclf.stages._pause import RETRY, Pause, ends_when_full
-from vidclf.tables import JsonLines
-
-FULL = OSError(errno.ENOSPC, "No space left on device")
+from vidclf.stages._pause import RETRY, Pause
 
 
 def test_a_pause_warns_once_until_something_was_written_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
@@ -51,27 +45,3 @@ def test_a_pause_has_a_reason_until_it_goes_on_or_its_run_ends() -> None:
     assert one.reason == "" and two.reason
     two.ends()
     assert two.reason == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "can_wait", "left"),
-    [
-        ("1\n2\n3", FULL, True, {"out.csv": "1\n2\n"}),
-        ("1", FULL, True, {}),
-        ("1\n2", FULL, False, {"out.csv.part": "1\n2"}),
-        ("1\n2", OSError(errno.EIO, "I/O error"), True, {"out.csv.part": "1\n2"}),
-    ],
-)
-def test_what_was_written_until_the_disk_was_full_has_its_name(
-    tmp_path: Path, text: str, error: OSError, can_wait: bool, left: dict[str, str]
-) -> None:
-    path = tmp_path / "out.csv"
-    with (
-        pytest.raises(VidclfError) as raised,
-        ends_when_full(PartFile(path), JsonLines.salvage, can_wait) as part,
-    ):
-        part.write_text(text)
-        raise error
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == left
-    assert str(raised.value) == f"cannot write {path}: {error.strerror}"
-    assert isinstance(raised.value, NoSpaceError) == (error is FULL)

@@ -1,4 +1,4 @@
-"""Recovers what killed live runs left: readable parts get their final names."""
+"""Saves what killed live runs left: readable parts get their final names; one that is in the way, another."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def name_leftovers(path: Path, is_readable: Callable[[Path], bool]) -> None:
         log.info("%s: recovered from an unfinished run: %s", path.parent, ", ".join(named))
     if left:
         log.warning("%s: left by an unfinished run, and cannot be read: %s", path.parent, ", ".join(left))
+
+
+def put_aside(part: Path) -> None:
+    """Rename the part that an unfinished run of a live source left, if any: it cannot be recorded again.
+
+    OSError if it cannot be renamed.
+    """
+    if not part.exists() or not part.stat().st_size:
+        return
+    number = 1
+    while (kept := part.with_name(f"{part.name}-{number}")).exists():
+        number += 1
+    part.rename(kept)
+    log.warning("%s was left by an unfinished run; it is kept as %s", part, kept.name)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, suppress
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from vidclf.files import NoSpaceError, no_space
+from vidclf.files import InUseError, NoSpaceError, PartFile, no_space
 from vidclf.stages._pause import Pause
+
+log = logging.getLogger(__name__)
 
 File = TypeVar("File")
 
@@ -53,3 +57,29 @@ class Output(Generic[File]):
                 raise
         finally:
             self.pause.ends()
+
+
+@contextmanager
+def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wait: bool) -> Iterator[Path]:
+    """Enter a file; if the disk gets full, what there is gets its final name, or is deleted if it is not readable.
+
+    If another program has the file open so that it cannot be renamed, it stays a part, which a later run names.
+    can_wait: otherwise these are errors like any other. Raises NoSpaceError in both cases.
+    """
+    full: OSError | None = None
+    try:
+        with whole as part:
+            try:
+                yield part
+            except OSError as error:
+                if not can_wait or not no_space(error):
+                    raise
+                full = error
+                if not is_readable(part):
+                    part.unlink(missing_ok=True)
+    except InUseError as error:
+        if not can_wait:
+            raise
+        log.warning("%s", error)
+    if full:  # the file has its name nevertheless: it can be used up to here, and deleted when it is old
+        raise NoSpaceError(f"cannot write {whole.path}: {full.strerror}")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-
-from vidclf.files import InUseError, NoSpaceError, PartFile, no_space
 
 log = logging.getLogger(__name__)
 
@@ -50,29 +46,3 @@ class Pause:
     def ends(self) -> None:
         """Forget the reason: the run is over, and nothing waits for space any more."""
         self.reason = ""
-
-
-@contextmanager
-def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wait: bool) -> Iterator[Path]:
-    """Enter a file; if the disk gets full, what there is gets its final name, or is deleted if it is not readable.
-
-    If another program has the file open so that it cannot be renamed, it stays a part, which a later run names.
-    can_wait: otherwise these are errors like any other. Raises NoSpaceError in both cases.
-    """
-    full: OSError | None = None
-    try:
-        with whole as part:
-            try:
-                yield part
-            except OSError as error:
-                if not can_wait or not no_space(error):
-                    raise
-                full = error
-                if not is_readable(part):
-                    part.unlink(missing_ok=True)
-    except InUseError as error:
-        if not can_wait:
-            raise
-        log.warning("%s", error)
-    if full:  # the file has its name nevertheless: it can be used up to here, and deleted when it is old
-        raise NoSpaceError(f"cannot write {whole.path}: {full.strerror}")

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from vidclf.errors import UsageError
-from vidclf.files import Made, NoSpaceError, PartFile, put_aside
+from vidclf.files import Made, NoSpaceError, PartFile
 from vidclf.frame import Frame
 from vidclf.rows import AT, COLUMNS, since_1970, to_row, utc
-from vidclf.stages._leftovers import name_leftovers
-from vidclf.stages._output import Output
-from vidclf.stages._pause import Pause, ends_when_full
+from vidclf.stages._leftovers import name_leftovers, put_aside
+from vidclf.stages._output import Output, ends_when_full
+from vidclf.stages._pause import Pause
 from vidclf.stdout import STDOUT, stdout
 from vidclf.tables import TABLES, JsonLines, Table
 from vidclf.units import to_seconds

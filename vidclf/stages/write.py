@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import Made, PartFile, check_folder, put_aside
+from vidclf.files import Made, PartFile, check_folder
 from vidclf.frame import LARGEST, Frame, Source
 from vidclf.limits import check_range
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
-from vidclf.stages._leftovers import name_leftovers
-from vidclf.stages._pause import Pause, ends_when_full
+from vidclf.stages._leftovers import name_leftovers, put_aside
+from vidclf.stages._output import ends_when_full
+from vidclf.stages._pause import Pause
 from vidclf.stages._recording import LONGEST_GAP, LONGEST_HOLE, Plan, Recording
 from vidclf.stages._video_file import VideoFile, finished, plays
 from vidclf.units import to_bytes, to_seconds
