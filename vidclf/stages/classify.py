@@ -75,24 +75,15 @@ class Classify:
         names = Names(self.hold)
         self.counts = {"looked at": 0, "known": 0} if self.hold else {}
         while group := frames.take(self.batch):
-            crops_of = ((frame, d) for frame in group for d in frame.detections if d.crop is not None)
-            detections = [d for frame, d in crops_of if names.wants(frame, d)]
+            with_crops = [(frame, d) for frame in group for d in frame.detections if d.crop is not None]
+            detections = [d for frame, d in with_crops if names.wants(frame, d)]
             has_detections = has_detections or any(frame.detections for frame in group)
-            has_crops = has_crops or any(d.crop is not None for frame in group for d in frame.detections)
+            has_crops = has_crops or bool(with_crops)
             is_tracked = is_tracked or any(d.track is not None for d in detections)
             for start in range(0, len(detections), self.batch):
                 chunk = detections[start : start + self.batch]
                 warned = self._check(chunk, model, warned)
-                crops = [d.crop for d in chunk if d.crop is not None]
-                # The underlying libraries prepare, and keep, kernels for every batch size they see.
-                # Rounding up to a power of two keeps these few, so that time and memory stay flat.
-                crops += crops[-1:] * (2 ** (len(crops) - 1).bit_length() - len(crops))
-                began = perf_counter()
-                probabilities = model(crops)
-                seconds = (perf_counter() - began) / len(chunk)
-                for detection, row in zip(chunk, probabilities, strict=False):
-                    self._name(detection, row, model.labels)
-                    detection.inference = seconds
+                self._label(chunk, model)
             known = names.share()
             if self.hold:
                 self.counts = {
@@ -127,7 +118,20 @@ class Classify:
                 )
         return warned
 
-    def _name(self, detection: Detection, probabilities: np.ndarray, labels: tuple[str, ...]) -> None:
+    def _label(self, chunk: list[Detection], model: Predictor) -> None:
+        """Label up to `batch` detections in one pass."""
+        crops = [d.crop for d in chunk if d.crop is not None]
+        # The underlying libraries prepare, and keep, kernels for every batch size they see.
+        # Rounding up to a power of two keeps these few, so that time and memory stay flat.
+        crops += crops[-1:] * (2 ** (len(crops) - 1).bit_length() - len(crops))
+        began = perf_counter()
+        probabilities = model(crops)
+        seconds = (perf_counter() - began) / len(chunk)
+        for detection, row in zip(chunk, probabilities, strict=False):
+            self._set_label(detection, row, model.labels)
+            detection.inference = seconds
+
+    def _set_label(self, detection: Detection, probabilities: np.ndarray, labels: tuple[str, ...]) -> None:
         order = np.argsort(-probabilities)[: self.top]
         detection.probabilities = probabilities
         detection.ranked = [(labels[i], float(probabilities[i])) for i in order]
