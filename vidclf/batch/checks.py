@@ -27,17 +27,17 @@ def check(row: Row) -> None:
         kind = (int, float) if column in NUMBERS else bytes if column == "thumbnail" else str
         if not isinstance(value, kind):
             raise ValueError(f"{column} is {shortened(value)}")
-        if column in CONTENTS and not isinstance(counts(row, column), CONTENTS[column]):
+        if column in CONTENTS and not isinstance(decoded(row, column), CONTENTS[column]):
             raise ValueError(f"{column} is {shortened(value)}")
-        names: list[str] = [row[column]] if column == "name" else [*counts(row, column)] if column == "outputs" else []
+        names: list[str] = [row[column]] if column == "name" else [*decoded(row, column)] if column == "outputs" else []
         for name in names:
             name.encode()  # ValueError for what cannot be written as UTF-8
             if not is_below(name):
                 raise UsageError(f"the clip {row['path']!r} has results outside the folder of results: {name!r}")
 
 
-def counts(row: Row, column: str) -> dict[str, Any]:
-    """A column with a JSON object."""
+def decoded(row: Row, column: str) -> Any:
+    """The content of a column of JSON; {} if it is empty."""
     return json.loads(row[column] or "{}")
 
 

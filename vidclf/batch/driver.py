@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from vidclf.batch.checks import counts
+from vidclf.batch.checks import decoded
 from vidclf.batch.chore import Chore
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.disk import Disk, DiskFull
@@ -116,7 +116,7 @@ class Batch:
         """Remove what a killed run has left, and put its clips back into the queue."""
         left = self._manifest.interrupted()
         for row in left:
-            self._storage.tidy({*counts(row, "outputs"), *output_names(row["name"]).values()})
+            self._storage.tidy({*decoded(row, "outputs"), *output_names(row["name"]).values()})
         self._manifest.set_pending(row["path"] for row in left)
 
     def _look(self) -> None:
@@ -165,7 +165,7 @@ class Batch:
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:
         """Record the outcome of a clip, and remove results that are no longer valid."""
-        before: dict[str, str] = counts(self._plan.rows[clip.path], "outputs")
+        before: dict[str, str] = decoded(self._plan.rows[clip.path], "outputs")
         made = {} if outcome.fault else self._plan.wanted(clip.path)
         # Results are removed if the clip has changed, not for a wrong option or a worker that died.
         same = outcome.sha256 == self._plan.rows[clip.path]["sha256"] if outcome.sha256 else bool(outcome.fault)

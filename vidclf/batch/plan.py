@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite3 import Row
 from time import monotonic, time
 
-from vidclf.batch.checks import counts
+from vidclf.batch.checks import decoded
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
@@ -161,7 +161,7 @@ class Plan:
     def _forget_vanished(self, found: set[str]) -> None:
         """Remove clips that no longer exist and have no results."""
         gone = [path for path, row in self.rows.items() if path not in found and row["status"] != "done"]
-        gone = [path for path in gone if not counts(self.rows[path], "outputs")]
+        gone = [path for path in gone if not decoded(self.rows[path], "outputs")]
         gone = [path for path in gone if not (self._settings.folder / path).exists()]
         self._manifest.forget(gone)
         for path in gone:
@@ -177,7 +177,7 @@ class Plan:
             return False
         if row["status"] == "done":
             wanted = self.wanted(clip.path)
-            if not wanted.items() <= counts(row, "outputs").items() or not wanted.keys() <= there:
+            if not wanted.items() <= decoded(row, "outputs").items() or not wanted.keys() <= there:
                 return False
         if (row["size"], row["mtime_ns"]) == (clip.size, clip.mtime_ns):
             return True

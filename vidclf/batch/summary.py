@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any
 
-from vidclf.batch.checks import counts
+from vidclf.batch.checks import decoded
 from vidclf.batch.manifest import Manifest, now
 from vidclf.files import PartFile
 
@@ -43,10 +43,10 @@ def _rows(manifest: Manifest, problems: dict[str, str]) -> Iterator[list[Any]]:
 
 
 def _clip(row: Row) -> list[Any]:
-    video = next((name for name in counts(row, "outputs") if name.endswith(".mp4")), "")
+    video = next((name for name in decoded(row, "outputs") if name.endswith(".mp4")), "")
     picture = base64.b64encode(row["thumbnail"]).decode() if row["thumbnail"] else ""
     numbers = [row["frames"] or 0, row["seconds"] or 0, row["fps"] or 0, row["detections"] or 0]
-    more: list[Any] = [counts(row, "labels"), counts(row, "warnings") or [], video, picture]
+    more: list[Any] = [decoded(row, "labels"), decoded(row, "warnings") or [], video, picture]
     return [row["path"], row["status"], row["error"] or "", *numbers, *more]
 
 

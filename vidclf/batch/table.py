@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from vidclf.batch.checks import counts
+from vidclf.batch.checks import decoded
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
@@ -51,7 +51,7 @@ def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """(record, time it was made) of each clip that has one."""
     for row in manifest.rows("outputs, status, ended"):
         if row["status"] == "done":
-            yield from ((name, row["ended"]) for name in counts(row, "outputs") if name.endswith(RECORD_SUFFIX))
+            yield from ((name, row["ended"]) for name in decoded(row, "outputs") if name.endswith(RECORD_SUFFIX))
 
 
 def _columns(storage: Storage, name: str) -> dict[str, str]:
