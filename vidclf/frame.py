@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Box = tuple[int, int, int, int]
 Skip = Literal["", "between", "still"]
 LARGEST = 16_384  # pixels of a picture's side; also the limit of common codecs
+USUAL_RATE = Fraction(25)  # frames per second, if a source does not know its own
 
 
 @dataclass(slots=True, eq=False)

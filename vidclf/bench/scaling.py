@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from vidclf.bench.alone import measure_alone
 from vidclf.bench.measure import Cost, cost_of, spread, summary
 from vidclf.bench.setting import PlainWriter, Setting
-from vidclf.frame import Detection, Frame
+from vidclf.frame import USUAL_RATE, Detection, Frame
 from vidclf.pipeline import Pipeline
 from vidclf.preprocess import letterbox
 from vidclf.stages import Capture
@@ -99,7 +98,7 @@ def scale(setting: Setting, name: str) -> Path:
     if not path.exists():
         writer: PlainWriter | None = None
         for frame in filter(None, Capture(str(setting.clip), max_frames=setting.frames)()):
-            rate = float(frame.source.rate or Fraction(25))
+            rate = float(frame.source.rate or USUAL_RATE)
             writer = writer or PlainWriter(path, "libx264", rate, SIZES[name])
             writer.write(letterbox(frame.image, *SIZES[name]))
         if writer:

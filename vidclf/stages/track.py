@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vidclf.frame import Frame, Source
+from vidclf.frame import USUAL_RATE, Frame, Source
 from vidclf.limits import check_choice, check_range
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from vidclf.stages._looks import Looks
 
-USUAL_RATE = 25.0  # frames a second, where the source does not know its own
 OVERLAPS = {"bytetrack": -0.5, "ocsort": 0.1}
 SLIGHT = 1e-3  # seconds
 LONGEST_PAUSE = 10.0  # seconds between two pictures over which an object is still looked for

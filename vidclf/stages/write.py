@@ -16,7 +16,7 @@ import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, check_folder
-from vidclf.frame import LARGEST, Frame, Source
+from vidclf.frame import LARGEST, USUAL_RATE, Frame, Source
 from vidclf.limits import check_range
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 FINEST = Fraction(1, 1_000_000)  # seconds; MP4 has room for 2**31 of them between two pictures, 35 minutes
 
 SWEEP_SECONDS = 60  # between two searches for recordings that are old enough to delete
-USUAL_RATE = Fraction(25)  # frames per second, if the source does not know its own
 
 
 class Write:
@@ -188,7 +187,7 @@ class Write:
                 _refuse_the_source(source, path, part)
                 if source.live:
                     put_aside(part)
-                file = VideoFile(*self._open(part, first, source), rate_of(source), self._fit)
+                file = VideoFile(*self._open(part, first, source), source.rate or USUAL_RATE, self._fit)
                 with finished(file):
                     yield file
         finally:
@@ -197,7 +196,7 @@ class Write:
 
     def _open(self, part: Path, first: np.ndarray, source: Source) -> tuple[Writer, SourceClock | SteadyClock]:
         height, width = first.shape[:2]  # a stage may have changed the size
-        size, rate = self.size or (width, height), self.fps or rate_of(source)
+        size, rate = self.size or (width, height), self.fps or source.rate or USUAL_RATE
         if self.backend == "pyav":
             from vidclf.video.encoder import Encoder
 
@@ -241,11 +240,6 @@ def _swept(frames: Iterable[Frame], sweep: Callable[[], None]) -> Iterator[Frame
             swept = monotonic()
         if frame is not None:
             yield frame
-
-
-def rate_of(source: Source) -> Fraction:
-    """Frames per second, for the encoder; `USUAL_RATE` if the source does not know its own."""
-    return source.rate or USUAL_RATE
 
 
 def _exact(seconds: float) -> Fraction:

@@ -11,6 +11,7 @@ import av.error
 from av.format import Flags
 
 from vidclf.errors import VidclfError
+from vidclf.frame import USUAL_RATE
 from vidclf.threads import threads
 from vidclf.video.address import redact
 from vidclf.video.opening import PATIENCE, reads_pipe, reason
@@ -121,7 +122,7 @@ def _timed(container: InputContainer, stream: VideoStream, source: Source) -> It
 
 
 def _step(stream: VideoStream) -> int:
-    rate = rate_of(stream) or Fraction(25)
+    rate = rate_of(stream) or USUAL_RATE
     return round(1 / (rate * stream.time_base)) if stream.time_base else 1
 
 

@@ -20,7 +20,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.frame import Source
+from vidclf.frame import USUAL_RATE, Source
 from vidclf.video.address import is_camera, is_hls, is_url, redact
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def _file(source: str, rate: float | None) -> tuple[str, dict[str, str], dict[st
         if path.suffix.lower() in PICTURES:
             return source, {"pattern_type": "none"}, {"format": "image2"}
         return f"file:{source}", {}, {}
-    pictures = {"framerate": str(rate or 25)}
+    pictures = {"framerate": str(rate or USUAL_RATE)}
     if re.search(r"%0?\d*d", source):
         return source, pictures | {"pattern_type": "sequence", "start_number_range": "100000"}, {"format": "image2"}
     if re.search(r"[*?\[]", source):
