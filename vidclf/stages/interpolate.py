@@ -56,9 +56,9 @@ class Interpolate:
                 gap.held.append(frame)
             else:
                 if frame.skip:
-                    frame.detections += [_at(d, d, 0.0) for d in gap.known]
+                    frame.detections += _copies(gap.known)
                 gap.ready += [*_fill(gap, frame), frame]
-                gap.time, gap.known, gap.held = frame.time, [_at(d, d, 0.0) for d in frame.detections], []
+                gap.time, gap.known, gap.held = frame.time, _copies(frame.detections), []
             for _ in range(min(len(gap.ready), PASSED_ON) if frame.source.live else len(gap.ready)):
                 yield gap.ready.popleft()
         for gap in gaps.values():
@@ -76,15 +76,19 @@ def _fill(gap: Gap, after: Frame) -> list[Frame]:
         share = (frame.time - gap.time) / max(after.time - gap.time, 1e-9)
         frame.detections += [_at(d, later[d.track], share) for d in gap.known if d.track in later]
         alone = [d for d in gap.known if d.track not in later] if share <= 0.5 else appeared
-        frame.detections += [_at(d, d, 0.0) for d in alone]
+        frame.detections += _copies(alone)
     return gap.held
 
 
 def _repeat(gap: Gap) -> list[Frame]:
     """The frames of a gap, filled in from its beginning alone."""
     for frame in gap.held:
-        frame.detections += [_at(d, d, 0.0) for d in gap.known]
+        frame.detections += _copies(gap.known)
     return gap.held
+
+
+def _copies(detections: Iterable[Detection]) -> list[Detection]:
+    return [_at(each, each, 0.0) for each in detections]
 
 
 def _at(one: Detection, two: Detection, share: float) -> Detection:
