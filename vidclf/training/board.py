@@ -64,7 +64,7 @@ class Board:
                 part, _, figure = name.rpartition("_")
                 if name not in ("epoch", "seconds") and value is not None:
                     is_valid = part == "valid"
-                    self._scalar("valid" if is_valid else "train", figure if is_valid else name, value, row)
+                    self._scalar("valid" if is_valid else "train", figure if is_valid else name, value, row["epoch"])
             self._flush()
 
     def confusion(self, part: str, counts: Tensor, labels: Sequence[str], epoch: int) -> None:
@@ -80,7 +80,7 @@ class Board:
         with self._surviving():
             for name in ("loss", "top1", "top5"):
                 if name in metrics:
-                    self._scalar("test", name, metrics[name], {"epoch": epoch})
+                    self._scalar("test", name, metrics[name], epoch)
         self.confusion("test", counts, labels, epoch)
 
     def close(self) -> None:
@@ -106,9 +106,9 @@ class Board:
         finally:
             threading.excepthook = before
 
-    def _scalar(self, part: str, name: str, value: float, row: Mapping[str, Any]) -> None:
+    def _scalar(self, part: str, name: str, value: float, epoch: int) -> None:
         if self._writers:
-            self._writers[part].add_scalar(name, value, row["epoch"])
+            self._writers[part].add_scalar(name, value, epoch)
 
     def _flush(self) -> None:
         for writer in self._writers.values():
