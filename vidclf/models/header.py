@@ -18,7 +18,13 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number; true and false, which are numbers to Python, are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, and finite; true and false are none."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     except OverflowError:  # JSON can have whole numbers that are too large for a float
@@ -36,8 +42,8 @@ def _is_object(value: Any) -> bool:
 Kind = tuple[Callable[[Any], bool], str]  # checks whether a value is of the kind; the name of the kind
 KINDS: dict[type, Kind] = {
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
-    float: (_is_number, "a number"),
+    int: (is_whole, "a whole number"),
+    float: (is_number, "a number"),
     str: (_is_text, "text"),
     dict: (_is_object, "an object"),
 }
@@ -46,7 +52,7 @@ FIELDS: dict[str, Kind] = {
     "architecture": KINDS[str],
     "labels": (_are_names, "a list of different names"),
     "preprocess": KINDS[dict],
-    "temperature": (lambda value: _is_number(value) and 1e-3 <= value <= 1e3, "0.001 to 1000"),
+    "temperature": (lambda value: is_number(value) and 1e-3 <= value <= 1e3, "0.001 to 1000"),
     "mean": KINDS[float],
     "std": KINDS[float],
     "parameters": KINDS[int],

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import Classifier
-from vidclf.models.header import KINDS
+from vidclf.models.header import is_number
 from vidclf.models.zoo import FASHION_MNIST, MNIST, create
 from vidclf.preprocess import Preprocess
 
@@ -53,7 +53,7 @@ def import_weights(
     content = _read(path, trust_pickle)
     facts: dict[str, Any] = {"imported_from": path.name}
     if isinstance(content, Mapping) and "model_state_dict" in content:  # A's, with the state of its optimiser
-        is_number, epoch, best = KINDS[float][0], content.get("epoch"), content.get("best_accuracy")
+        epoch, best = content.get("epoch"), content.get("best_accuracy")
         if isinstance(epoch, int) and is_number(epoch):
             facts["epochs"] = epoch + 1
         if isinstance(best, float | int) and is_number(best):

@@ -16,7 +16,7 @@ from vidclf.errors import UsageError
 from vidclf.files import PartFile
 from vidclf.lock import NameLock
 from vidclf.models import checkpoint
-from vidclf.models.header import KINDS
+from vidclf.models.header import is_number, is_whole
 from vidclf.training.run_files import RunFiles, read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
@@ -147,7 +147,6 @@ def _read_state(text: str) -> State:
     if not isinstance(content, dict) or not content.keys() <= {field.name for field in fields(State)}:
         raise ValueError("not the state of a run")
     state = State(**content)
-    is_whole, is_number = KINDS[int][0], KINDS[float][0]
     if not (is_whole(state.epoch) and is_number(state.seconds) and state.seconds >= 0 and is_number(state.best)):
         raise ValueError("epoch, seconds or best is not the number of a run")
     if not (isinstance(state.history, list) and all(isinstance(row, dict) for row in state.history)):
