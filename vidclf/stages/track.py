@@ -54,8 +54,8 @@ class Track:
         self.overlap, self.frames, self.looks = overlap, frames, looks
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        self._looks(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
-        known: dict[Source, Looks] = {}
+        self._new_tracker(Source("", (0, 0)))  # imports, which takes a second: not while a live source's frames wait
+        trackers: dict[Source, Looks] = {}
         last: dict[Source, tuple[int, float]] = {}  # number and time of the latest frame
         for frame in frames:
             # Not searched: no detections does not mean no objects here. Repeated by a stage: no second sighting.
@@ -64,21 +64,21 @@ class Track:
                 yield frame
                 continue
             last[frame.source] = frame.index, frame.time
-            if frame.source not in known:
-                known[frame.source] = self._looks(frame.source)
-            looks = known[frame.source]
+            if frame.source not in trackers:
+                trackers[frame.source] = self._new_tracker(frame.source)
+            looks = trackers[frame.source]
             # An object may be out of sight for `lost`, or between two pictures that are further apart.
             pause = min(frame.time - time, LONGEST_PAUSE)
             looks.tracker.maximum_time_without_update = max(self.lost, pause + SLIGHT)
             detections = _to_supervision(frame)
             looks.see(frame.image, detections.xyxy)
             tracked = looks.tracker.update(detections, timestamp=frame.time)
-            for index, number in zip(tracked.data.get("index", ()), tracked.tracker_id, strict=True):
-                frame.detections[index].track = int(number) if number >= 0 else None
+            for position, number in zip(tracked.data.get("index", ()), tracked.tracker_id, strict=True):
+                frame.detections[position].track = int(number) if number >= 0 else None
             looks.remember([detection.track for detection in frame.detections])
             yield frame
 
-    def _looks(self, source: Source) -> Looks:
+    def _new_tracker(self, source: Source) -> Looks:
         """A tracker for one source, and how it compares objects."""
         from trackers import ByteTrackTracker, OCSORTTracker
 
