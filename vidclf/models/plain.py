@@ -13,38 +13,12 @@ from vidclf.models.initial import initialise
 
 def v1(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two convolutions without batch normalisation."""
-    side = _side(size)
-    return initialise(
-        nn.Sequential(
-            *_layer(channels, 16, 5, normalise=False),
-            nn.MaxPool2d(2),
-            *_layer(16, 32, 3, normalise=False),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(32 * side * side, 512),
-            nn.ReLU(),
-            nn.Linear(512, classes),
-        ),
-        "b",
-    )
+    return _two_convolutions(classes, channels, size, (16, 32), normalise=False)
 
 
 def v2(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     """Two wider convolutions with batch normalisation."""
-    side = _side(size)
-    return initialise(
-        nn.Sequential(
-            *_layer(channels, 32, 5),
-            nn.MaxPool2d(2),
-            *_layer(32, 64, 3),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(64 * side * side, 512),
-            nn.ReLU(),
-            nn.Linear(512, classes),
-        ),
-        "b",
-    )
+    return _two_convolutions(classes, channels, size, (32, 64), normalise=True)
 
 
 def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
@@ -70,12 +44,24 @@ def v3(classes: int = 10, channels: int = 1, size: int = 28) -> nn.Module:
     )
 
 
-def _side(size: int) -> int:
-    """The size of a crop after the convolutions and poolings of v1 and v2."""
-    side = ((size - 4) // 2 - 2) // 2
+def _two_convolutions(classes: int, channels: int, size: int, widths: tuple[int, int], normalise: bool) -> nn.Module:
+    side = ((size - 4) // 2 - 2) // 2  # of a crop after the convolutions and poolings
     if side < 1:
         raise UsageError(f"v1 and v2 need crops of at least 12x12 pixels, got {size}")
-    return side
+    first, second = widths
+    return initialise(
+        nn.Sequential(
+            *_layer(channels, first, 5, normalise=normalise),
+            nn.MaxPool2d(2),
+            *_layer(first, second, 3, normalise=normalise),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(second * side * side, 512),
+            nn.ReLU(),
+            nn.Linear(512, classes),
+        ),
+        "b",
+    )
 
 
 def _layer(channels: int, width: int, kernel: int, padding: int = 0, normalise: bool = True) -> list[nn.Module]:
