@@ -24,11 +24,10 @@ from vidclf.frame import Frame
 from vidclf.models.device import is_gpu_fault
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.preprocess import shrink
-from vidclf.recipe import Item
+from vidclf.recipe import WRITERS, Item
 
 TELL_SECONDS = 0.25  # between two progress messages of a running clip
 THUMBNAIL = 128  # pixels of the longer side
-WRITERS = ("write", "record")
 PER_CLIP = ("capture", *WRITERS)  # stages whose failure is about the clip, not about the configuration
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}

@@ -11,13 +11,13 @@ from typing import Any
 
 from vidclf.batch.checks import decoded
 from vidclf.batch.manifest import Manifest
+from vidclf.batch.names import SUFFIX
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
 from vidclf.files import PartFile, discard_part
 from vidclf.rows import AT, COLUMNS
 from vidclf.tables import TABLES
 
-RECORD_SUFFIX = ".jsonl"
 KINDS = tuple((COLUMNS | AT).items())
 LARGEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": 2**24, "float64": 2**53}  # whole numbers they hold
 
@@ -51,7 +51,7 @@ def _records(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """(record, time it was made) of each clip that has one."""
     for row in manifest.rows("outputs, status, ended"):
         if row["status"] == "done":
-            yield from ((name, row["ended"]) for name in decoded(row, "outputs") if name.endswith(RECORD_SUFFIX))
+            yield from ((name, row["ended"]) for name in decoded(row, "outputs") if name.endswith(SUFFIX["record"]))
 
 
 def _columns(storage: Storage, name: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidclf.errors import UsageError
-from vidclf.recipe import Item, append_missing, load_recipe, override, to_run
+from vidclf.recipe import WRITERS, Item, append_missing, load_recipe, override, to_run
 from vidclf.stages import DETECTORS
 
 CUTS = ("segment", "keep", "keep_size", "only_when", "pre_roll", "post_roll")  # options of write
@@ -67,7 +67,7 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
     for assignment in options.settings:
         override(items, assignment)
     for item in items:  # also those whose path is in the pipeline file
-        if item.name in ("write", "record") and options.force:
+        if item.name in WRITERS and options.force:
             item.options["force"] = True
         if item.name == "record" and options.record_frames:
             item.options["frames"] = True

@@ -16,7 +16,7 @@ from vidclf.batch.clips import SUFFIXES, Order, find_clips, must_exist
 from vidclf.batch.configuration import fingerprints
 from vidclf.batch.driver import Batch, Workers
 from vidclf.batch.events import as_json
-from vidclf.batch.job import PER_CLIP, WRITERS
+from vidclf.batch.job import PER_CLIP
 from vidclf.batch.outdir import OutDir
 from vidclf.batch.plan import Settings
 from vidclf.batch.workers import Processes, default_jobs
@@ -30,7 +30,7 @@ from vidclf.cli.options import FilePath, Number, given, json_option, pipeline_op
 from vidclf.cli.reports import check_reports, files_read
 from vidclf.cli.signals import stop_on_signals
 from vidclf.errors import UsageError, VidclfError
-from vidclf.recipe import Item, find_recipe
+from vidclf.recipe import WRITERS, Item, find_recipe
 
 FAILED_CLIPS = 3
 VIEWERS = ("serve", "display")  # a page has one port and a window one main thread, and a batch has several workers

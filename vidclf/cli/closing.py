@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vidclf.files import Made
-from vidclf.recipe import Item
+from vidclf.recipe import WRITERS, Item
 from vidclf.stdout import STDOUT
 
 # Built-in stages that save or show results; a custom stage (module:Class) may do so, too.
@@ -35,7 +35,7 @@ def tell(stats: dict[str, Any], items: list[Item], stages: Sequence[Any], consol
     for line in closing_lines(stats):
         console.print(line)
     for item, stage in zip((item for item in items if item.name != "capture"), stages, strict=True):
-        if item.name in ("write", "record") and str(item.options["path"]) != STDOUT:
+        if item.name in WRITERS and str(item.options["path"]) != STDOUT:
             if not (line := written(stage.made)):
                 line = f"nothing was written to {Path(str(item.options['path']))}{never_seen(item, stats)}"
             console.print(line)

@@ -12,7 +12,7 @@ from pathlib import Path
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.live import live_outputs, refuse_same_names, side_by_side, together
 from vidclf.errors import UsageError
-from vidclf.recipe import Item
+from vidclf.recipe import WRITERS, Item
 from vidclf.stdout import STDOUT
 from vidclf.video.address import is_url
 
@@ -59,7 +59,7 @@ def captures(jobs: Sequence[Sequence[Item]]) -> list[Item]:
 
 def outputs(items: list[Item]) -> list[Path]:
     """The files that a pipeline's stages will write."""
-    paths = (str(item.options["path"]) for item in items if item.name in ("write", "record"))
+    paths = (str(item.options["path"]) for item in items if item.name in WRITERS)
     return [Path(path) for path in paths if path != STDOUT]
 
 
