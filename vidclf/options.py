@@ -83,15 +83,18 @@ def describe(parameters: Mapping[str, inspect.Parameter]) -> str:
 
 def wants_text(kind: Any, value: Any) -> bool:
     """Whether an annotation is text or a path, but YAML's value is neither text nor an allowed null."""
-    kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+    kinds = _alternatives(kind)
     fits = isinstance(value, str) or (value is None and types.NoneType in kinds)
     return not fits and all(kind in (str, Path, types.NoneType) for kind in kinds)
 
 
 def takes_list(kind: Any) -> bool:
     """Whether an annotation is a list or a set, or may be one."""
-    kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
-    return any((get_origin(each) or each) in MANY for each in kinds)
+    return any((get_origin(each) or each) in MANY for each in _alternatives(kind))
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in UNIONS else (kind,)
 
 
 def convert(value: Any, kind: Any) -> Any:
