@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from rich.cells import cell_len, set_cell_size
 from torch import Tensor
@@ -32,8 +33,7 @@ def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: f
     """Metrics of predictions: correct, total, and top1, top5, ece and per_class in percent."""
     answers = ranked(logits)
     right = answers == targets[:, None]
-    confidence = torch.softmax(logits / temperature, dim=1).amax(dim=1)
-    error = calibration_error(confidence.cpu().numpy(), right[:, 0].cpu().numpy())
+    error = calibration_error(confidences(logits, temperature), right[:, 0].cpu().numpy())
     return {
         "correct": int(right[:, 0].sum()),
         "total": len(targets),
@@ -41,6 +41,11 @@ def score(logits: Tensor, targets: Tensor, labels: Sequence[str], temperature: f
         "ece": round(100 * (error or 0), 3),
         "per_class": {label: _class_figures(answers[:, 0], targets, i) for i, label in enumerate(labels)},
     }
+
+
+def confidences(logits: Tensor, temperature: float) -> np.ndarray:
+    """(N,) float32 probability of the best class."""
+    return torch.softmax(logits / temperature, dim=1).amax(dim=1).cpu().numpy()
 
 
 def ranked(logits: Tensor) -> Tensor:

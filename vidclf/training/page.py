@@ -145,19 +145,14 @@ def _calibration(logits: Tensor, targets: Tensor, temperature: float) -> tuple[l
     right = (logits.argmax(dim=1) == targets).cpu().numpy()
     series, errors = [], []
     for name, divisor in (("as used", temperature), ("without temperature", 1.0)):
-        confidence = _sureness(logits, divisor)
+        confidence = evaluation.confidences(logits, divisor)
         series.append((name, reliability(confidence, right)))
         errors.append(f"{100 * (calibration_error(confidence, right) or 0):.2f} %")
     if temperature == 1:
         del series[1:], errors[1:]
     chart = charts.reliability(series)
     figure = _figure("Confidence and accuracy", [name for name, _ in series], chart)
-    return [figure, _abstaining(_sureness(logits, temperature), right)], errors
-
-
-def _sureness(logits: Tensor, temperature: float) -> np.ndarray:
-    """(N,) probability of the best class."""
-    return torch.softmax(logits / temperature, dim=1).amax(dim=1).cpu().numpy()
+    return [figure, _abstaining(evaluation.confidences(logits, temperature), right)], errors
 
 
 def _abstaining(confidence: np.ndarray, right: np.ndarray) -> Figure:
