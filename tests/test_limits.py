@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from vidclf.errors import UsageError
-from vidclf.limits import check_choice, check_range, did_you_mean
+from vidclf.limits import check_choice, check_range, check_size, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,13 @@ def test_both_ends_are_inside() -> None:
     for value in (0, 0.5, 1):
         check_range("share", value, 0, 1)
     check_range("count", 10**30, 1)
+
+
+@pytest.mark.parametrize("size", [(1, 5), (5, 9)])
+def test_both_sides_of_a_size_are_checked(size: tuple[int, int]) -> None:
+    check_size("size", (2, 8), 2, 8)
+    with pytest.raises(UsageError, match=rf"^size must be 2x2 to 8x8, got {size[0]}x{size[1]}$"):
+        check_size("size", size, 2, 8)
 
 
 def test_one_of_the_choices() -> None:

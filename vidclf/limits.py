@@ -17,6 +17,12 @@ def check_range(name: str, value: float, low: float, high: float | None = None, 
     raise UsageError(f"{name} must be {f'{allowed} {unit}'.strip()}, got {value}")
 
 
+def check_size(name: str, size: tuple[int, int], least: int, most: int) -> None:
+    """Raise UsageError unless width and height are from `least` to `most` pixels."""
+    if not least <= min(size) <= max(size) <= most:
+        raise UsageError(f"{name} must be {least}x{least} to {most}x{most}, got {size[0]}x{size[1]}")
+
+
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise UsageError unless `value` is one of the choices."""
     if value not in choices:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import LARGEST, Frame, Placement, Source
-from vidclf.limits import check_range
+from vidclf.limits import check_range, check_size
 from vidclf.preprocess import letterbox, letterbox_area
 from vidclf.units import to_seconds
 from vidclf.video.address import is_live, readable, redact
@@ -76,8 +76,8 @@ class Capture:
         check_range("stride", stride, 1)
         if max_frames is not None:
             check_range("max_frames", max_frames, 1)
-        if size is not None and not 1 <= min(size) <= max(size) <= LARGEST:
-            raise UsageError(f"size must be 1x1 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
+        if size is not None:
+            check_size("size", size, 1, LARGEST)
         if rate is not None and not 0 < rate <= 1000:
             raise UsageError(f"rate must be above 0 and at most 1000 pictures a second, got {rate}")
         if live and os.path.isfile(source):  # noqa: PTH113 - Path fails for long URLs. It would be reopened forever

@@ -17,7 +17,7 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import Made, PartFile, check_folder
 from vidclf.frame import LARGEST, USUAL_RATE, Frame, Source
-from vidclf.limits import check_range
+from vidclf.limits import check_range, check_size
 from vidclf.preprocess import letterbox
 from vidclf.stages._awaited import awaited
 from vidclf.stages._leftovers import name_leftovers, put_aside
@@ -91,8 +91,8 @@ class Write:
             check_range("quality", quality, 0, 63)
         if fps is not None:
             check_range("fps", fps, 0.01, 1000)
-        if size is not None and not 2 <= min(size) <= max(size) <= LARGEST:
-            raise UsageError(f"size must be 2x2 to {LARGEST}x{LARGEST}, got {size[0]}x{size[1]}")
+        if size is not None:
+            check_size("size", size, 2, LARGEST)
         if (keep is not None or keep_size is not None) and segment is None and not only_when:
             raise UsageError("keep and keep_size delete old segments or events; set segment or only_when, too")
         if only_when and not all(name.strip() for name in only_when):
