@@ -18,7 +18,7 @@ from vidclf.models.cache import cached, forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.runners import import_openvino, openvino_core
-from vidclf.models.ultralytics_model import load_detector, spec_of, undisturbed
+from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of, undisturbed
 
 LAYOUT = 8  # version of the detectors in the cache; another number makes them again
 # The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
@@ -71,7 +71,7 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
     try:
         network = openvino_core().read_model(str(file))
         is_square = network.input(0).partial_shape == openvino.PartialShape([1, 3, width, width])
-        if not is_square or known["task"] not in ("detect", "segment"):
+        if not is_square or known["task"] not in TASKS:
             return None
         return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:

@@ -25,6 +25,7 @@ from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_gpu_fault
 
 PAGE = "https://docs.ultralytics.com/models/"
+TASKS = ("detect", "segment")  # of the models that find objects
 # Read by ultralytics once, on import.
 QUIET = {
     "YOLO_VERBOSE": "false",
@@ -50,16 +51,14 @@ def load_detector(weights: str, device: str = "cpu", task: str | None = None) ->
         with undisturbed():
             model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else task or _task(path))
             names = model.names
-            if model.task in (
-                "detect",
-                "segment",
-            ):  # the first prediction builds the network: do it now, not during the run
+            if model.task in TASKS:
+                # The first prediction builds the network: do it now, not during the run.
                 model.predict(np.zeros((32, 32, 3), np.uint8), device=device, verbose=False)
     except Exception as error:  # errors of torch, OpenVINO or ONNX Runtime for a file that is not a model
         if is_gpu_fault(error):
             raise VidclfError(f"{weights} cannot run on {device}: {_reason(error)}") from error
         raise UsageError(f"{weights} is not a detector that ultralytics can load: {_reason(error)}") from None
-    if model.task not in ("detect", "segment") or not names:
+    if model.task not in TASKS or not names:
         raise UsageError(f"{weights} is a {model.task} model; a detect or segment model is needed")
     if (channels := getattr(model.predictor.model, "channels", 3)) != 3:
         raise UsageError(f"{weights} takes pictures of {channels} channel(s); a model for colour pictures is needed")
