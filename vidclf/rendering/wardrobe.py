@@ -83,8 +83,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
 
 def _not_black(image: np.ndarray) -> np.ndarray:
     """(height, width) bool: false for dark pixels that are connected to the picture's border."""
-    dark = np.pad(
-        (image.max(axis=2) <= BLACK).astype(np.uint8), 1, constant_values=1
-    )  # the border connects all of them
+    # Padding connects all dark pixels at the border.
+    dark = np.pad((image.max(axis=2) <= BLACK).astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(dark, None, (0, 0), 2)
     return dark[1:-1, 1:-1] != 2
