@@ -210,11 +210,13 @@ class Channel:
             or len(mine) >= self._size
             or (len(mine) + 1) * nbytes > self._max_bytes
         ):
-            stale, _ = mine.popleft()
-            self._waiting.remove(stale)
-            self._bytes -= stale[1]
-            if stale[0].index != (mine[0][0][0] if mine else fresh).index:  # else the next is a repeat of it
-                self._lose(stale[0])
+            entry, _ = mine.popleft()
+            self._waiting.remove(entry)
+            stale, size = entry
+            self._bytes -= size
+            (after, _), _ = mine[0] if mine else ((fresh, nbytes), now)
+            if stale.index != after.index:  # else the next is a repeat of it
+                self._lose(stale)
         if not self._cancelled:
             mine.append(((fresh, nbytes), now))
 
