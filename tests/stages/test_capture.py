@@ -378,4 +378,5 @@ def test_a_name_has_to_fit_into_a_file_name(name: str) -> None:
 
 def test_it_can_be_run_again(clip: Path) -> None:
     capture = Capture(str(clip), stride=3)
-    assert numbers(list(capture())) == numbers(list(capture()))
+    for _ in range(2):
+        assert numbers(list(capture())) == list(range(0, 30, 3))
