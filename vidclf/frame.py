@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Box = tuple[int, int, int, int]
 Skip = Literal["", "between", "still"]
+State = Literal["absent", "connected", "reconnecting", "given up"]  # of a live source; absent: never seen yet
 LARGEST = 16_384  # pixels of a picture's side; also the limit of common codecs
 USUAL_RATE = Fraction(25)  # frames per second, if a source does not know its own
 
@@ -38,7 +39,7 @@ class Source:
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason
     # A live source's health, kept by its capture.
-    state: str = "connected"  # absent (never seen yet), connected, reconnecting, given up
+    state: State = "connected"
     reconnects: int = 0  # how often it came back
     problem: str = ""  # why it is not connected, without its password
     waited: float = 0.0  # seconds that its capture spent waiting for it, without the current wait

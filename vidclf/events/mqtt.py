@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -81,7 +81,7 @@ class Mqtt:
             if client.socket() is not None:
                 client.socket().close()
 
-    def _until(self, done: Any, otherwise: str) -> None:
+    def _until(self, done: Callable[[], bool], otherwise: str) -> None:
         deadline = monotonic() + SILENCE
         while not done():
             if monotonic() > deadline:
