@@ -55,6 +55,7 @@ class Waits:
         self._past = self._began = 0.0  # seconds of finished waits; the sum of the start times of current waits
 
     def wait(self, seconds: float | None = None) -> None:
+        """Wait until notified, at most `seconds` if given; the caller holds the lock."""
         began = perf_counter()
         self.waiting += 1
         self._began += began
@@ -64,6 +65,7 @@ class Waits:
         self._past += perf_counter() - began
 
     def seconds(self) -> float:
+        """The total time waited."""
         return self._past + self.waiting * perf_counter() - self._began
 
 

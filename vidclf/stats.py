@@ -33,6 +33,7 @@ class Meter:
     # The stage's view of its inbox: the consumer side of a Channel, with measurements.
 
     def take(self, limit: int = 1) -> list[Frame]:
+        """Take up to `limit` waiting frames, as `Channel.take` does, and note them."""
         assert self.inbox is not None
         group = self.inbox.take(limit)
         now = perf_counter()
@@ -45,6 +46,7 @@ class Meter:
         return group
 
     def wait(self, seconds: float) -> bool:
+        """Wait as `Channel.wait` does."""
         assert self.inbox is not None
         return self.inbox.wait(seconds)
 
@@ -96,6 +98,7 @@ class Meter:
 
     @property
     def wait_in(self) -> float:
+        """Seconds spent waiting for frames; a source waits for its device, its server or the clock."""
         if self.inbox:
             return self.inbox.take_wait
         if not self.at:  # a source without a frame
@@ -106,6 +109,7 @@ class Meter:
 
     @property
     def wait_out(self) -> float:
+        """Seconds spent waiting for room after the stage."""
         return self.outbox.put_wait if self.outbox else 0.0
 
     @property
@@ -116,6 +120,7 @@ class Meter:
         return self._busy
 
     def row(self) -> dict[str, Any]:
+        """The stage's line in the statistics; percentiles are of recent frames."""
         recent = sorted(self.latencies.copy())
         percentiles = {f"p{p}_ms": round(_percentile(recent, p) * 1000, 3) for p in (50, 95, 99)}
         return {
@@ -144,6 +149,7 @@ class Tally:
         self.labels: Counter[str] = Counter()  # "" where a classifier abstained; the kind where none was asked
 
     def count(self, frame: Frame) -> None:
+        """Count a frame that came out, and its detections."""
         # A stage may repeat a frame; it finishes once.
         if frame.index > self._latest.get(frame.source, -1):
             self._latest[frame.source] = frame.index

@@ -96,6 +96,7 @@ class Manifest:
         return list(self._select("SELECT path, name, outputs FROM clips WHERE status = 'running'"))
 
     def set_pending(self, paths: Iterable[str], error: str | None = None) -> None:
+        """Mark these clips as still to be processed; error: why an earlier attempt failed."""
         with self._transaction():
             rows = [(error, path) for path in paths]
             self._db.executemany("UPDATE clips SET status = 'pending', error = ? WHERE path = ?", rows)
@@ -165,6 +166,7 @@ class Manifest:
         return str(row["value"]) if row else None
 
     def note(self, name: str, value: str) -> None:
+        """Note a value about the whole batch; `fact` returns it."""
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 

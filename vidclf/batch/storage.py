@@ -47,11 +47,13 @@ class Folder:
         return {name for name in names if os.path.isfile(f"{self.root}/{name}")}  # noqa: PTH113 - 5 times as fast
 
     def remove(self, names: Iterable[str]) -> None:
+        """Remove results; those that do not exist are left out."""
         for path in (self.root / name for name in names):
             if not path.is_dir():  # a folder of that name is not a result
                 path.unlink(missing_ok=True)
 
     def open(self, name: str) -> IO[str]:
+        """Open a result for reading, as text."""
         return (self.root / name).open(encoding="utf-8")
 
     def free(self) -> tuple[int, int]:
@@ -108,11 +110,13 @@ class Remote:
         return there & set(names)
 
     def remove(self, names: Iterable[str]) -> None:
+        """Remove results; those that do not exist are left out."""
         for name in names:  # without a listing, whose cost grows with every result
             with suppress(FileNotFoundError):
                 self._fs.rm_file(self._place(name))
 
     def open(self, name: str) -> IO[str]:
+        """Open a result for reading, as text."""
         return self._fs.open(self._place(name), "r", encoding="utf-8")
 
     def free(self) -> tuple[int, int]:

@@ -25,6 +25,7 @@ class Pause:
         self.reason = ""  # why nothing is written now, in words; other threads read it
 
     def holds(self, now: float | Fraction) -> bool:
+        """Whether it is too early to write again."""
         return now < self._until
 
     def begins(self, now: float | Fraction = 0) -> None:

@@ -35,11 +35,13 @@ class VideoFile:
         self.is_complete = False
 
     def show(self, image: np.ndarray, at: Fraction) -> None:
+        """Show a picture from a time on: (height, width, 3) uint8 BGR, fitted to the writer's size."""
         for picture, tick in self._clock.show(self._fit(image, self._writer.size), at):
             self._writer.write(picture, tick)
         self.end = at + 1 / self._rate
 
     def finish(self, sound_until: Fraction | None) -> None:
+        """Write what is left, with the sound up to a time, or all of it, and close the file."""
         try:
             for picture, tick in self._clock.finish(self.end):
                 self._writer.write(picture, tick)

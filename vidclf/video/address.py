@@ -26,6 +26,7 @@ def is_camera(source: str) -> bool:
 
 
 def is_url(source: str) -> bool:
+    """Whether it is a URL, of any scheme."""
     return bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE))
 
 
@@ -41,6 +42,7 @@ def is_live(source: str) -> bool:
 
 
 def is_hls(source: str) -> bool:
+    """Whether it is the playlist of an HLS stream, by its suffix."""
     return urlsplit(source).path.lower().endswith(".m3u8")
 
 
