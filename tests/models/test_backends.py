@@ -93,7 +93,7 @@ def test_whether_a_file_can_run_on_a_gpu(
 
 
 def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
+    monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32", "bf16"])
     assert choose_precision("auto", "torch", "cpu", exported=False) == "f32"
     assert choose_precision("auto", "torch", "cuda:0", exported=False) == "f16"
     assert choose_precision("auto", "openvino", "cpu", exported=True) == "f32"
@@ -118,7 +118,7 @@ def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_precision_that_a_backend_lacks_is_not_silently_another(
     monkeypatch: pytest.MonkeyPatch, precision: str, backend: str, exported: bool, words: str
 ) -> None:
-    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
+    monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32", "bf16"])
     with pytest.raises(UsageError) as raised:
         choose_precision(precision, backend, "cuda", exported)
     assert str(raised.value) == words

@@ -156,7 +156,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     monkeypatch.setattr(openvino_detector, "to_openvino", fails)
-    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32", "bf16"])
+    monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32", "bf16"])
     detector = open_detector(weights, "cpu", "auto", precision, 160)
     assert warning_of(detector, caplog, precision).endswith("using torch instead: no such operation")
 
@@ -287,7 +287,7 @@ def test_a_precision_that_is_not_there_is_refused(
     weights: str, backend: str, precision: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO computed in 32 bits, and its name said 16."""
-    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32"])
+    monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32"])
     with pytest.raises(UsageError) as raised:
         open_detector(weights, "cpu", backend, precision, 160)
     assert str(raised.value) == words

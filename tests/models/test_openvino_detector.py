@@ -11,7 +11,7 @@ from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
 from vidclf.models.detector import Detector, ExportedDetector, open_detector
 from vidclf.models.openvino_detector import expected_distance, exported, to_openvino
-from vidclf.models.runners import openvino_core, openvino_settings
+from vidclf.models.openvino_runtime import openvino_core, openvino_settings
 from vidclf.models.ultralytics_model import load_detector
 
 
@@ -94,7 +94,7 @@ def test_by_itself_an_exported_model_runs_on_the_cpu_beside_a_gpu(
 def test_a_precision_that_is_not_there_is_refused_for_an_exported_model_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidclf.models.runners.openvino_precisions", lambda: ["f32"])
+    monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32"])
     with pytest.raises(UsageError, match=r"^precision bf16: openvino has only f32 on this machine$"):
         open_detector(str(folder), "cpu", "auto", "bf16", 160)
 

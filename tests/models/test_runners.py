@@ -11,9 +11,10 @@ import pytest
 
 from vidclf.models import create, save
 from vidclf.models.checkpoint import read_header
+from vidclf.models.device import on_stream
 from vidclf.models.exporting import export
 from vidclf.models.predictor import patterns
-from vidclf.models.runners import OnnxRunner, OpenVinoRunner, TorchRunner, on_stream
+from vidclf.models.runners import OnnxRunner, OpenVinoRunner, TorchRunner
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -125,7 +125,7 @@ def choose_precision(precision: str, backend: str, device: str, exported: bool) 
     if precision == "f32" or (precision == "auto" and exported):
         return "f32"
     if precision == "auto" and backend == "openvino":
-        from vidclf.models.runners import openvino_precision
+        from vidclf.models.openvino_runtime import openvino_precision
 
         return openvino_precision()
     if precision == "auto":
@@ -147,7 +147,7 @@ def check_available(precision: str, backend: str, exported: bool = False) -> Non
 def _precisions(backend: str, exported: bool) -> list[str]:
     """The precisions of a backend, on this machine; a TorchScript file has its own."""
     if backend == "openvino":
-        from vidclf.models.runners import openvino_precisions
+        from vidclf.models.openvino_runtime import openvino_precisions
 
         return openvino_precisions()
     if backend == "torch":

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,13 @@ def torch_threads(part: Part, share: float = 1.0) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(cores())
+
+
+def on_stream(stream: Any) -> AbstractContextManager[Any]:
+    """In this block, torch works on this `torch.cuda.Stream`; None changes nothing, without a start of CUDA."""
+    import torch
+
+    return nullcontext() if stream is None else torch.cuda.stream(stream)  # that starts CUDA for None, too
 
 
 def _has_driver() -> bool:

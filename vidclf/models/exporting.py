@@ -24,7 +24,7 @@ from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.files import hash_file
 from vidclf.models.classifier import Classifier
 from vidclf.models.exported import KEY, weights_of
-from vidclf.models.runners import import_openvino
+from vidclf.models.openvino_runtime import import_openvino
 
 INPUT, OUTPUT = "crops", "logits"
 

@@ -17,9 +17,9 @@ import numpy as np
 from vidclf.errors import UsageError
 from vidclf.models.cache import forget
 from vidclf.models.detector_spec import DetectorSpec
-from vidclf.models.device import is_bf16_faster
+from vidclf.models.device import is_bf16_faster, on_stream
+from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
 from vidclf.models.parallel import pictures_at_once
-from vidclf.models.runners import on_stream, openvino_core, openvino_precision, openvino_settings
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from vidclf.files import hash_file
 from vidclf.models.cache import cached, forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
-from vidclf.models.runners import import_openvino, openvino_core
+from vidclf.models.openvino_runtime import import_openvino, openvino_core
 from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of, undisturbed
 
 LAYOUT = 8  # version of the detectors in the cache; another number makes them again

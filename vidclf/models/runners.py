@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +11,10 @@ import numpy as np
 from vidclf.errors import UsageError, one_line
 from vidclf.files import hash_file
 from vidclf.models import checkpoint
-from vidclf.models.device import is_bf16_faster
+from vidclf.models.device import on_stream
 from vidclf.models.exported import READERS, weights_of
-from vidclf.threads import Part, threads
+from vidclf.models.openvino_runtime import openvino_core, openvino_settings
+from vidclf.threads import threads
 
 
 class Runner(Protocol):
@@ -68,13 +66,6 @@ class TorchRunner:
             if self._stream is not None:
                 tensor = tensor.pin_memory().to(self._device, non_blocking=True)
             return self._network(tensor).float().cpu().numpy()
-
-
-def on_stream(stream: Any) -> AbstractContextManager[Any]:
-    """In this block, torch works on this `torch.cuda.Stream`; None changes nothing, without a start of CUDA."""
-    import torch
-
-    return nullcontext() if stream is None else torch.cuda.stream(stream)  # that starts CUDA for None, too
 
 
 class OpenVinoRunner:
@@ -147,50 +138,3 @@ class OnnxRunner:
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         return self._session.run(None, {self._input: crops})[0]
-
-
-def import_openvino() -> Any:
-    """The module `openvino` without telemetry: by default it reports each conversion to a server of its makers.
-
-    If the telemetry package cannot be imported, OpenVINO uses a substitute that does nothing.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: its import fails
-    import openvino
-
-    return openvino
-
-
-@cache
-def openvino_core() -> Any:
-    """The process's one `openvino.Core`."""
-    return import_openvino().Core()
-
-
-def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
-    """Settings of the CPU plugin: the float precision, the number of threads, and no threads pinned to cores.
-
-    Two networks and the rest of the pipeline share the cores. Threads pinned to the same core would wait in turn.
-    """
-    return {
-        "INFERENCE_PRECISION_HINT": precision,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads(part),
-        "ENABLE_CPU_PINNING": False,
-    }
-
-
-def openvino_precision() -> str:
-    """The fastest float precision of OpenVINO on this CPU: bf16 or f32.
-
-    f32 on Windows, where OpenVINO's kernels with fewer bits have crashed (ultralytics 8.4 avoids them, too).
-    """
-    is_faster = "bf16" in openvino_precisions() and is_bf16_faster() and sys.platform != "win32"
-    return "bf16" if is_faster else "f32"
-
-
-def openvino_precisions() -> list[str]:
-    """The float precisions that OpenVINO has on this CPU; if asked for another, it silently uses f32."""
-    kinds = {"FP32": "f32", "FP16": "f16", "BF16": "bf16"}
-    able = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return [name for kind, name in kinds.items() if kind in able]
