@@ -15,8 +15,9 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models import networks, openvino_detector
-from vidclf.models.detector import Detector, ExportedDetector, _check_exporters, open_detector
+from vidclf.models import exported_detector, networks, openvino_detector
+from vidclf.models.detector import Detector, open_detector
+from vidclf.models.exported_detector import ExportedDetector, _check_exporters
 from vidclf.models.selection import Found
 from vidclf.stages.yolo import to_detections
 
@@ -165,7 +166,7 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr("vidclf.models.detector.export", fails)
+    monkeypatch.setattr(exported_detector, "export", fails)
     monkeypatch.setattr(networks, "is_bf16_faster", lambda: True)
     for precision, used in (("f32", "f32"), ("auto", "bf16")):
         assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {used} on cpu"
@@ -184,8 +185,8 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
 def test_a_package_that_an_export_needs_is_missed_before_it_begins(
     precision: str, tensorrt: str, missing: str, install: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidclf.models.detector.version", lambda _: tensorrt)
-    monkeypatch.setattr("vidclf.models.detector.find_spec", lambda package: None if package == missing else package)
+    monkeypatch.setattr(exported_detector, "version", lambda _: tensorrt)
+    monkeypatch.setattr(exported_detector, "find_spec", lambda package: None if package == missing else package)
     told = None
     try:
         _check_exporters("tensorrt", precision)
@@ -228,7 +229,7 @@ def test_an_onnx_file_that_cannot_use_the_gpu_says_so(
 ) -> None:
     session = SimpleNamespace(get_providers=lambda: providers)
     model = SimpleNamespace(names={}, predictor=SimpleNamespace(model=SimpleNamespace(session=session)))
-    monkeypatch.setattr("vidclf.models.detector.load_detector", lambda *_: model)
+    monkeypatch.setattr(exported_detector, "load_detector", lambda *_: model)
     ExportedDetector("a.onnx", device, 160)
     told = "a.onnx runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)"
     assert caplog.messages == ([told] if warns else [])

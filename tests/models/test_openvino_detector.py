@@ -9,7 +9,8 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models.detector import Detector, ExportedDetector, open_detector
+from vidclf.models.detector import Detector, open_detector
+from vidclf.models.exported_detector import ExportedDetector
 from vidclf.models.openvino_detector import expected_distance, exported, to_openvino
 from vidclf.models.openvino_runtime import openvino_core, openvino_settings
 from vidclf.models.ultralytics_model import load_detector

@@ -20,7 +20,8 @@ from vidclf.models.selection import Found, Selection
 
 if TYPE_CHECKING:
     from vidclf.channel import Channel
-    from vidclf.models.detector import Detector, ExportedDetector
+    from vidclf.models.detector import Detector
+    from vidclf.models.exported_detector import ExportedDetector
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,108 @@
+"""Detectors that ultralytics exports for a runtime, keeps in the cache, and runs there."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidclf.errors import UsageError, VidclfError
+from vidclf.models.backends import BACKENDS
+from vidclf.models.cache import cached, forget
+from vidclf.models.openvino_detector import LAYOUT
+from vidclf.models.selection import Found, Selection
+from vidclf.models.ultralytics_model import export, load_detector
+
+log = logging.getLogger(__name__)
+
+
+def export_detector(path: Path, device: str, backend: str, precision: str, image_size: int) -> ExportedDetector:
+    """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
+    kind, exported_by = BACKENDS[backend].exports_as, BACKENDS[backend].exported_by
+    _check_installed({exported_by: exported_by})
+    made_by = f"{backend}-{image_size}-{version(exported_by)}-{version('ultralytics')}-{LAYOUT}"
+    options: dict[str, Any] = {}
+    if backend == "tensorrt":  # made for one kind of GPU
+        import torch
+
+        options = {"device": device, "half": precision != "f32"}
+        made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
+
+    def make(folder: Path) -> None:
+        _check_exporters(backend, precision)
+        model = load_detector(str(path), device)
+        export(model, kind, image_size, folder, **options)
+        (folder / "task").write_text(model.task)
+
+    folder = cached(path, made_by, make)
+    try:
+        task = (folder / "task").read_text()
+        return ExportedDetector(str(folder / f"model.{kind}"), device, image_size, task)
+    except Exception as error:
+        if isinstance(error, UsageError) or not isinstance(error, VidclfError):  # not a GPU that is full for a moment
+            forget(folder)  # probably damaged: the next run makes it again
+        raise RuntimeError(str(error)) from error
+
+
+def _check_exporters(backend: str, precision: str) -> None:
+    """Raise RuntimeError, before the long export, if a package is missing that ultralytics needs for it."""
+    needed = {"onnx": "onnx"}
+    if backend == "tensorrt" and precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
+        # From TensorRT 11 on, the network itself has to be in 16 bits; see ultralytics' utils/export/engine.py.
+        needed["modelopt"] = '"tensorrt<11", or "nvidia-modelopt[onnx]>=0.44"'
+    _check_installed(needed)
+
+
+def _check_installed(packages: Mapping[str, str]) -> None:
+    """Raise RuntimeError for a package that is missing; packages: what pip has to install for each."""
+    for package, install in packages.items():
+        if find_spec(package) is None:
+            raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")
+
+
+class ExportedDetector:
+    """A model that was exported for a runtime: ultralytics runs it, one picture at a time.
+
+    task: detect or segment, if it is known.
+    """
+
+    most = 1  # its batch size is fixed, usually one
+    most_under_way = 1
+    on_torch = True  # or on what ultralytics has chosen, together with torch
+    on_gpu = False  # it may be, but its pictures are done when `start` returns
+
+    def __init__(self, weights: str, device: str, image_size: int, task: str | None = None):
+        self._model = load_detector(weights, device, task)
+        self.names: dict[int, str] = self._model.names
+        self._device, self._size = device, image_size
+        session = getattr(self._model.predictor.model, "session", None)  # of ONNX Runtime
+        if device != "cpu" and session and session.get_providers() == ["CPUExecutionProvider"]:
+            log.warning("%s runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)", weights)
+
+    def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
+        """Like `Detector`'s, but it does all the work before it returns."""
+        results = self._model.predict(
+            images,
+            imgsz=self._size,
+            device=self._device,
+            conf=which.confidence,
+            iou=which.iou,
+            classes=which.kinds,
+            max_det=which.most,
+            verbose=False,
+        )
+        found = [_found(result) for result in results]
+        return lambda: found
+
+
+def _found(result: Any) -> Found:
+    """The objects in an `ultralytics.engine.results.Results`."""
+    boxes = result.boxes.cpu().numpy()
+    masks = None if result.masks is None else result.masks.data.cpu().numpy().astype(np.float32) - 0.5
+    return Found(boxes.xyxy, boxes.conf, boxes.cls.astype(np.int64), masks)
