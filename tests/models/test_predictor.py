@@ -256,7 +256,7 @@ def test_probabilities_that_are_no_numbers_are_an_error_without_warnings_of_nump
     runner = Predictor(str(path), backend, "cpu", "f32")
     with pytest.raises(VidclfError) as raised:
         runner.run(patterns(Preprocess(), 2))
-    assert str(raised.value) == f"{path}: its probabilities on torch f32 on cpu are not finite; damaged weights?"
+    assert str(raised.value) == f"{path}: its outputs on torch f32 on cpu are not finite; damaged weights?"
     assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
 
 

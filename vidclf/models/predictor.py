@@ -74,18 +74,21 @@ class Predictor:
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(N, channels, size, size) uint8 -> (N, classes) float32 calibrated probabilities."""
+        return softmax(self.logits(batch), self.temperature)
+
+    def logits(self, batch: np.ndarray) -> np.ndarray:
+        """(N, channels, size, size) uint8 -> (N, classes) finite float32 logits, before the temperature."""
         try:
             logits = self._runner(batch)
         except Exception as error:
             self._fall_back(error)
             logits = self._runner(batch)
-        probabilities = softmax(logits, self.temperature)
-        if not np.isfinite(probabilities).all() and self._precision == "f16" and self._can_fall_back:
+        if not np.isfinite(logits).all() and self._precision == "f16" and self._can_fall_back:
             self._use_torch("f32", "has values that 16-bit floats cannot hold, using torch in 32 bits instead")
-            probabilities = softmax(self._runner(batch), self.temperature)
-        if not np.isfinite(probabilities).all():
-            raise VidclfError(f"{self.path}: its probabilities on {self.name} are not finite; damaged weights?")
-        return probabilities
+            logits = self._runner(batch)
+        if not np.isfinite(logits).all():
+            raise VidclfError(f"{self.path}: its outputs on {self.name} are not finite; damaged weights?")
+        return logits
 
     def _check_fit(self) -> None:
         """Raise UsageError if the network in an exported file is not that of its header: only a pass can tell."""

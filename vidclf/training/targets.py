@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.errors import UsageError
-from vidclf.models import checkpoint
-from vidclf.models.classifier import Classifier
 from vidclf.models.labels import order
+from vidclf.models.predictor import Predictor
 from vidclf.preprocess import Preprocess
-from vidclf.training.evaluation import predict
+
+BATCH = 256  # crops at a time through a teacher
 
 
 def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -26,18 +27,19 @@ def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
 class Teacher:
     """A trained network, and which of its outputs is the student's first class, second class, ..."""
 
-    network: Classifier
+    network: Predictor
     order: list[int]
 
 
 def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preprocess, device: str) -> list[Teacher]:
     """The teachers, by path or shipped name; raises UsageError if one has other classes or other crops.
 
-    Classes may be in another order, and called as their folders are (`T-shirt_top` is `T-shirt/top`).
+    Classes may be in another order, and called as their folders are (`T-shirt_top` is `T-shirt/top`). They run as in a
+    pipeline: on a CPU, OpenVINO takes a quarter of the time of torch in eval mode.
     """
     teachers = []
     for name in weights:
-        teacher = checkpoint.load(name, device).to(memory_format=torch.channels_last)
+        teacher = Predictor(name, device=device)
         places = order(labels, teacher.labels)
         if places is None:
             raise UsageError(f"teacher {name} has other classes: {', '.join(teacher.labels)}")
@@ -50,9 +52,12 @@ def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preproc
 
 def soft_targets(teachers: Sequence[Teacher], crops: Tensor, temperature: float) -> Tensor:
     """The teachers' mean probabilities, softened, for (N, channels, size, size) uint8 crops: (N, classes)."""
-    logits = (predict(teacher.network, crops)[:, teacher.order] for teacher in teachers)
-    probabilities = [torch.softmax(each / temperature, dim=1) for each in logits]
-    return torch.stack(probabilities).mean(dim=0)
+    batches = [np.ascontiguousarray(part.cpu().numpy()) for part in crops.split(BATCH)]
+    total = torch.zeros(())
+    for teacher in teachers:
+        logits = np.concatenate([teacher.network.logits(batch)[:, teacher.order] for batch in batches])
+        total = total + torch.softmax(torch.from_numpy(logits) / temperature, dim=1)
+    return (total / len(teachers)).to(crops.device)
 
 
 def distillation(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vidclf.models.device import mixed_precision
 from vidclf.training.augment import augment_all
 from vidclf.training.config import Config
 from vidclf.training.targets import Teacher, soft_targets
@@ -40,6 +39,5 @@ class Views:
         if view not in self._soft_targets:
             if not config.views:
                 self._soft_targets.clear()
-            with mixed_precision(str(crops.device)):
-                self._soft_targets[view] = soft_targets(self._teachers, crops, config.distill_temperature)
+            self._soft_targets[view] = soft_targets(self._teachers, crops, config.distill_temperature)
         return crops, self._soft_targets[view]
