@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -140,3 +141,16 @@ def test_without_locks_only_a_new_file_is_removed(
         ours.file.touch()
     assert ours.acquire()
     assert ours.file.exists() == was_there
+
+
+def test_who_waits_long_for_another_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = NameLock(tmp_path / "a.pt")
+    assert theirs.acquire()
+    monkeypatch.setattr(lock, "sleep", lambda _: theirs.release() if "waiting for" in caplog.text else None)
+    with caplog.at_level(logging.WARNING, "vidclf"), lock.locked(tmp_path / "a.pt"):
+        assert not theirs.acquire()
+    assert caplog.messages == [
+        f"waiting for another process, which makes {tmp_path / 'a.pt'}; if there is none, delete {theirs.file}"
+    ]

@@ -28,6 +28,7 @@ else:
 log = logging.getLogger(__name__)
 
 PAUSE = 0.1  # seconds between two attempts
+WORTH_TELLING = 30  # attempts, after which the user hears of them
 # The codes for a lock held by another; EBADF: for one that a network folder gives only to who may write its file.
 HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK, errno.EBADF}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENAMETOOLONG}
@@ -109,8 +110,12 @@ class NameLock:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a file's name in the block, such as to make the file; waits while another user holds it."""
     lock = NameLock(path)
+    attempts = 0
     while not lock.acquire():
         sleep(PAUSE)
+        attempts += 1
+        if attempts == WORTH_TELLING:
+            log.warning("waiting for another process, which makes %s; if there is none, delete %s", path, lock.file)
     try:
         yield
     finally:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from time import perf_counter, sleep
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from tests.frames import make_frames, make_source
 from vidclf.channel import Channel
 from vidclf.frame import Detection, Frame, Skip, Source
+from vidclf.pipeline import Pipeline
 from vidclf.stages import Gate, Interpolate, Track, interpolate
 
 
@@ -134,28 +138,31 @@ def test_pictures_that_wait_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch
     assert most == 4
 
 
-def test_a_gap_of_a_live_source_goes_by_as_it_came() -> None:
-    """In a burst, most of it was dropped as late: 27 of 40 frames at 1920x1080."""
-    taken, behind = 0, list[int]()
-    source = make_source(size=(640, 480))
+def camera(marks: str, apart: float, size: tuple[int, int] = (640, 480)) -> Iterator[Frame]:
+    """Marked frames of a live source that come this many seconds apart."""
+    source = make_source(size=size)
     source.live = True
-
-    def camera() -> Iterator[Frame]:
-        nonlocal taken
-        for frame in marked("s" + "bbbbs" * 6, source):
-            taken += 1
-            yield frame
-
-    for frame in Interpolate()(camera()):
-        behind.append(taken - 1 - frame.index)
-    assert len(behind) == taken == 31
-    assert max(behind) <= 6  # the gap, and what is passed on meanwhile
-    bursts = [behind[i] - behind[i + 1] for i in range(25)]
-    assert max(bursts) == 1  # two at a time at most
+    source.time_base = Fraction(apart).limit_denominator(1000)
+    for frame in marked(marks, source):
+        sleep(apart)
+        yield frame
 
 
-def test_the_last_frames_of_a_lost_camera_do_not_wait_for_its_return(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpolate, "PATIENCE", 0.05)
+@pytest.mark.parametrize("size", [(640, 480), (3840, 2160)], ids=["all fit into a channel", "one does"])
+@pytest.mark.parametrize("marks", ["s" + "bbbbs" * 6, "s" + "bbbbbbs" * 3 + "b" * 10], ids=["searched", "cut short"])
+def test_a_gap_of_a_live_source_goes_by_as_it_came(size: tuple[int, int], marks: str) -> None:
+    """In a burst, most of it was dropped as late: 27 of 40 frames at 1920x1080, 22 of 41 at 3840x2160."""
+    stats = Pipeline([lambda _: camera(marks, 0.02, size), Interpolate(), lambda frames: frames]).run()
+    assert stats["ledger"]["finished"] >= 0.9 * len(marks)
+
+
+def test_frames_of_a_live_source_are_apart_even_at_the_end() -> None:
+    gone = [(frame.index, perf_counter()) for frame in Interpolate()(camera("sbbbbs" + "b" * 5, 0.04))]
+    assert [index for index, _ in gone] == list(range(11))
+    assert min(after - before for (_, before), (_, after) in pairwise(gone)) > 0.015
+
+
+def test_the_last_frames_of_a_lost_camera_do_not_wait_for_its_return() -> None:
     source, channel = make_source(size=(640, 480)), Channel(64)
     source.live = True
     frames = marked("sbb", source)

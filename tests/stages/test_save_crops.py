@@ -166,6 +166,8 @@ def test_a_full_disk_does_not_end_a_live_run(
         (passed,) = stage(frames([noise], source=live))
         assert passed.detections and saved(tmp_path) == []
         assert "no space left; recording of crops pauses" in stage.pauses[0].reason
+        with pytest.raises(VidclfError):  # a file beside it can wait for nothing
+            list(stage([*frames([noise], source=live), *frames([noise])]))
     list(stage(frames([noise], source=live)))
     assert len(saved(tmp_path)) == 1
 

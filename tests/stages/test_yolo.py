@@ -341,6 +341,23 @@ def test_what_several_want_is_downloaded_once_and_never_half(tmp_path: Path, mon
     assert not list(path.parent.glob(".downloading-*"))
 
 
+@pytest.mark.parametrize(
+    ("proxies", "why"),
+    [({"no": "localhost"}, "there is no internet connection"), ({"https": "http://p:1"}, "could not be downloaded")],
+)
+def test_without_name_servers_only_a_proxy_leads_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, str], why: str
+) -> None:
+    def fetch(_: Path) -> None:
+        raise ConnectionError("refused")
+
+    downloads = SimpleNamespace(attempt_download_asset=fetch)
+    ultralytics = SimpleNamespace(utils=SimpleNamespace(is_online=lambda: False, downloads=downloads))
+    monkeypatch.setattr("vidclf.models.ultralytics_model.getproxies", lambda: proxies)
+    with pytest.raises(UsageError, match=why):
+        _download(tmp_path / "yolo11n.pt", ultralytics)
+
+
 def test_a_path_that_is_not_there_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match=r"no detector weights 'nosuch\.pt'"):
         Yolo("nosuch.pt")

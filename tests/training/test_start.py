@@ -138,10 +138,12 @@ def test_resuming_wants_the_same_weights_to_begin_with(tmp_path: Path, before: P
 def test_pictures_that_are_known_already_validate_with_a_warning(tmp_path: Path) -> None:
     weights = str(save(tmp_path / "a.safetensors", create("v1"), data="sha256:1", config={"validation": 0.02}))
     told = f"warning: {weights} has learned pictures that are to validate this run"
-    assert known_pictures(Config(start=weights, validation=0.05), "sha256:1").startswith(told)
-    assert known_pictures(Config(start=weights, validation=0.02), "sha256:1") == ""
-    assert known_pictures(Config(start=weights, validation=0.05), "sha256:2") == ""
-    assert known_pictures(Config(), "sha256:1") == ""
+    assert known_pictures(Config(start=weights, validation=0.05), "sha256:1", False).startswith(told)
+    assert known_pictures(Config(start=weights, validation=0.02), "sha256:1", False) == ""
+    assert known_pictures(Config(start=weights, validation=0.05), "sha256:2", False) == ""
+    assert known_pictures(Config(), "sha256:1", False) == ""
+    own = known_pictures(Config(start=weights, validation=0.05), "sha256:1", has_validation=True)
+    assert own == ""  # FOLDER/valid was never learned
 
 
 def test_settings_follow_from_the_weights(tmp_path: Path) -> None:

@@ -44,8 +44,10 @@ def test_a_quality_is_for_the_encoders_that_know_it(monkeypatch: pytest.MonkeyPa
     assert not has_quality("h264_videotoolbox") and has_quality("h264_nvenc")
     monkeypatch.setitem(ENCODERS, "h264", ["libx264rgb", "libx264"])
     assert check_codec(Path("out.mp4"), "h264")[1] == ["libx264rgb", "libx264"]
-    assert check_codec(Path("out.mp4"), "h264", quality=18)[1] == ["libx264"]
+    assert check_codec(Path("out.mp4"), "h264", quality=18)[1] == ["libx264", "libx264rgb"]
     assert check_codec(Path("out.mkv"), "ffv1", quality=18)[1] == ["ffv1"]  # it loses nothing
+    monkeypatch.setitem(ENCODERS, "h264", ["libx264rgb"])  # as without libx264: better one without than none
+    assert check_codec(Path("out.mp4"), "h264", quality=18)[1] == ["libx264rgb"]
 
 
 @pytest.mark.skipif("h264_nvenc" not in av.codecs_available or opens("h264_nvenc"), reason="it works, or is not there")

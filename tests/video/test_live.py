@@ -4,15 +4,17 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, sleep
 
 import av
 import av.error
+import numpy as np
 import pytest
 
-from tests.clips import index_of, write_clip
+from tests.clips import index_of, picture, write_clip
 from tests.servers import RtspServer, free_port, mjpeg_server, sound_goes_on, udp_sender
 from vidclf.errors import UsageError
 from vidclf.frame import Frame
@@ -196,6 +198,12 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     from threading import Thread
 
     class Quiet(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "private" in self.path and self.headers["Authorization"] != "Bearer me":
+                self.send_error(401)
+            else:
+                super().do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -231,6 +239,38 @@ def test_a_recording_over_http_whose_name_does_not_say_so(web: tuple[Path, str])
     frames = [frame for frame in Capture(f"{address}/download")() if frame]
     assert [index_of(frame.image) for frame in frames] == list(range(12))
     assert not frames[0].source.live
+
+
+def test_a_recording_over_http_gets_ffmpegs_options(web: tuple[Path, str]) -> None:
+    folder, address = web
+    write_clip(folder / "clip.mp4", 12).rename(folder / "private")
+    frames = [f for f in Capture(f"{address}/private", options=["headers=Authorization: Bearer me\r\n"])() if f]
+    assert [index_of(frame.image) for frame in frames] == list(range(12))
+
+
+def test_the_last_pictures_of_a_stream_that_ends_come_although_other_tracks_end_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera's sound and its measurements; the decoder holds the last picture back until its own track ends."""
+    path = tmp_path / "clip.ts"
+    with av.open(str(path), "w") as output:
+        sound = output.add_stream("aac", rate=48_000, layout="stereo")
+        video = output.add_stream("mpeg4", rate=25, options={"bf": "2"})
+        video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
+        data = output.add_data_stream("klv")
+        note = av.Packet(b"12.5 m")
+        note.stream, note.time_base, note.pts, note.dts = data, Fraction(1, 90_000), 0, 0
+        for n in range(25):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(picture(n), "bgr24")))
+        output.mux(note)
+        silence = av.AudioFrame.from_ndarray(np.zeros((2, 48_000), np.float32), "fltp", "stereo")
+        silence.sample_rate = 48_000
+        output.mux(sound.encode(silence))
+        for stream in (video, sound):
+            output.mux(stream.encode())
+    monkeypatch.setattr("vidclf.video.live.open_live", lambda *_: av.open(str(path)))
+    frames = enough(Capture("rtsp://127.0.0.1/cam")(), 50)  # it is connected to again
+    assert [index_of(frame.image) for frame in frames] == 2 * list(range(25))
 
 
 def test_a_stream_that_never_comes_is_given_up_if_told_so(caplog: pytest.LogCaptureFixture) -> None:

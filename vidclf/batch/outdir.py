@@ -88,11 +88,13 @@ class OutDir:
             self._release(unused)
 
     def _release(self, unused: bool) -> None:
-        self._lock.release()
-        if unused:  # a wrong option must not leave a folder of results
-            with suppress(OSError):
+        with suppress(OSError):
+            if unused:  # a wrong option must not leave a folder of results
                 (self.root / MANIFEST).unlink(missing_ok=True)
-                self.root.rmdir()
+        self._lock.release()
+        with suppress(OSError):
+            if unused:
+                self.root.rmdir()  # the lock was in it
 
     def _take_over(self, storage: Remote, path: Path) -> None:
         """Use the remote manifest if there is none here or another machine has saved one since."""

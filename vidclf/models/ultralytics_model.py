@@ -183,8 +183,8 @@ def undisturbed() -> Iterator[None]:
 def _download(path: Path, ultralytics: Any) -> None:
     """Download into a temporary folder first: `path` is complete or missing, and only one process downloads it."""
     advice = f"download {path.name} from {PAGE} on another machine and name the file (--detector-weights FILE)"
-    # It asks name servers, which a machine behind a proxy may not reach.
-    if not (ultralytics.utils.is_online() or getproxies()):
+    # It asks name servers, which a machine behind a proxy may not reach. NO_PROXY alone is none.
+    if not (ultralytics.utils.is_online() or getproxies().keys() & {"http", "https", "all"}):
         raise UsageError(f"{path.name} was not found locally, and there is no internet connection: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from vidclf.files import InUseError, NoSpaceError, PartFile, no_space
 from vidclf.stages._pause import Pause
+from vidclf.video.naming import unstamped
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,9 @@ class Output(Generic[File]):
 def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wait: bool) -> Iterator[Path]:
     """Enter a file; if the disk gets full, what there is gets its final name, or is deleted if it is not readable.
 
-    If another program has the file open so that it cannot be renamed, it stays a part, which a later run names.
-    can_wait: otherwise these are errors like any other. Raises NoSpaceError in both cases.
+    If another program has the file open so that it cannot be renamed, it stays a part, which a later run names; if it
+    has no date in its name, no run would, and that is an error. can_wait: otherwise both are errors like any other.
+    Raises NoSpaceError for a full disk in both cases.
     """
     full: OSError | None = None
     try:
@@ -78,7 +80,7 @@ def ends_when_full(whole: PartFile, is_readable: Callable[[Path], bool], can_wai
                 if not is_readable(part):
                     part.unlink(missing_ok=True)
     except InUseError as error:
-        if not can_wait:
+        if not can_wait or whole.path == unstamped(whole.path):
             raise
         log.warning("%s", error)
     if full:  # the file has its name nevertheless: it can be used up to here, and deleted when it is old

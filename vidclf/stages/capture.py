@@ -44,8 +44,8 @@ class Capture:
     viewing.
     A live source (a camera, rtsp, udp, HLS, MJPEG over http, ...) is reconnected whenever it is lost, forever or until
     it has sent no picture for `give_up_after` seconds; it may be absent at the start, unless it is a local camera.
-    live: whether it is one, if its name is misleading. transport: of RTSP. options: FFmpeg's options for a live source,
-    as NAME=VALUE: input_format=mjpeg, video_size=1280x720.
+    live: whether it is one, if its name is misleading. transport: of RTSP. options: FFmpeg's options for a camera or
+    URL, as NAME=VALUE: input_format=mjpeg, video_size=1280x720.
     hardware: decode on the GPU (NVDEC, VideoToolbox, VA-API, ...); what it cannot decode is decoded in software.
     name: what a camera or URL is called in tables, pages, topics and file names; its address without passwords if None.
     Corrupt packets are counted and skipped. In a pipeline, and for a live source always, it yields None while there is
@@ -142,7 +142,7 @@ class Capture:
         from vidclf.video.opening import open_source
 
         stopping = self._stopping if self._pipeline else None
-        with open_source(self.uri, self.rate, self.hardware, stopping) as container:
+        with open_source(self.uri, self.rate, self.hardware, stopping, self.options) as container:
             stream = video_stream(container, self.uri)
             source = describe(container, stream, self.uri, self.shown, self.size, self.start, self._sound_is_wanted)
             progress = _Progress()

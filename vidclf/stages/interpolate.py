@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter, sleep
 
 from vidclf.frame import Box, Detection, Frame, Source
 from vidclf.stages._awaited import awaited
 
 MOST_HELD = 256  # frames that may wait for the next searched one, in case one is lost on the way
 MOST_BYTES = 512 << 20  # their bytes, per source: 20 pictures in 4K
-PATIENCE = 0.5  # seconds without a frame, after which it is seen whether a source was lost
-PASSED_ON = 2  # frames of a live source at a time: one more than arrives, so that the rest of a gap goes by
+LOOK = 0.01  # seconds without a frame, after which it is seen what can be passed on
+HASTE = 0.5  # a live source's frames follow each other after this share of the time between them, ...
+LONGEST = 0.05  # ... and at most this many seconds
 
 
 @dataclass(slots=True)
@@ -23,13 +25,20 @@ class Gap:
     known: list[Detection] = field(default_factory=list)  # copies, of the last frame that was searched
     held: list[Frame] = field(default_factory=list)
     ready: deque[Frame] = field(default_factory=deque)  # filled in, but not yet passed on
+    due: float = 0.0  # when the next of these may be passed on, by `perf_counter`
 
-    def end(self) -> list[Frame]:
-        """All frames that wait, filled in by what is known."""
-        frames = [*self.ready, *_repeat(self)]
-        self.ready.clear()
+    def end(self) -> None:
+        """Nobody knows when the next frame comes: those that are held are filled in by what is known."""
+        self.ready += _repeat(self)
         self.held = []
-        return frames
+
+    def next(self) -> Frame:
+        """The next frame to be passed on."""
+        frame = self.ready.popleft()
+        if frame.source.live:
+            apart = self.ready[0].time - frame.time if self.ready else 0.0
+            self.due = perf_counter() + min(HASTE * apart, LONGEST)
+        return frame
 
 
 class Interpolate:
@@ -39,30 +48,36 @@ class Interpolate:
     the frames' times. An object seen only before stays where it was until the middle of the gap; one seen only after
     is at its later place from the middle on. A frame that shows nothing new repeats the last detections. Frames are
     therefore held back until the next searched one, which delays a live picture by that much. Those of a live source
-    are then passed on one by one, as fast as they came: the next stages would drop most of a burst as late.
+    are then passed on one by one, at most twice as fast as they came: the next stages would drop most of a burst as
+    late.
     """
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         gaps: dict[Source, Gap] = {}
-        for frame in awaited(frames, PATIENCE):
+        for frame in awaited(frames, LOOK):
+            if frame is not None:
+                self._add(gaps.setdefault(frame.source, Gap(frame.time)), frame)
             for source, gap in gaps.items():
-                if source.live and source.state != "connected":  # nobody knows when the next frame comes
-                    yield from gap.end()
-            if frame is None:
-                continue
-            gap = gaps.setdefault(frame.source, Gap(frame.time))
-            most = min(MOST_HELD, MOST_BYTES // frame.image.nbytes)
-            if frame.skip == "between" and len(gap.held) + len(gap.ready) < most:
-                gap.held.append(frame)
-            else:
-                if frame.skip:
-                    frame.detections += _copies(gap.known)
-                gap.ready += [*_fill(gap, frame), frame]
-                gap.time, gap.known, gap.held = frame.time, _copies(frame.detections), []
-            for _ in range(min(len(gap.ready), PASSED_ON) if frame.source.live else len(gap.ready)):
-                yield gap.ready.popleft()
+                if source.live and source.state != "connected":
+                    gap.end()
+                while gap.ready and perf_counter() >= gap.due:
+                    yield gap.next()
         for gap in gaps.values():
-            yield from gap.end()
+            gap.end()
+            while gap.ready:
+                sleep(max(0.0, gap.due - perf_counter()))
+                yield gap.next()
+
+    def _add(self, gap: Gap, frame: Frame) -> None:
+        """Hold a frame back, or fill in those that were held back for it."""
+        most = min(MOST_HELD, MOST_BYTES // frame.image.nbytes)
+        if frame.skip == "between" and len(gap.held) + len(gap.ready) < most:
+            gap.held.append(frame)
+            return
+        if frame.skip:
+            frame.detections += _copies(gap.known)
+        gap.ready += [*_fill(gap, frame), frame]
+        gap.time, gap.known, gap.held = frame.time, _copies(frame.detections), []
 
 
 def _fill(gap: Gap, after: Frame) -> list[Frame]:

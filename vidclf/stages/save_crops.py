@@ -72,7 +72,7 @@ class SaveCrops:
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
             due = [(n, d) for n, d in enumerate(frame.detections) if d.track not in last]
-            if pause.holds(monotonic()):
+            if source.live and pause.holds(monotonic()):
                 due = []
             for n, detection in due:
                 if self.counts["saved"] == self.limit:

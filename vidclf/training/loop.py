@@ -59,7 +59,7 @@ def train(
     before = load_start(config)
     policy = before.preprocess if before else config.policy
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
-    if warning := known_pictures(config, parts.digests["data"]):
+    if warning := known_pictures(config, parts.digests["data"], data.has_validation(data_folder)):
         progress.line(warning)
     learner = make_learner(config, parts, before, device, compiled, progress)
     teachers = load_teachers(config.distill, parts.labels, policy, device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# All but lean were made with SGD, before Muon was here.
+# Those from before Muon was here.
 _SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4}
 
 # LucasVandroux/Fashion-MNIST-PyTorch: a constant rate, one tenth for validation, the best epoch kept.

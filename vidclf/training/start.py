@@ -44,14 +44,17 @@ def load_start(config: Config) -> Classifier | None:
     return before
 
 
-def known_pictures(config: Config, data: str) -> str:
+def known_pictures(config: Config, data: str, has_validation: bool) -> str:
     """A warning if the starting weights have learned pictures that are to validate this run; empty if not.
 
-    data: the hash of the pictures. The same share of the same pictures would be held back again.
+    data: the hash of the pictures. The same share of the same pictures would be held back again. has_validation: the
+    data has pictures of its own for it.
     """
     header = checkpoint.read_header(config.start) if config.start else {}
     share = (header.get("config") or {}).get("validation")
-    if header.get("data") != data or not isinstance(share, (int, float)) or share >= config.validation:
+    if has_validation or header.get("data") != data:
+        return ""
+    if not isinstance(share, (int, float)) or share >= config.validation:
         return ""
     return (
         f"warning: {config.start} has learned pictures that are to validate this run, so epoch and temperature may be "

@@ -68,7 +68,7 @@ def check_codec(
     if not hardware:
         available = [name for name in available if not name.endswith(HARDWARE)] or available
     if quality is not None:
-        available = [name for name in available if has_quality(name)] or available
+        available.sort(key=lambda name: not has_quality(name))
     return container, available
 
 

@@ -194,7 +194,7 @@ class Live:
             empty_since = None
             silence += arrived - asked  # not the time that the pipeline took
             is_over = silence > patience  # a packet that comes now may be the last that FFmpeg had; it would try again
-            if packet.stream_index == stream.index:
+            if packet.stream.index == stream.index:  # the last ones, which end each stream, all have stream_index 0
                 yield packet, fresh, arrived
                 silence, fresh = 0.0, False
             else:

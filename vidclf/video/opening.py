@@ -7,7 +7,7 @@ import glob
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -54,22 +54,29 @@ def reads_pipe(container: InputContainer) -> bool:
 
 
 def open_source(
-    source: str, rate: float | None = None, hardware: bool = False, stopping: Callable[[], bool] | None = None
+    source: str,
+    rate: float | None = None,
+    hardware: bool = False,
+    stopping: Callable[[], bool] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> InputContainer:
     """Open a source for reading.
 
-    rate: pictures per second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`.
+    rate: pictures per second, for a pattern of pictures (25 by default). hardware: see `hardware_decoder`. options:
+    FFmpeg's, of a device or a URL.
     stopping: tells when to wait no longer for a pipe. None if nothing does: Ctrl-C must not be lost in PyAV's callback.
     Raises UsageError if the source does not exist, VidclfError if FFmpeg cannot read it.
     """
     with explained(source):
         is_file = not (is_camera(source) or is_url(source))
-        name, options, arguments = _file(source, rate) if is_file else _device_or_url(source)
+        name, usual, arguments = _file(source, rate) if is_file else _device_or_url(source)
+        given = {} if is_file else dict(options or {})
         if stopping and is_file and Path(source).is_fifo():
             from vidclf.video.pipe import Pipe  # which Windows has not
 
             arguments["io_open"] = lambda *_: Pipe(source, stopping)
-        return av.open(name, mode="r", options=options, hwaccel=hardware_decoder() if hardware else None, **arguments)
+        accelerator = hardware_decoder() if hardware else None
+        return av.open(name, mode="r", options=usual | given, hwaccel=accelerator, **arguments)
 
 
 def live_patience(source: str) -> tuple[float, float]:
