@@ -27,7 +27,7 @@ OPTIONS = [
         "--give-up-after", metavar="TIME", help="Give up on a live source that has sent no picture for this long."
     ),
     click.option("--segment", metavar="TIME", help="Cut the video into files of this length: 10m, 1h."),
-    click.option("--keep", metavar="TIME", help="Delete a live source's files once they are this old: 7d."),
+    click.option("--keep", metavar="TIME", help="Delete a live source's segments or events at this age: 7d."),
     click.option(
         "--keep-size", metavar="SIZE", help="Delete the oldest of them beyond this total size: 50G; keeps the newest."
     ),

@@ -48,7 +48,12 @@ FOR_LIVE = {
 )
 @click.option("--display", is_flag=True, help="Show a window: q quits, space pauses, s saves, n relearns the scene.")
 @click.option("--serve", metavar="[[HOST:]PORT]", help=f"Show a web page, at 127.0.0.1:{PORT} by default.")
-@click.option("--token", envvar="VIDCLF_TOKEN", help="Secret for the page; required if other machines can reach it.")
+@click.option(
+    "--token",
+    envvar="VIDCLF_TOKEN",
+    show_envvar=True,
+    help="Secret for the page; required if other machines can reach it.",
+)
 @click.option("--realtime", is_flag=True, help="Play files at their own speed, for viewing.")
 @live_options
 @pipeline_options

@@ -114,7 +114,9 @@ def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Named settings; options you give override them.")
 @click.option("--time-limit", type=Duration(1), help="Finish, annealed, after this long: 90s, 20m, 1h30m.")
 @click.option(
-    "--threads", type=click.IntRange(1, MOST_CORES), help="CPU threads; default: VIDCLF_THREADS, or one per core."
+    "--threads",
+    type=click.IntRange(1, MOST_CORES),
+    help="CPU threads; default: VIDCLF_THREADS, OMP_NUM_THREADS or all.",
 )
 @DEVICE
 @VERIFY

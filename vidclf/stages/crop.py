@@ -13,10 +13,11 @@ from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
 class Crop:
     """Make the crop of every detection (see `vidclf.preprocess`).
 
-    like: a checkpoint, by shipped name or path, whose preprocessing to use; the other options override it.
-    size, channels: 28 and 1 (grey) by default. aspect: letterbox or squash. mask: black outside the object.
-    padding: widen the box on each side by this share of its longer side. polarity: whether the object is lighter or
-    darker than its background (light, dark); auto finds out.
+    like: a checkpoint, by shipped name or path, whose preprocessing to use; the other options override it. Without
+    `like` they are 28, 1 (grey), letterbox, true, 0 and light.
+    aspect: letterbox or squash. mask: black outside the object. padding: widen the box on each side by this share of
+    its longer side. polarity: whether the object is lighter or darker than its background (light, dark); auto finds
+    out.
     """
 
     def __init__(

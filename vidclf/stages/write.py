@@ -46,11 +46,12 @@ class Write:
 
     path may be a folder, if it exists or ends in /: each source then has its own files there, with `suffix`.
 
-    codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the
-    suffix. hardware: use a hardware encoder if one works. quality: on the codec's own scale, smaller is better
-    (h264: 0..51). fps: write at this constant rate instead of with the source's timestamps (which avi rounds to the
-    source's average rate); the duration stays the same, and a gap of more than an hour is an error. size: (width,
-    height) to scale to, aspect ratio kept. audio: include a file's sound; that of live sources is never recorded.
+    codec: h264, hevc, av1, vp9, mpeg4, mjpeg, ffv1, or the name of an FFmpeg encoder; the default follows the suffix.
+    hardware: use a hardware encoder if one works. quality: on the codec's own scale, smaller is better; by default h264
+    23 (of 0..51), hevc 28, vp9 33, av1 35, mpeg4 and mjpeg 4, if encoded in software. fps: write at this constant rate
+    instead of with the source's timestamps (which avi rounds to the source's average rate); the duration stays the
+    same, and a gap of more than an hour is an error. size: (width, height) to scale to, aspect ratio kept. audio:
+    include a file's sound; that of live sources is never recorded.
     backend: pyav; or opencv or skvideo (constant rate, no sound, and a killed process leaves no playable part).
     segment: split into files of this length (10m, 1h30m). keep, keep_size: delete a live source's oldest files, those
     finished longer ago than this (7d), or beyond this total size (50G). only_when: write only while one of these

@@ -125,7 +125,7 @@ class Site:
         return {
             "id": sighting.number,
             **sighting.row,
-            "at": round(sighting.at, 3),
+            "at": sighting.at,
             **pictures,
             "colour": self._colour(name),
         }

@@ -19,7 +19,7 @@ import numpy as np
 
 from vidclf.frame import Detection, Frame, Source
 from vidclf.preprocess import shrink
-from vidclf.rows import Row, to_row
+from vidclf.rows import Row, since_1970, to_row, utc
 
 WANTED = 2.0  # seconds for which a request wants pictures; a viewer that stops reading stops requesting
 UNWATCHED = 1.0  # seconds between two pictures that are kept without viewers, so that a new viewer sees one at once
@@ -59,7 +59,7 @@ class Sighting:
 
     number: int
     row: Row
-    at: float  # Unix time
+    at: str  # when it was captured, as in events
     thumbnail: np.ndarray  # (h, w, 3) uint8 BGR, cut from the annotated frame
     crop: np.ndarray | None  # the classifier's input
 
@@ -167,4 +167,4 @@ def _sighting(number: int, frame: Frame, source: str, detection: Detection) -> S
     thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
     row = to_row(frame, detection) | {"source": source}
     crop = None if detection.crop is None else detection.crop.copy()
-    return Sighting(number, row, time.time(), thumbnail, crop)
+    return Sighting(number, row, utc(since_1970(frame.captured)), thumbnail, crop)

@@ -205,7 +205,7 @@ function showDetections(detections, now, several) {
     thumb.style.setProperty("--mark", found.colour);
     const score = found.label ? found.label_score : found.score;
     set(item.children[1], `${found.label || `${found.kind} ?`} ${score.toFixed(2)}`);
-    set(item.children[2], `${found.track === null ? "" : `#${found.track}, `}${ago(now - found.at)}`);
+    set(item.children[2], `${found.track === null ? "" : `#${found.track}, `}${ago(now - Date.parse(found.at) / 1000)}`);
     set(item.children[3], several ? found.source : "");
     item.title = `${found.source}, frame ${found.frame}, ${found.time.toFixed(1)} s`;
     return item;
