@@ -26,8 +26,9 @@ class Rates:
     def now(self) -> tuple[Stats, dict[str, Any]]:
         """The statistics, at most half a second old, and the current rates.
 
-        The rates cover the last five seconds, or, at the first call, the time since the start: fps, bottleneck, stages
-        (name, fps, busy as a share of the time, queue) and the finished frames per second of each source.
+        The rates cover the last `seconds`: five if somebody asks that often, otherwise the time since the last call, or
+        since the start: fps, bottleneck, stages (name, fps, busy as a share of the time, queue) and the finished frames
+        per second of each source.
         """
         now = time.monotonic()
         if not self._snapshots or now - self._snapshots[-1][0] >= FRESH:
@@ -61,6 +62,7 @@ def _between(before: Stats, after: Stats, seconds: float) -> dict[str, Any]:
         for name, entry in after.get("sources", {}).items()
     }
     return {
+        "seconds": round(seconds, 1),
         "fps": rate(after["ledger"]["finished"], before.get("ledger", {}).get("finished", 0)),
         "bottleneck": max(stages, key=lambda row: row["busy"])["name"] if stages else "",
         "stages": stages,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -96,6 +96,42 @@ def test_one_at_a_time_delivers_from_a_spool(path: Path) -> None:
         assert not others.acquire()
     assert others.acquire()
     others.release()
+
+
+def test_a_process_that_cannot_reach_its_broker_gives_the_turn_to_one_that_can(path: Path) -> None:
+    """It has an old password, perhaps; both share the spool of that broker."""
+
+    class Away(Memory):
+        def open(self) -> None:
+            raise Unreachable("it refused the connection: Not authorized")
+
+    broker = Memory()
+    with Courier(Away(), path, "the broker", 0) as lost:
+        wait_for(lambda: lost.problem)
+        with Courier(broker, path, "the broker", 20):
+            wait_for(lambda: broker.got)
+
+
+def test_what_was_delivered_is_not_sent_again_although_it_cannot_be_removed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk SQLite cannot delete, either."""
+    broker, full, remove = Memory(), [True], Spool.remove
+
+    def removed(spool: Spool, ids: Iterable[int]) -> None:
+        if full:
+            raise OSError("database or disk is full")
+        remove(spool, ids)
+
+    monkeypatch.setattr(Spool, "remove", removed)
+    with Spool(path) as spool, Courier(broker, path, "the broker", 5):
+        wait_for(lambda: broker.got)
+        spool.put([Message("topic", "second", "{}")])
+        wait_for(lambda: len(broker.got) == 2)
+        full.clear()
+        spool.put([Message("topic", "third", "{}")])
+        wait_for(lambda: len(broker.got) == 3 and not len(spool))
+    assert [message.key for message in broker.got] == ["key", "second", "third"]
 
 
 def test_a_courier_whose_turn_does_not_come_ends_soon(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

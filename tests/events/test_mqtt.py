@@ -82,3 +82,13 @@ def test_what_was_confirmed_before_a_silence_is_delivered(
     wait_for(lambda: len(mosquitto.events()) == 7)
     assert list(failed) == list(range(7, 20))
     assert {(type(error), str(error)) for error in failed.values()} == {(Unreachable, "it does not confirm messages")}
+
+
+def test_a_message_that_was_lost_with_the_connection_is_not_confirmed() -> None:
+    """paho raises instead of saying so; the whole window would be sent again."""
+
+    class Lost:
+        def is_published(self) -> bool:
+            raise RuntimeError("Message publish failed: The connection was lost.")
+
+    assert not mqtt.is_confirmed(Lost())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,9 @@ def test_what_was_delivered_counts_no_more(tmp_path: Path) -> None:
     with Spool(tmp_path / "events.sqlite", max_events=3, max_bytes=4) as spool:
         assert spool.put([]) == 0
         spool.put(events("a", "b", "c"))
-        spool.remove(spool.oldest(2))
+        spool.remove(each.id for each in spool.oldest(2))
         assert spool.put(events("d", "ee")) == 0
-        spool.remove(spool.oldest(3))
+        spool.remove(each.id for each in spool.oldest(3))
         assert len(spool) == 0
         assert spool.put(events("f", "ggg")) == 0
         assert held(spool) == ["f", "ggg"]
@@ -80,3 +81,22 @@ def test_a_spool_that_cannot_be_read_says_so_in_one_way(tmp_path: Path) -> None:
             with pytest.raises(OSError) as told:
                 ask()
             assert str(told.value) == f"{spool.path}: no such table: events"
+
+
+def test_a_damaged_spool_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It must not keep a recorder from starting for good."""
+    path = tmp_path / "events.sqlite"
+    path.write_bytes(b"this is no database, but has its name" * 100)
+    with caplog.at_level(logging.WARNING, "vidclf"), Spool(path) as spool:
+        spool.put(events("a"))
+        assert held(spool) == ["a"]
+    assert "is damaged (file is not a database), and now called events.sqlite.damaged" in caplog.text
+    assert (tmp_path / "events.sqlite.damaged").read_bytes().startswith(b"this is no database")
+
+
+def test_the_span_is_as_many_or_more(tmp_path: Path) -> None:
+    with Spool(tmp_path / "events.sqlite") as spool:
+        assert spool.span() == 0
+        spool.put(events("a", "b", "c"))
+        spool.remove([spool.oldest(3)[1].id])
+        assert (spool.span(), len(spool)) == (3, 2)

@@ -135,3 +135,11 @@ def test_in_view_adds_up_over_cameras_whatever_their_rates(board: Board) -> None
         board.show(Frame(one, index, index, image, [Detection((0, 0, 9, 9), label="Coat")] * 2))
     board.show(Frame(two, 0, 0, image, [Detection((0, 0, 9, 9), label="Coat")]))
     assert board.history[-1].in_view == {"Coat": 3.0}
+
+
+def test_an_object_beyond_a_picture_that_was_shrunk_since_is_listed(board: Board) -> None:
+    """It ended the run: a division by zero."""
+    frame = seen(Detection((350, 250, 399, 299)))
+    frame.image = frame.image[:100, :100]
+    board.show(frame)
+    assert board.latest[0].thumbnail.size

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from time import sleep
 
+import psutil
 import pytest
 
 from tests.web.cameras import Camera, get, page, until
@@ -88,3 +89,24 @@ def test_a_stream_goes_on_and_so_does_a_connection_that_is_used(serve: Serve) ->
             used.sendall(b"GET /healthz HTTP/1.1\r\n" + HEAD)
             sleep(0.5)
             assert not is_closed(stream) and not is_closed(used)
+
+
+def test_a_client_that_reads_nothing_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could hold its connection for as long as it liked."""
+    monkeypatch.setattr("vidclf.web.connection.STUCK", 1.0)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with closing(connection):
+        connection.connect(("127.0.0.1", serve.port))
+        connection.sendall(200 * (b"GET /page.js HTTP/1.1\r\n" + HEAD))
+        until(lambda: serve_connections(serve))
+        until(lambda: not serve_connections(serve), seconds=20)
+
+
+def serve_connections(serve: Serve) -> int:
+    """How many connections to the page this process knows of."""
+    return sum(
+        each.laddr.port == serve.port and each.status == "ESTABLISHED"
+        for each in psutil.Process().net_connections("tcp")
+        if each.laddr
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 from collections.abc import Iterator
-from time import sleep
+from time import perf_counter, sleep
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_browser_swaps_the_token_for_a_cookie_that_does_not_tell_it(guarded: S
     connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=10)
     connection.request("GET", f"/?token={IN_AN_ADDRESS}")
     answer = connection.getresponse()
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    assert (answer.status, answer.headers["Location"]) == (303, "./")
     cookie, *attributes = answer.headers["Set-Cookie"].split("; ")
     assert {attribute.lower() for attribute in attributes} == {"httponly", "path=/", "samesite=lax"}
     assert TOKEN not in cookie
@@ -93,11 +94,14 @@ def test_a_person_without_the_token_is_asked_for_it(guarded: Serve) -> None:
 def test_the_form_brings_the_token_in_its_body(guarded: Serve, proto: str, secure: bool) -> None:
     """In its address, every proxy would write it down."""
     answer = post(guarded, f"token={IN_AN_ADDRESS}".encode(), **{"X-Forwarded-Proto": proto})
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    assert (answer.status, answer.headers["Location"]) == (303, "./")
     cookie, *attributes = answer.headers["Set-Cookie"].lower().split("; ")
     assert ("secure" in attributes) == secure
     assert {"httponly", "samesite=lax"} <= set(attributes)
-    assert get(guarded.url, Cookie=cookie)[0] == 200
+    # A browser that has the secure one must not be kept from signing in without TLS.
+    assert cookie.startswith("__secure-vidclf_" if secure else "vidclf_")
+    cookie = cookie.replace("__secure-", "__Secure-")
+    assert get(guarded.url, Cookie=cookie, **{"X-Forwarded-Proto": proto})[0] == 200
 
 
 @pytest.mark.parametrize("body", [b"token=wrong", b"token=", b"", b"\xff", b"token=\xed%A0%80", b"x" * 100_000])
@@ -105,6 +109,16 @@ def test_a_form_without_the_token_is_refused_in_words(guarded: Serve, body: byte
     answer = post(guarded, body)
     assert (answer.status, answer.headers["Set-Cookie"]) == (401, None)
     assert "Wrong token." in answer.text  # type: ignore[attr-defined]
+
+
+def test_guesses_of_the_token_are_slow_and_told(guarded: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    began = perf_counter()
+    with caplog.at_level(logging.WARNING, "vidclf"):
+        for guess in ("a", "b"):
+            assert get(f"{guarded.url}healthz", Authorization=f"Bearer {guess}")[0] == 401
+    assert perf_counter() - began > 2 * 0.5
+    assert len([record for record in caplog.records if "wrong tokens for the web page" in record.getMessage()]) <= 1
+    assert "Bearer" not in caplog.text
 
 
 def test_who_leaves_amid_the_form_writes_nothing_into_the_log(guarded: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,6 +40,8 @@ class Courier:
         self._ending = Event()
         self._until = inf  # when leaving the block ends at the latest
         self._is_away = False
+        self.problem = ""  # why events are waiting, in words; other threads read it
+        self._sent: set[int] = set()  # delivered, but still in the spool: there was no space to delete them
         self._thread = Thread(target=self._work, name="vidclf courier", daemon=True)
 
     def __enter__(self) -> Courier:
@@ -64,9 +66,11 @@ class Courier:
                     self._deliver(spool, lock)
                 break
             except Exception as error:  # any error: a thread that died would silently deliver nothing
+                lock.release()  # another process may reach it, with another password or certificate
                 if not self._is_away:
                     reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
-                    log.warning("%s: %s; events are waiting in %s", self._name, reason, self._path)
+                    self.problem = f"{self._name}: {reason}; events are waiting in {self._path}"
+                    log.warning("%s", self.problem)
                 pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
                 self._is_away = True
                 # Jittered, so that the clients of a restarted broker do not all reconnect at once.
@@ -78,7 +82,7 @@ class Courier:
     def _deliver(self, spool: Spool, lock: NameLock) -> None:
         """Deliver events until the end, once no other process that shares the spool does; raises Unreachable, OSError.
 
-        lock: of the spool, kept until the end.
+        lock: of the spool, kept for as long as the broker can be reached.
         """
         oldest, since = spool.oldest(1), monotonic()
         while not lock.acquire():
@@ -91,7 +95,7 @@ class Courier:
         self._broker.open()
         while True:
             is_ending = self._ending.is_set()  # asked first: until then, the stage may put events into the spool
-            events = spool.oldest(WINDOW)
+            events = [each for each in spool.oldest(WINDOW + len(self._sent)) if each.id not in self._sent]
             if events:
                 self._send(spool, events)
             elif is_ending:
@@ -100,13 +104,14 @@ class Courier:
                 self._broker.idle(IDLE)
             if self._is_away:
                 log.warning("%s is reachable again", self._name)
-                self._is_away = False
+                self._is_away, self.problem = False, ""
 
     def _send(self, spool: Spool, events: list[Waiting]) -> None:
         """Send events, and forget those that the broker accepts or never will; raises Unreachable, OSError."""
         failed = self._broker.send([event.message for event in events])
         waiting = {n: error for n, error in failed.items() if isinstance(error, Unreachable)}
-        spool.remove([event for n, event in enumerate(events) if n not in waiting])
+        self._sent |= {event.id for n, event in enumerate(events) if n not in waiting}
+        self._forget(spool)
         self.delivered += len(events) - len(failed)
         if (refused := failed.keys() - waiting.keys()) and not self.refused:
             n = min(refused)
@@ -115,3 +120,11 @@ class Courier:
         self.refused += len(refused)
         if waiting:
             raise waiting[min(waiting)]
+
+    def _forget(self, spool: Spool) -> None:
+        """Remove what was delivered from the spool; later, if there is no space for that now."""
+        try:
+            spool.remove(self._sent)
+            self._sent.clear()
+        except OSError as error:
+            log.debug("delivered events cannot be removed yet: %s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -60,9 +61,9 @@ class Mqtt:
         try:
             # They are confirmed in order. Each has the time limit for itself: on a slow link, all of them take longer.
             for info in on_the_way:
-                self._until(info.is_published, "it does not confirm messages")
+                self._until(partial(is_confirmed, info), "it does not confirm messages")
         except Unreachable as error:  # not raised: those that are confirmed must not be sent again
-            return {n: error for n, info in enumerate(on_the_way) if not info.is_published()}
+            return {n: error for n, info in enumerate(on_the_way) if not is_confirmed(info)}
         return {}
 
     def idle(self, seconds: float) -> None:
@@ -95,3 +96,11 @@ class Mqtt:
         code = self._client.loop(seconds)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise Unreachable(error_string(code).rstrip("."))
+
+
+def is_confirmed(info: Any) -> bool:
+    """Whether the broker has confirmed a message; paho raises if the connection was lost before it was sent."""
+    try:
+        return bool(info.is_published())
+    except (RuntimeError, ValueError):
+        return False

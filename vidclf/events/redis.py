@@ -30,7 +30,8 @@ class Redis:
         from redis.retry import Retry
 
         address = self._address
-        tls = {"ssl": True, "ssl_ca_certs": address.ca} if address.tls else {}
+        # Before 6.0, redis-py accepted the certificate of any host.
+        tls = {"ssl": True, "ssl_ca_certs": address.ca, "ssl_check_hostname": True} if address.tls else {}
         self._client = redis.Redis(
             host=address.host,
             port=address.port,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from vidclf.errors import UsageError
 from vidclf.events.message import Message
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds to wait for another connection's write, which takes milliseconds
 # `upto`: bytes up to and including this event, counted from the oldest. Ids and bytes only grow, so the bytes waiting
@@ -54,12 +57,13 @@ class Spool:
         self.path, self._bounds = path, (max_events, max_bytes)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: it tells what cameras see
-            self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-            # With a write-ahead log one connection writes while another reads, and a commit does not wait for the disk;
-            # committed data is held by the operating system, so it survives a killed process.
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            self._db.execute(TABLE)
+            try:
+                self._db = _open(path)
+            except sqlite3.OperationalError:  # it may be well another time: the disk is full, the file is locked
+                raise
+            except sqlite3.DatabaseError as error:
+                _put_aside(path, error)
+                self._db = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"cannot store events in {path}: {error}") from None
 
@@ -82,19 +86,26 @@ class Spool:
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from None
 
-    def remove(self, events: Sequence[Waiting]) -> None:
+    def remove(self, ids: Iterable[int]) -> None:
         """Forget events that were delivered."""
         try:
             with self._db:
                 self._db.execute("begin immediate")
-                self._db.executemany("delete from events where id = ?", [(event.id,) for event in events])
+                self._db.executemany("delete from events where id = ?", [(each,) for each in ids])
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from None
 
     def __len__(self) -> int:
+        return self._number("count(*)")
+
+    def span(self) -> int:
+        """About how many events wait: as many or more, found without counting them."""
+        return self._number("coalesce(max(id) - min(id) + 1, 0)")
+
+    def _number(self, what: str) -> int:
         try:
-            (count,) = self._db.execute("select count(*) from events").fetchone()
-            return int(count)
+            (number,) = self._db.execute(f"select {what} from events").fetchone()
+            return int(number)
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from None
 
@@ -106,6 +117,29 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        # With a write-ahead log one connection writes while another reads, and a commit does not wait for the disk;
+        # committed data is held by the operating system, so it survives a killed process.
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        db.execute(TABLE)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _put_aside(path: Path, error: Exception) -> None:
+    """Rename a spool that is damaged: that costs its events, but must not end the recording of what comes."""
+    damaged = path.with_name(f"{path.name}.damaged")
+    path.replace(damaged)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    log.warning("%s is damaged (%s), and now called %s; its events are lost", path, error, damaged.name)
 
 
 def usual_path(destination: str) -> Path:

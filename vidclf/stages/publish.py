@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 from vidclf.errors import UsageError
@@ -76,14 +78,21 @@ class Publish:
         self.bounds = max_events, max_mb << 20
         self.spool = usual_path(f"{self._address.user} {self._address}") if spool is None else Path(spool)
         self.counts = {"events": 0, "delivered": 0, "waiting": 0, "dropped": 0}  # of the last run, or of this one
+        self._courier: Courier | None = None
         Spool(self.spool).close()  # report a bad folder now rather than during the run
+
+    @property
+    def problem(self) -> str:
+        """Why events are waiting, in words, for the page; empty if they are not."""
+        return self._courier.problem if self._courier else ""
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         changes: dict[Source, Changes] = {}
         is_tracked = has_objects = False
         self.counts |= dict.fromkeys(self.counts, 0)
         broker = connect(self._address, status=self.status, length=self.length)
-        courier = Courier(broker, self.spool, str(self._address), self.linger)
+        courier = self._courier = Courier(broker, self.spool, str(self._address), self.linger)
+        counted = 0.0  # when the waiting events were counted, by `monotonic`
         with Spool(self.spool, *self.bounds) as spool:
             try:
                 with courier:
@@ -96,6 +105,10 @@ class Publish:
                             if source.state != "connected":  # not by time alone: a slow pipeline's frames come late
                                 self._put(spool, source, seen.pass_time())
                         self.counts["delivered"] = courier.delivered
+                        if monotonic() > counted + LOOK:
+                            counted = monotonic()
+                            with suppress(OSError):
+                                self.counts["waiting"] = spool.span()
                         if frame is not None:
                             yield frame
                     for source, seen in changes.items():
@@ -135,6 +148,7 @@ class Publish:
         self.counts["dropped"] += dropped
 
     def _count_waiting(self, spool: Spool) -> None:
+        self.counts["waiting"] = 0
         try:
             self.counts["waiting"] = len(spool)
         except OSError as error:  # a lost disk must not make a run fail at its end

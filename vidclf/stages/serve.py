@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from vidclf.errors import UsageError
@@ -69,8 +70,9 @@ class Serve:
 
     @property
     def url(self) -> str:
-        """The page's address, without the token."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
+        """The page's address, without the token; of a wildcard (0.0.0.0, ::), by this machine's name."""
+        host = gethostname() if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def attach(self, pipeline: Pipeline) -> None:
         """Show the statistics of this pipeline, and which of its recordings pause."""
@@ -93,11 +95,12 @@ class Serve:
                 board.closed = True
 
     def _problems(self) -> list[str]:
-        """Why recordings of this pipeline pause now, in words; called in the page's thread."""
+        """Why recordings of this pipeline pause now, or events wait, in words; called in the page's thread."""
         found = (getattr(stage, "pauses", None) for stage in self._stages)
         lists = (each for each in found if isinstance(each, list))  # a custom stage may use the name for something else
         reasons = [pause.reason for pauses in lists for pause in pauses if isinstance(pause, Pause)]
-        return [reason for reason in reasons if reason]
+        problems = [problem for stage in self._stages if isinstance(problem := getattr(stage, "problem", ""), str)]
+        return [reason for reason in [*reasons, *problems] if reason]
 
     def _name(self, source: Source) -> str:
         """A source's name in the statistics: sources with the same name, as one camera given twice, are a, a (2)."""

@@ -76,7 +76,9 @@ class Site:
         return self._board.cameras[number]
 
     async def _stream(self, request: Request) -> Response:
-        return StreamingResponse(self._pictures(self._camera(request)), media_type=STREAM)
+        pictures = self._pictures(self._camera(request))
+        # Else nginx would read all pictures at once, and keep them for a slow viewer.
+        return StreamingResponse(pictures, media_type=STREAM, headers={"X-Accel-Buffering": "no"})
 
     async def _pictures(self, camera: Camera) -> AsyncIterator[bytes]:
         """Yield the latest picture whenever there is a new one; a slow viewer misses those in between."""

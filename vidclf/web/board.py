@@ -164,7 +164,10 @@ def encode(image: np.ndarray, quality: int) -> bytes:
 
 def _sighting(number: int, frame: Frame, source: str, detection: Detection) -> Sighting:
     x0, y0, x1, y1 = detection.box
-    thumbnail = shrink(frame.image[y0:y1, x0:x1], THUMBNAIL)
+    picture = frame.image[y0:y1, x0:x1]
+    if not picture.size:  # a stage has shrunk the picture since the object was found
+        picture = np.zeros((1, 1, 3), np.uint8)
+    thumbnail = shrink(picture, THUMBNAIL)
     row = to_row(frame, detection) | {"source": source}
     crop = None if detection.crop is None else detection.crop.copy()
     return Sighting(number, row, utc(since_1970(frame.captured)), thumbnail, crop)

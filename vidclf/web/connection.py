@@ -12,12 +12,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST = 128  # connections at once, six for each browser; macOS gives a process 256 file descriptors by default
 PATIENCE = 10.0  # seconds that a connection may be open without a request in progress
+STUCK = 30.0  # seconds that a client may read nothing of what is sent to it
 
 
 class Connection(H11Protocol):
     """A client's connection: closed at once if there are too many, and later if no request comes."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -27,9 +29,20 @@ class Connection(H11Protocol):
             self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._stuck):
+            if timer:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write; one that reads nothing for long is cut off."""
+        super().pause_writing()
+        self._stuck = self.loop.call_later(STUCK, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stuck:
+            self._stuck.cancel()
+        super().resume_writing()
 
     def on_response_complete(self) -> None:
         self._await_request()  # first, since the next request may already be here

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import ipaddress
 import logging
+import time
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,13 +37,14 @@ SIGN_IN = """<!doctype html>
 <title>vidclf</title>
 <h1>vidclf</h1>
 <p>Enter the token that vidclf was started with.</p>{note}
-<form action="/" method="post">
+<form action="{action}" method="post">
 <label>Token <input type="password" name="token" required autofocus></label> <button>Open</button>
 </form></html>
 """
 WRONG = '\n<p role="alert">Wrong token.</p>'
 LONGEST_FORM = 65_536  # bytes of a form that are read
 FORM_SECONDS = 10.0  # for which it is read: who sends it has no token yet
+GUESS, TELL = 0.5, 60.0  # seconds that a wrong token waits for its answer; seconds between two warnings about them
 
 
 class Guard:
@@ -55,6 +57,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self._app, self._token = app, token
+        self._wrong, self._told = 0, -TELL
         # The cookie reveals nothing about the token, which may be used elsewhere, too.
         self._cookie = hmac.new(token.encode(), b"vidclf cookie", hashlib.sha256).hexdigest() if token else ""
 
@@ -92,19 +95,31 @@ class Guard:
         cookie = request.cookies.get(cookie_of(request), "")
         if (scheme.lower() == "bearer" and same(bearer, self._token)) or same(cookie, self._cookie):
             return None
+        if given is not None or bearer:
+            await self._slow_down(request)
         headers = {"WWW-Authenticate": "Bearer"}
         if "text/html" in request.headers.get("accept", ""):
-            note = "" if given is None else WRONG
-            return HTMLResponse(SIGN_IN.format(note=note), HTTPStatus.UNAUTHORIZED, headers)
+            # Relative, since a proxy may show the page below a path of its own.
+            form = SIGN_IN.format(note="" if given is None else WRONG, action="" if is_page else "/")
+            return HTMLResponse(form, HTTPStatus.UNAUTHORIZED, headers)
         message = "a token is required: Authorization: Bearer TOKEN, or ?token=TOKEN"
         return JSONResponse({"error": message}, HTTPStatus.UNAUTHORIZED, headers)
 
     def _let_in(self, request: Request) -> Response:
         """Redirect to the page with a cookie, so that the token stays out of the browser's history and bookmarks."""
-        page = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        has_tls = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"
-        page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax", secure=has_tls)
+        page = RedirectResponse("./", HTTPStatus.SEE_OTHER)
+        secure = has_tls(request)
+        page.set_cookie(cookie_of(request), self._cookie, httponly=True, samesite="lax", secure=secure)
         return page
+
+    async def _slow_down(self, request: Request) -> None:
+        """Make guesses of the token slow, and tell of them, once a minute at most."""
+        self._wrong += 1
+        if time.monotonic() > self._told + TELL:
+            self._told = time.monotonic()
+            who = request.client.host if request.client else "somebody"
+            log.warning("wrong tokens for the web page so far: %d, this one from %s", self._wrong, who)
+        await asyncio.sleep(GUESS)
 
 
 async def posted(request: Request) -> str:
@@ -126,9 +141,17 @@ def same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
+def has_tls(request: Request) -> bool:
+    """Whether the browser speaks TLS with a proxy before us."""
+    return request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"
+
+
 def cookie_of(request: Request) -> str:
-    """The cookie's name, with the port: browsers share cookies between a host's ports, and two runs may serve pages."""
-    return f"vidclf_{request.scope['server'][1]}"
+    """The cookie's name, with the port: browsers share cookies between a host's ports, and two runs may serve pages.
+
+    With TLS it has another one: a page without TLS may not replace a secure cookie, and never sees it.
+    """
+    return f"{'__Secure-' if has_tls(request) else ''}vidclf_{request.scope['server'][1]}"
 
 
 def host_of(header: str) -> str:

@@ -62,6 +62,7 @@ def _metrics(stats: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         detections.add_metric([label], count)
     yield detections
 
+    counts = GaugeMetricFamily("vidclf_stage_count", "What a stage counts besides frames.", labels=["stage", "what"])
     through = CounterMetricFamily("vidclf_stage_frames", "Frames that came out of a stage.", labels=["stage"])
     busy = CounterMetricFamily("vidclf_stage_busy_seconds", "Time that a stage was busy.", labels=["stage"])
     queue = GaugeMetricFamily("vidclf_stage_queue", "Frames waiting for a stage.", labels=["stage"])
@@ -69,7 +70,9 @@ def _metrics(stats: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         through.add_metric([name], row["out"])
         busy.add_metric([name], row["busy_s"])
         queue.add_metric([name], row["queue"])
-    yield from (through, busy, queue)
+        for what, count in row.get("counts", {}).items():
+            counts.add_metric([name, what], count)
+    yield from (through, busy, queue, counts)
     yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", stats["peak_rss_mb"] * 2**20)
 
 

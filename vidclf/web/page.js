@@ -1,7 +1,6 @@
 // Fetches the statistics once a second and shows them; the pictures arrive as streams.
 
 const EVERY = 1000; // ms between two requests
-const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
 const SPAN = 300; // seconds of the chart, at most
 const SHOWN = 24; // latest detections on the page
 const WHY = { // reasons for which frames are dropped
@@ -11,9 +10,11 @@ const WHY = { // reasons for which frames are dropped
 };
 
 const $ = (id) => document.getElementById(id);
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat("en"); // as toFixed writes decimals
 const cards = new Map(); // camera name: its card
 const items = new Map(); // detected object: its item
+const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
+let moving = MOVING; // fewer if other windows of the page need them
 let round = 0; // counts how often the streams had to be requested again
 
 function make(kind, properties = {}, ...children) {
@@ -45,12 +46,13 @@ const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 const reasons = (dropped) => Object.keys(dropped).filter((why) => why in WHY).map((why) => `${why}: ${WHY[why]}`).join("; ");
 
-function pairs(node, rows) {
-  // name and value, each pair in a div; existing nodes are reused, so that a text selection survives
-  rows.forEach(([name, value], i) => {
-    const row = node.children[i] ?? node.appendChild(make("div", {}, make("dt"), make("dd")));
+function pairs(node, rows, [outer, first, second] = ["div", "dt", "dd"]) {
+  // name, value and an explanation; existing nodes are reused, so that a text selection survives
+  rows.forEach(([name, value, title = ""], i) => {
+    const row = node.children[i] ?? node.appendChild(make(outer, {}, make(first), " ", make(second)));
     set(row.children[0], name);
     set(row.children[1], value);
+    if (row.title !== title) row.title = title;
   });
   while (node.children.length > rows.length) node.lastChild.remove();
 }
@@ -62,7 +64,8 @@ function card(name) {
     const parts = {
       image, returns: 0, notice: make("p"), badge: make("span", { className: "badge" }), facts: make("p", { className: "facts" }),
     };
-    parts.view = make("div", { className: "view" }, image, parts.notice);
+    parts.link = make("a", { target: "_blank", title: "this picture alone" }, image);
+    parts.view = make("div", { className: "view" }, parts.link, parts.notice);
     parts.node = make("article", { className: "camera" },
       parts.view, make("header", {}, make("h2", { textContent: name, title: name }), parts.badge), parts.facts);
     parts.node.dataset.name = name;
@@ -72,21 +75,33 @@ function card(name) {
   return cards.get(name);
 }
 
+const here = (address) => address.slice(1); // relative: a proxy may show the page below a path of its own
+
 function show(image, address) {
   if (image.dataset.shown === address) return;
   image.dataset.shown = address;
-  image.src = address;
+  image.src = here(address);
 }
 
 function showPicture(image, camera, place, round) {
   if (!camera.picture) return;
   if (document.hidden) show(image, `${camera.picture}?hidden`); // one still picture, which also ends the stream
-  else if (place < MOVING) show(image, `${camera.stream}?round=${round}`);
-  else show(image, `${camera.picture}?at=${Date.now()}`);
+  else if (place < moving) show(image, `${camera.stream}?round=${round}`);
+  else if (image.complete || !image.dataset.shown.startsWith(camera.picture)) show(image, `${camera.picture}?at=${Date.now()}`);
+}
+
+function freeConnections() {
+  // Another window of the page may have taken what is left of the browser's connections.
+  moving = Math.floor(moving / 2);
+  for (const { image } of cards.values()) {
+    image.removeAttribute("src"); // ends the stream
+    image.dataset.shown = "";
+  }
 }
 
 function showCamera(camera, place) {
   const parts = card(camera.name);
+  if (camera.stream && !parts.link.href) parts.link.href = here(camera.stream);
   const { node, image, view, notice, badge: sign, facts } = parts;
   badge(sign, camera.state, camera.away ? "bad" : camera.state === "ended" ? "" : "good");
   const wasDim = node.classList.contains("away");
@@ -102,7 +117,7 @@ function showCamera(camera, place) {
   if (camera.live) rows.push(["reconnects", number.format(camera.reconnects)]);
   if (camera.corrupt) rows.push(["corrupt", number.format(camera.corrupt)]);
   rows.push(["dropped", dropped.length ? dropped.map(([why, n]) => `${number.format(n)} ${why}`).join(", ") : "0", reasons(camera.dropped ?? {})]);
-  facts.replaceChildren(...rows.map(([name, value, title]) => make("span", { title: title ?? "" }, `${name} `, make("b", { textContent: value }))));
+  pairs(facts, rows, ["span", "span", "b"]);
 }
 
 function removeOthers(cameras) {
@@ -116,7 +131,7 @@ function removeOthers(cameras) {
 }
 
 function showStages(stats) {
-  set($("slowest"), `last 5 s, bottleneck: ${stats.now.bottleneck}`);
+  set($("slowest"), `last ${duration(stats.now.seconds)}, bottleneck: ${stats.now.bottleneck}`);
   const busy = stats.now.stages.map((now) => now.busy);
   const slowest = busy.indexOf(Math.max(...busy));
   const rows = stats.now.stages.map((now, i) => {
@@ -140,14 +155,13 @@ function showStages(stats) {
 function showLedger(ledger) {
   const rows = [["read", ledger.read], ["finished", ledger.finished], ["corrupt packets", ledger.corrupt]];
   for (const [why, count] of Object.entries(ledger.dropped)) rows.push([`dropped: ${why}`, count]);
-  $("ledger").replaceChildren(...rows.map(([name, count]) =>
-    make("li", {}, make("span", { textContent: name }), make("b", { textContent: number.format(count) }))));
+  pairs($("ledger"), rows.map(([name, count]) => [name, number.format(count)]), ["li", "span", "b"]);
   set($("reasons"), reasons(ledger.dropped));
 }
 
 function showChart(history, now) {
   const labels = Object.entries(history.labels).sort((a, b) => sum(b[1].detections) - sum(a[1].detections));
-  const totals = history.at.map((_, i) => sum(labels.map(([, label]) => label.in_view[i])));
+  const totals = history.at.map((at, i) => (now - at < SPAN ? sum(labels.map(([, label]) => label.in_view[i])) : 0));
   const top = niceTop(Math.max(1, ...totals));
   const span = Math.min(SPAN, Math.max(60, now - (history.at[0] ?? now)));
   const svg = $("chart");
@@ -176,11 +190,8 @@ function showChart(history, now) {
   const isShown = (count, i) => count >= 0.05 && now - history.at[i] < span; // less than that reads 0.0
   const isOver = now - history.at.at(-1) > 2 * history.seconds; // no frame has come since
   const seen = labels.filter(([, label]) => label.in_view.some(isShown));
-  $("legend").replaceChildren(...seen.map(([name, label]) => {
-    const item = make("li", {}, name, make("b", { textContent: decimal(isOver ? 0 : label.in_view.at(-1)) }));
-    item.style.setProperty("--mark", label.colour);
-    return item;
-  }));
+  pairs($("legend"), seen.map(([name, label]) => [name, decimal(isOver ? 0 : label.in_view.at(-1))]), ["li", "span", "b"]);
+  seen.forEach(([, label], i) => $("legend").children[i].style.setProperty("--mark", label.colour));
 }
 
 function niceTop(value) {
@@ -218,10 +229,11 @@ function showDetections(detections, now, several) {
 
 function showState(stats) {
   const away = stats.cameras.filter((camera) => camera.away).length;
-  if (!away && stats.problems.length) badge($("state"), "recording paused", "warn");
+  if (!away && stats.problems.length) badge($("state"), stats.problems.length === 1 ? "a problem" : `${stats.problems.length} problems`, "warn");
   else if (!away) badge($("state"), "running", "good");
   else badge($("state"), `${away} of ${stats.cameras.length} cameras offline`, away < stats.cameras.length ? "warn" : "bad");
   set($("problems"), stats.problems.join("; "));
+  document.title = away ? `${away} of ${stats.cameras.length} offline - vidclf` : "vidclf";
   const figures = [["frames/s", decimal(stats.now.fps)]];
   if (stats.lag_ms) figures.push(["lag p95", milliseconds(stats.lag_ms.p95)]);
   figures.push(["detections", number.format(stats.detections)], ["running for", duration(stats.wall_s)]);
@@ -236,20 +248,24 @@ async function ask(address) {
 }
 
 let lost = false;
+let next = 0; // the timer of the next look
 async function look() {
+  clearTimeout(next);
   try {
-    const [stats, detections] = await Promise.all([ask("/api/stats"), ask("/api/detections")]);
+    const [stats, detections] = await Promise.all([ask("api/stats"), ask("api/detections")]);
     if (lost) round += 1; // another run: its pictures need new connections
     lost = false;
     showState(stats);
     removeOthers(stats.cameras);
-    stats.cameras.forEach(showCamera);
+    let streams = 0; // a camera without a picture takes none
+    for (const camera of stats.cameras) showCamera(camera, camera.picture && !camera.away ? streams++ : moving);
     showStages(stats);
     showLedger(stats.ledger);
     showChart(stats.history, stats.now.at);
     showDetections(detections, stats.now.at, stats.cameras.length > 1);
   } catch (error) {
     lost = true;
+    if (error.name === "TimeoutError") freeConnections();
     badge($("state"), "vidclf is not responding", "bad");
     for (const { node, notice, badge: sign } of cards.values()) {
       node.classList.add("away");
@@ -258,8 +274,13 @@ async function look() {
     }
     console.warn(error);
   }
-  setTimeout(look, document.hidden ? 5 * EVERY : EVERY);
+  clearTimeout(next); // of a look that began meanwhile
+  next = setTimeout(look, document.hidden ? 5 * EVERY : EVERY);
 }
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden) round += 1; });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  [round, moving] = [round + 1, MOVING];
+  look();
+});
 look();

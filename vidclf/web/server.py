@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GRACE = 1  # seconds that open connections have to finish at the end; those that never read are cut off then
 BACKLOG = 32  # connections that may wait to be accepted: asyncio accepts all of them before it closes the first
+SEND_BUFFER = 256 << 10  # bytes: by default the system takes megabytes, which a slow viewer sees seconds later
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -27,7 +28,9 @@ def bind(host: str, port: int) -> socket.socket:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # its connections inherit it
+        return listening
     except socket.gaierror:
         raise UsageError(f"cannot serve on {address}: {host} is not an address of this machine") from None
     except OSError as error:
