@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from vidclf.batch.clips import Clip, find_clips, printable
+from vidclf.batch.manifest import Manifest
 from vidclf.errors import UsageError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file systems")
@@ -126,3 +128,16 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         find_clips(tmp_path / "none")
     with pytest.raises(UsageError, match=r"a.mp4 is a file; `vidclf run` takes files"):
         find_clips(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("seconds", [10_413_792_000, 4_000_000_000])  # in the year 2300, 2096
+def test_a_time_that_no_clock_shows_does_not_end_a_batch(tmp_path: Path, seconds: int) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    os.utime(tmp_path / "a.mp4", (seconds, seconds))
+    (clip,) = find_clips(tmp_path).clips
+    with closing(Manifest(tmp_path / "manifest.sqlite")) as manifest:
+        manifest.enter([clip])
+        manifest.begin(clip, "config")
+        before = manifest.state()
+        manifest.begin(clip, "config")
+        assert manifest.state() != before  # whatever the clock says

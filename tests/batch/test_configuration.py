@@ -110,3 +110,21 @@ def test_a_published_name_whose_file_lies_here_is_that_file(tmp_path: Path, monk
     mine = fingerprints(items)
     (tmp_path / "yolo11n.pt").write_bytes(b"other")
     assert published != mine != fingerprints(items)
+
+
+def test_what_a_stage_of_ones_own_has_written_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of its options may be the folder it writes to, or /: all of it was read, for every clip."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mine.py").write_text(
+        "from functools import partial\n"
+        "class Own:\n"
+        "    def __init__(self, folder: str = '.', sep: str = '/'): ...\n"
+        "    def __call__(self, frames):\n"
+        "        yield from frames\n"
+        "made = partial(Own, folder='.')\n"
+    )
+    items = [[Item(name), Item("write")] for name in ("mine:Own", "mine:made")]
+    before = [fingerprints(each) for each in items]
+    Path("new.png").write_bytes(b"of an earlier clip")
+    assert [fingerprints(each) for each in items] == before

@@ -185,3 +185,45 @@ def test_the_books_are_saved_as_clips_are_planned_with_what_could_not_be_tried(w
     batch = watch(Found([A], broken), save=lambda problems: saved.append((batch.report.done, problems)))
     assert batch.run().done == 1
     assert saved == [(0, broken)]  # the next time is a minute away
+
+
+def test_a_rest_that_failed_is_tried_again(watch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table was open in another program, say; without another clip it stayed as it was."""
+    monkeypatch.setattr(chore, "RETRY", 0.0)
+    monkeypatch.setattr(chore, "PAUSES", 0)
+    tries = list[int]()
+
+    def rest(_: object) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise PermissionError(13, "Permission denied")
+
+    watch(Found([A]), *[Found([A])] * 5, when_idle=rest).run()
+    assert len(tries) == 2
+
+
+def test_a_bucket_that_is_away_for_a_moment_does_not_end_the_watch(watch: Make, workers: Idle) -> None:
+    """Its client raises errors of its own."""
+
+    class EndpointConnectionError(Exception):
+        pass
+
+    assert watch(Found([A]), EndpointConnectionError("no route"), Found([A, B]), Found([A, B])).run().done == 2
+    assert workers.jobs == ["a.mp4", "b.mp4"]
+
+
+def test_clips_that_vanish_and_come_back_are_done(watch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a share that is not mounted is an empty one."""
+
+    class Away(Idle):
+        def submit(self, job: Job) -> None:
+            super().submit(job)
+            if len(self.jobs) == 1:
+                self._told = [Outcome(job.path, "bad", "cannot read a.mp4: No such file or directory")]
+
+    workers = Away()
+    batch = watch(Found([A, B]), *[Found()] * 3, *[Found([A, B])] * 4)
+    batch._workers = workers
+    report = batch.run()
+    assert (report.done, report.failed) == (2, {})
+    assert sorted(workers.jobs) == ["a.mp4", "a.mp4", "b.mp4"]

@@ -16,6 +16,7 @@ from tests.clips import look, write_clip
 from tests.folders import add, files, rows
 from vidclf.cli.main import main
 from vidclf.errors import VidclfError
+from vidclf.files import hash_file
 
 pytestmark = pytest.mark.usefixtures("folder", "inline")
 OUTPUTS = {f"{name}.{suffix}" for name in ("a", "b", "sub/c") for suffix in ("mp4", "jsonl")}
@@ -358,3 +359,35 @@ def test_results_of_another_folder_are_not_replaced_without_a_word(batch: Run, c
     assert f"warning: {warning}\n" in batch(folder="tuesday")[2]
     Path("tuesday").rename("moved")
     assert "contains the results" not in batch(folder="moved")[2]
+
+
+def test_a_clip_that_could_not_be_read_is_tried_again_although_it_was_done_before(
+    batch: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another option, while the share was away: it failed for good, as its hash was known."""
+    assert batch()[0] == 0
+    monkeypatch.setattr("vidclf.batch.job.hash_file", away)
+    assert batch("--set", "motion.min_area=0.01")[0] == 3
+    monkeypatch.setattr("vidclf.batch.job.hash_file", hash_file)
+    code, out, err = batch("--set", "motion.min_area=0.01", "--json", "-")
+    assert (code, json.loads(out)["done"]) == (0, 3), err
+
+
+def away(*_: object) -> str:
+    raise OSError(116, "Stale file handle")
+
+
+def test_a_clip_that_grows_while_it_is_read_leaves_no_results(batch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(1000))
+    monkeypatch.setattr("vidclf.batch.job.mtime_of", lambda _: next(times))
+    assert batch("--retry", "0")[0] == 3
+    assert not list(Path("out").rglob("*.mp4")) + list(Path("out").rglob("*.jsonl"))
+
+
+def test_results_of_an_earlier_run_are_not_those_of_this_one(batch: Run) -> None:
+    """A stage that drops every frame: the old files counted as new."""
+    assert batch()[0] == 0
+    Path("nothing.py").write_text("def drop():\n    return lambda frames: (f for f in frames if False)\n")
+    Path("drop.yaml").write_text(Path("quick.yaml").read_text().replace("- motion", "- nothing:drop\n- motion"))
+    code, _, err = batch(pipeline="drop.yaml")
+    assert code == 3 and "no frame reached the end of the pipeline" in err

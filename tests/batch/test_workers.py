@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from vidclf.batch.job import Job, Outcome, Progress, Runner
-from vidclf.batch.storage import Remote
+from vidclf.batch.storage import Folder, Remote
 from vidclf.batch.workers import Processes, default_jobs
 from vidclf.errors import VidclfError
 from vidclf.recipe import Item
@@ -166,3 +168,23 @@ def test_workers_get_the_gpus_in_turn(
         workers.submit(Job(f"{number}.mp4", "", {}))
     assert told == given
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no process groups of that kind")
+def test_sigterm_to_the_group_lets_a_clip_end(clip: Path, tmp_path: Path) -> None:
+    """`systemctl stop` and `timeout` signal all processes; the first one decides."""
+    items = [Item("capture", {"realtime": True}), Item("record", {"frames": True})]
+    workers = Processes(items, Folder(tmp_path), jobs=1, timeout=60)
+    told: list[Any] = []
+    try:
+        workers.submit(Job("clip.mp4", str(clip), {"record": "clip.jsonl"}))
+        while not told:
+            told = workers.wait(1)
+        pid = workers._workers[0].process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        while not isinstance(told[-1], Outcome):
+            told += workers.wait(1)
+    finally:
+        workers.close()
+    assert told[-1].error == ""

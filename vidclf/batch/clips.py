@@ -92,6 +92,11 @@ def printable(path: str) -> str:
         return path.encode("utf-8", "backslashreplace").decode()
 
 
+def mtime_of(about: os.stat_result) -> int:
+    """A file's modification time in nanoseconds, within what the manifest holds: a camera's clock may be far off."""
+    return max(-(1 << 63), min(about.st_mtime_ns, (1 << 63) - 1))
+
+
 def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
     """Add a file as a clip; otherwise return the reason."""
     try:
@@ -107,7 +112,7 @@ def _add(clips: list[Clip], path: str, entry: os.DirEntry[str]) -> str | None:
         return _reason(error)
     if not stat.S_ISREG(about.st_mode):
         return "not a file, but a device or pipe"
-    clips.append(Clip(path, about.st_size, about.st_mtime_ns))
+    clips.append(Clip(path, about.st_size, mtime_of(about)))
     return None
 
 

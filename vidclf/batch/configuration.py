@@ -23,7 +23,7 @@ NEUTRAL = {"capture": {"source"}, "write": {"path", "force"}, "record": {"path",
 ANYWHERE = {"device"}
 # Folders that a stage writes to: only their name counts, not the files that earlier clips have left there.
 WRITTEN = {"save-crops": {"folder"}}
-# The options of the built-in stages that name files; in a user's stage, any option may.
+# The options of the built-in stages that name files or folders; in a user's stage, any option may name a file.
 FILES = {"weights", "like"}
 # Stages that an output does not depend on: `publish` only reports, and a new password is not a change.
 IGNORED = {"write": {"record", "publish"}, "record": {"write", "annotate", "publish"}}
@@ -52,24 +52,38 @@ def _describe(item: Item) -> dict[str, Any]:
     neutral, written = NEUTRAL.get(item.name, set()) | ANYWHERE, WRITTEN.get(item.name, set())
     named = (FILES if item.name in STAGES else options.keys()) - written
     described = {
-        name: _content(value) if name in named else _text(value)
+        name: _content(value, folders=item.name in STAGES) if name in named else _text(value)
         for name, value in options.items()
         if name not in neutral
     }
-    if item.name not in STAGES and (file := inspect.getsourcefile(constructor)):
+    if item.name not in STAGES and (file := _code_of(constructor)):
         described["its code"] = hash_file(Path(file))
     return described
 
 
-def _content(value: Any) -> str:
-    """An option's value; if it names a file, a folder or shipped weights, their content."""
+def _code_of(constructor: Any) -> str | None:
+    """The file of a user's stage, if it has one; that of an object such as a functools.partial is unknown."""
+    try:
+        return inspect.getsourcefile(constructor)
+    except TypeError:
+        return None
+
+
+def _content(value: Any, folders: bool) -> str:
+    """An option's value; if it names a file or shipped weights, their content; folders: also that of a folder.
+
+    A user's stage may write to a folder that it names, and what it wrote is no change of its options.
+    """
     if isinstance(value, (str, Path)) and str(value):
         path = Path(value)
         # With os.path, which accepts text that cannot be a file name.
-        if os.path.isdir(path):  # noqa: PTH112
+        if folders and os.path.isdir(path):  # noqa: PTH112
             return _hash([(str(p.relative_to(path)), hash_file(p)) for p in sorted(path.rglob("*")) if p.is_file()])
         if os.path.isfile(path):  # noqa: PTH113
-            return hash_file(path)
+            try:
+                return hash_file(path)
+            except OSError:  # the stage that wants it will say so
+                return _text(value)
         weights = shipped("weights") / f"{path.name}.safetensors"
         if path.name == str(value) and os.path.isfile(weights):  # noqa: PTH113
             return hash_file(weights)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from vidclf.batch.clips import printable
+from vidclf.batch.clips import mtime_of, printable
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
 from vidclf.files import hash_file
@@ -96,7 +96,7 @@ class Runner:
         source, watch = Path(job.source), _Watch(job.path, tell)
         try:
             about = source.stat()
-            outcome.size, outcome.mtime_ns = about.st_size, about.st_mtime_ns
+            outcome.size, outcome.mtime_ns = about.st_size, mtime_of(about)
             outcome.sha256 = hash_file(source, watch.tell)
         except OSError as error:
             raise VidclfError(f"cannot read {job.source}: {error.strerror}") from error
@@ -105,16 +105,21 @@ class Runner:
         with self._storage.writing(job.outputs, watch.tell) as paths:
             if folder := next((path for path in paths.values() if path.is_dir()), None):  # `write` would write into it
                 raise VidclfError(f"{folder} is a folder, but a result needs this name")
-            pipeline = Pipeline([self._stage(number, job, paths) for number in range(len(self._items))])
+            stages = [self._stage(number, job, paths) for number in range(len(self._items))]
+            pipeline = Pipeline(stages)
             try:
                 outcome.stats = pipeline.run(watch)
             except BaseException:
                 outcome.stats = pipeline.stats()
                 raise
-            if missing := [job.outputs[name] for name, path in paths.items() if not path.exists()]:
+            # Not by the files: those of an earlier run may be there.
+            made = {item.name for item, stage in zip(self._items, stages, strict=True) if files_made(stage)}
+            if missing := [job.outputs[name] for name in paths if name not in made]:
                 raise VidclfError(f"no frame reached the end of the pipeline, so there is no {missing[0]}")
             after = source.stat()
-            if (after.st_size, after.st_mtime_ns) != (outcome.size, outcome.mtime_ns):
+            if (after.st_size, mtime_of(after)) != (outcome.size, outcome.mtime_ns):
+                for path in paths.values():
+                    path.unlink(missing_ok=True)
                 raise ChangedError(f"{job.source} changed while it was read")
             outcome.written = sum(path.stat().st_size for path in paths.values())
         outcome.seconds, outcome.thumbnail = watch.seconds, watch.thumbnail()
@@ -131,6 +136,11 @@ class Runner:
         else:
             item.options |= {"path": str(paths[item.name]), "force": True}
         return item.create()
+
+
+def files_made(stage: Any) -> int:
+    """How many files a stage has completed in its latest run; 0 for stages that write none."""
+    return int(getattr(getattr(stage, "made", None), "files", 0))
 
 
 class ChangedError(VidclfError):

@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS clips (
     status TEXT NOT NULL DEFAULT 'pending',  -- pending, running, done, failed
     attempts INTEGER NOT NULL DEFAULT 0,     -- with this content and configuration
     error TEXT,                     -- why it, or the latest attempt, failed
-    config TEXT,                    -- hash of the configuration and weights of the latest attempt
+    config TEXT,                    -- hash of the configuration and weights of the latest attempt; null if it failed,
+                                    -- maybe not through the clip's fault
     outputs TEXT NOT NULL DEFAULT '{}',      -- file: hash of its configuration and weights
     frames INTEGER, seconds REAL,   -- output frames; seconds of video
     ledger TEXT, detections INTEGER, labels TEXT, fps REAL, wall_s REAL, warnings TEXT,
@@ -39,6 +40,8 @@ CREATE TABLE IF NOT EXISTS clips (
 CREATE INDEX IF NOT EXISTS by_status ON clips (status);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 """
+# How often clips have begun or ended; their times may go back with the clock.
+COUNT = "INSERT INTO facts VALUES ('changes', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
 
 
 class Manifest:
@@ -122,6 +125,7 @@ class Manifest:
                 "WHERE path = ?",
                 (now(), config, clip.size, clip.mtime_ns, config, clip.size, clip.mtime_ns, clip.path),
             )
+            self._db.execute(COUNT)
 
     def finish(self, outcome: Outcome, outputs: dict[str, str]) -> None:
         """The clip is done, or has failed permanently. outputs: its current outputs, and the configuration of each."""
@@ -143,11 +147,14 @@ class Manifest:
         }
         if outcome.sha256:
             values["sha256"] = outcome.sha256
+        elif outcome.error:  # it could not be read, or its worker died: the next run tries it again
+            values["config"] = None
         if outcome.size:
             values |= {"size": outcome.size, "mtime_ns": outcome.mtime_ns}
         columns = ", ".join(f"{name} = :{name}" for name in values)
         with self._transaction():
             self._db.execute(f"UPDATE clips SET {columns} WHERE path = :path", values | {"path": outcome.path})
+            self._db.execute(COUNT)
 
     def rows(self, columns: str = "*") -> Iterator[sqlite3.Row]:
         """All clips, sorted by path."""
@@ -156,7 +163,7 @@ class Manifest:
     def state(self) -> str:
         """A text that changes whenever a clip was added, removed, begun or ended."""
         with self._explained():
-            sums = "count(*), sum(attempts), max(began), max(ended), group_concat(DISTINCT status)"
+            sums = "count(*), group_concat(DISTINCT status), (SELECT value FROM facts WHERE name = 'changes')"
             return json.dumps(tuple(self._db.execute(f"SELECT {sums} FROM clips").fetchone()), default=str)
 
     def fact(self, name: str) -> str | None:

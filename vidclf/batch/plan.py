@@ -17,7 +17,7 @@ from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.names import output_names
 from vidclf.batch.storage import Storage
-from vidclf.errors import UsageError, describe
+from vidclf.errors import describe
 from vidclf.files import hash_file
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Plan:
         first, self._looked = self._looked is None, monotonic()
         try:
             planned = self._plan(self._find(), running, first)
-        except (UsageError, OSError) as error:
+        except Exception as error:  # clients of buckets raise many kinds of errors
             if first:
                 raise
             if not self.is_away:
@@ -100,8 +100,11 @@ class Plan:
     def _plan(self, found: Found, running: Collection[str], first: bool) -> Planned | None:
         """Plan the clips that are new, changed, or not done yet; if this fails, the next scan plans them."""
         there = {clip.path for clip in found.clips}
-        for path in {*found.problems, *self._foreign} - there:
+        for path in {*found.problems, *self._foreign, *self._report.failed} - there:
             self._planned.pop(path, None)  # when it is repaired, or comes back, it is planned again
+        for clip in [clip for clip in self.queue if clip.path not in there]:  # so it does if it is gone by now
+            self.queue.remove(clip)
+            self._planned.pop(clip.path, None)
         busy = {*running, *(clip.path for clip in self.queue)}
         clips = [clip for clip in found.clips if self._planned.get(clip.path) != clip and clip.path not in busy]
         clips = [clip for clip in clips if self._is_complete(clip)]
@@ -172,8 +175,7 @@ class Plan:
         again = self._settings.force or (self._settings.retry_failed and row["status"] == "failed")
         if row["status"] not in ("done", "failed") or (again and clip.path not in self.tries):
             return False
-        # If it could not be read, or its worker was killed, that may not be the fault of the clip.
-        if row["status"] == "failed" and (row["config"] != self.config or not row["sha256"]):
+        if row["status"] == "failed" and row["config"] != self.config:
             return False
         if row["status"] == "done":
             wanted = self.wanted(clip.path)

@@ -31,8 +31,8 @@ READY = "ready"
 # Read by the parts of a pipeline, torch and numpy.
 THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 GPU_SETTING = "CUDA_VISIBLE_DEVICES"
-# Ctrl-C and a closed terminal go to the whole process group; the first process decides what to do about them.
-OF_THE_TERMINAL = [signal.Signals[name] for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+# Ctrl-C, a closed terminal, and mostly SIGTERM go to the whole process group; the first process decides what to do.
+TO_THE_GROUP = [signal.Signals[name] for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 JOBS_A_GPU = 2  # while one decodes or encodes, the other's networks run; each has its own models in the GPU's memory
 
 
@@ -158,7 +158,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, items, storage)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
-        with _environment(settings), _without_terminal():
+        with _environment(settings), _spared():
             self.process.start()
         theirs.close()  # the only open end is the worker's own: when it dies, so does the pipe
         self.job: Job | None = None
@@ -178,9 +178,8 @@ class _Worker:
 
 def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> None:
     """The main loop of a worker process: take a job, run it, send the outcome; until the pipe is closed."""
-    for number in OF_THE_TERMINAL:
+    for number in TO_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # A separate thread waits for the parent's death, whatever the pipeline is doing: an orphaned worker could write a
     # file that the next batch is writing as well.
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -203,8 +202,8 @@ def _die_with_parent() -> None:
 
 
 @contextmanager
-def _without_terminal() -> Iterator[None]:
-    """Processes started in the block never receive the terminal's signals; this process gets them afterwards.
+def _spared() -> Iterator[None]:
+    """Processes started in the block never receive the group's signals; this process gets them afterwards.
 
     They would kill a worker that is still importing. Not on Windows.
     """
@@ -212,7 +211,7 @@ def _without_terminal() -> Iterator[None]:
         yield
         return
     resource_tracker.ensure_running()  # starting it with the first worker would unblock them again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_THE_GROUP)
     try:
         yield
     finally:

@@ -31,6 +31,7 @@ class ShowBatch:
             TextColumn("{task.fields[text]}", markup=False),
             console=console,
             transient=True,
+            redirect_stdout=False,  # a report may go there
             disable=not console.is_terminal,
         )
         self._all = self._bar.add_task("all clips", total=None, text="")
