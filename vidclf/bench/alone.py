@@ -20,8 +20,6 @@ from vidclf.memory import peak_rss
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE
 
-PATIENCE = 1800  # seconds
-
 
 def measure_alone(setting: Setting, contender: str, cores: int | None = None) -> dict[str, float]:
     """Run a contender ("vidclf" or "serial loop") twice in a fresh process, the first time to warm up.
@@ -32,7 +30,7 @@ def measure_alone(setting: Setting, contender: str, cores: int | None = None) ->
     task = {"setting": asdict(setting), "contender": contender, "cores": cores}
     environment = os.environ | ({VARIABLE: str(cores), "OMP_NUM_THREADS": str(cores)} if cores else {})
     command = [sys.executable, "-m", "vidclf.bench.alone", json.dumps(task, default=str)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise VidclfError(f"{contender} failed in its own process: {last}")

@@ -12,9 +12,12 @@ from vidclf.bench.measure import Cost, by_turns, ratio, spread, summary
 from vidclf.bench.others import OTHERS
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import Setting
-from vidclf.threads import granted
+from vidclf.errors import UsageError
+from vidclf.threads import cores, granted
 
 Tell = Callable[[str], None]
+# The loops read every picture in its size, and write it so, with the encoder's usual quality.
+OURS_ALONE = {"capture": {"stride", "start", "size"}, "write": {"quality", "size", "fps", "segment", "only_when"}}
 PIPELINE, SERIAL, CODECS, ALONE = "vidclf", "serial loop", "decode and encode", "each stage alone"
 
 
@@ -24,6 +27,8 @@ def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> d
     Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, and, with
     a detector that both sides share, agreement.
     """
+    check_comparable(setting)
+    share_limits()
     ours = Ours(setting)
     is_person = setting.has("yolo")
     latest: dict[str, Any] = {}
@@ -67,6 +72,23 @@ def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> d
     if is_person:
         found["agreement"] = {name: agreement(latest[PIPELINE], latest[name]) for name in loops}
     return found
+
+
+def check_comparable(setting: Setting) -> None:
+    """Raise UsageError for an option that changes vidclf's work, but not that of the loops."""
+    for item in setting.items:
+        if given := sorted(OURS_ALONE.get(item.name, set()) & item.options.keys()):
+            raise UsageError(f"{item.name}.{given[0]} would make the comparison unfair: the loops have no such option")
+
+
+def share_limits() -> None:
+    """What `--threads` allows vidclf holds for the loops, too; by default their libraries use every core."""
+    if cores() < granted():
+        import cv2
+        import torch
+
+        cv2.setNumThreads(cores())
+        torch.set_num_threads(cores())
 
 
 def _person_loops(setting: Setting, tell: Tell, others: bool) -> dict[str, Callable[[], list[Seen]]]:

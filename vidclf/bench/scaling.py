@@ -10,6 +10,7 @@ import numpy as np
 
 from vidclf.bench.alone import measure_alone
 from vidclf.bench.measure import Cost, cost_of, spread, summary
+from vidclf.bench.ours import opencv_limited
 from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.frame import USUAL_RATE, Detection, Frame
 from vidclf.pipeline import Pipeline
@@ -112,8 +113,9 @@ def _speed(setting: Setting, repeat: int) -> dict[str, float]:
 
 
 def _median(work: Callable[[], int], repeat: int) -> dict[str, float]:
-    work()  # loads the models
-    costs: list[Cost] = [cost_of(work) for _ in range(repeat)]
+    with opencv_limited():
+        work()  # loads the models
+        costs: list[Cost] = [cost_of(work) for _ in range(repeat)]
     speed: dict[str, float] = summary(costs)["fps"]
     return speed
 
