@@ -13,7 +13,7 @@ import pytest
 
 from vidclf import files
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile, discard_part
+from vidclf.files import PartFile, check_folder, discard_part
 
 
 def write(path: Path, text: str, error: BaseException | None = None, **options: bool) -> None:
@@ -211,3 +211,18 @@ def test_a_file_that_another_program_keeps_open_is_told_and_kept(
     with pytest.raises(VidclfError, match=r"Access is denied; the output is complete in .*out.part; if another"):
         write(tmp_path / "out", "all")
     assert (tmp_path / "out.part").read_text() == "all"
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EIO, VidclfError), (errno.EACCES, UsageError)])
+def test_what_may_be_over_in_a_moment_is_no_wrong_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[VidclfError]
+) -> None:
+    """Else a service whose share was away for a moment is never started again."""
+
+    def fail(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("vidclf.files.TemporaryFile", fail)
+    with pytest.raises(VidclfError, match=r"^cannot write to ") as raised:
+        check_folder(tmp_path)
+    assert type(raised.value) is kind

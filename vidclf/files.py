@@ -19,6 +19,8 @@ from vidclf.lock import NameLock
 
 PIECE = 1 << 20  # bytes of a file that are read at once
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 allows no file of 4 GB, even if there is space
+# What may be over in a moment, such as a network folder whose server restarts.
+PASSING = NO_SPACE | {errno.EIO, errno.ETIMEDOUT, errno.EBUSY, errno.ENOTCONN, getattr(errno, "ESTALE", errno.EIO)}
 # Seconds between attempts to rename a file: on Windows that fails while another program has it open, such as a virus
 # scanner, for moments, or a player.
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if sys.platform == "win32" else ()
@@ -167,12 +169,16 @@ def rename(old: Path, new: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Create a folder unless it exists; UsageError if files cannot be written to it."""
+    """Create a folder unless it exists; UsageError if files cannot be written to it, VidclfError if not just now.
+
+    The difference is the exit code, by which a service manager knows whether to try again.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
+        kind = VidclfError if error.errno in PASSING else UsageError
+        raise kind(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
 def hash_file(path: Path, tell: Callable[[], object] = lambda: None) -> str:

@@ -35,6 +35,7 @@ class Source:
     begin: float = 0.0  # seconds into the source where reading began (capture's `start`)
     ended: bool = False  # its capture read it to the end
     uri: str | None = None  # what FFmpeg opens to read its sound; None if there is none, as for live sources
+    options: dict[str, str] = field(default_factory=dict)  # FFmpeg's, to open a URL
     sample_aspect_ratio: Fraction | None = None  # a pixel's width by its height, upright; None if unknown
     corrupt: int = 0  # packets that could not be decoded so far; counted by its capture
     dropped: Counter[str] = field(default_factory=Counter)  # frames its capture skipped, by reason

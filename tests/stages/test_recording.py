@@ -400,3 +400,12 @@ def test_impossible_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         Write("a.mp4", **options)
     assert str(caught.value) == message
+
+
+def test_sound_goes_on_between_pictures_that_are_far_apart(tmp_path: Path) -> None:
+    """A screen recording: what was said between the last picture of a segment and the first of the next was lost."""
+    clip = write_clip(tmp_path / "clip.mkv", times=[0, 1, 2, 3, 4], sound="aac")
+    list(Write(str(tmp_path / "out" / "a.mp4"), segment=2)(Capture(str(clip))()))  # type: ignore[arg-type]
+    parts = [look(path) for path in sorted((tmp_path / "out").iterdir())]
+    assert [part.indices for part in parts] == [[0, 1], [2, 3], [4]]
+    assert [len(part.sound) / part.sound_rate for part in parts[:2]] == pytest.approx([2, 2], abs=0.1)

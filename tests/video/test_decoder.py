@@ -4,6 +4,8 @@ import errno
 import logging
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import av.error
@@ -176,3 +178,26 @@ def test_no_noise(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pyt
         read(path)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_an_avi_that_was_cut_keeps_its_times(tmp_path: Path) -> None:
+    """It begins within a group of pictures: what cannot be decoded is no delay of the decoder."""
+    whole = write_clip(tmp_path / "whole.avi", 75, rate=25, time_base=Fraction(1, 25), context_gop_size=25, **REORDERED)
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "cut.avi"), "w") as output:
+        stream = source.streams.video[0]
+        copy = output.add_stream_from_template(stream)
+        for packet in list(source.demux(stream))[10:-1]:
+            packet.stream = copy
+            output.mux(packet)
+    frames = read(tmp_path / "cut.avi")
+    times = dict(zip(numbers(frames), (frame.time for frame in frames), strict=True))
+    assert times[30] == pytest.approx(30 / 25, abs=0.05)
+
+
+def test_the_clock_of_another_programme_is_not_the_pictures(tmp_path: Path) -> None:
+    sound = SimpleNamespace(start_time=2000 * 90_000, time_base=Fraction(1, 90_000))
+    stream: Any = SimpleNamespace(start_time=89_000 * 90_000, time_base=Fraction(1, 90_000))
+    container: Any = SimpleNamespace(start_time=2000 * 1_000_000, streams=[sound, stream])
+    assert decoder.origin_of(container, stream) == 89_000
+    sound.start_time, container.start_time = 88_999 * 90_000, 88_999 * 1_000_000  # its own sound
+    assert decoder.origin_of(container, stream) == 88_999

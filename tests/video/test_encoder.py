@@ -121,3 +121,16 @@ def test_the_index_is_written_at_the_end(tmp_path: Path) -> None:
         assert float(stream.duration * stream.time_base) == pytest.approx(2.0)
         container.seek(1_900_000)
         assert next(container.decode(video=0)).time <= 1.9
+
+
+@pytest.mark.parametrize(("suffix", "time_base", "seconds"), [("mp4", 1000, 3_000_000), ("avi", 25, 3000)])
+def test_a_gap_that_a_format_cannot_hold_is_refused(tmp_path: Path, suffix: str, time_base: int, seconds: int) -> None:
+    """All later pictures had the same time, without a word."""
+    container, encoders = check_codec(tmp_path / f"out.{suffix}", None, hardware=False)
+    base = Fraction(1, time_base)
+    encoder = Encoder(tmp_path / f"out.{suffix}", container, encoders, (96, 72), Fraction(25), base)
+    encoder.write(picture(0), 0)
+    encoder.write(picture(1), round(1 / encoder.time_base))
+    with pytest.raises(VidclfError, match=r"a gap of [\d.]+ hours between two pictures, which this format cannot hold"):
+        encoder.write(picture(2), round(seconds / encoder.time_base))
+    encoder.close()

@@ -52,3 +52,10 @@ def test_a_picture_is_converted_by_the_calling_thread_alone() -> None:
     before = process.num_threads()
     assert upright(av.VideoFrame(1920, 1080, "yuv420p")).shape == (1080, 1920, 3)
     assert process.num_threads() <= before
+
+
+@pytest.mark.parametrize("space", range(18))
+def test_whatever_a_picture_says_of_its_colours_it_is_shown(space: int) -> None:
+    frame = av.VideoFrame(96, 72, "yuv420p")
+    frame.colorspace = space
+    assert Upright()(frame).shape == (72, 96, 3)

@@ -47,6 +47,7 @@ class Plan:
 class OpenFile(Protocol):
     """A file that is being written. Times are seconds from its start."""
 
+    end: Fraction  # when its last picture ends
     is_complete: bool  # it holds the source's end, so all of the remaining sound belongs to it
 
     def show(self, image: np.ndarray, at: Fraction) -> None: ...
@@ -146,6 +147,9 @@ class Recording:
 
     def _write(self, shot: _Shot) -> None:
         if self._output.file and self._must_cut(shot):
+            max_gap = self._plan.max_gap
+            if not self._source.live and (max_gap is None or shot.at <= self._latest + max_gap):
+                self._output.file.end = shot.at - self._start  # its last picture's, and its sound's
             self._output.end()
         file = self._output.file or self._open(shot)
         file.show(shot.image, shot.at - self._start)

@@ -145,6 +145,7 @@ class Capture:
         with open_source(self.uri, self.rate, self.hardware, stopping, self.options) as container:
             stream = video_stream(container, self.uri)
             source = describe(container, stream, self.uri, self.shown, self.size, self.start, self._sound_is_wanted)
+            source.options = self.options
             progress = _Progress()
             shots = self._paced(pictures(container, stream, source), source)
             yield from self._frames(shots, source, stream, progress)
@@ -217,7 +218,12 @@ class Capture:
                 source.dropped["stride"] += 1
                 yield None
                 continue
-            image, placement = upright(picture), None
+            try:
+                image, placement = upright(picture), None
+            except (OSError, ValueError):  # its own words about its colours or format are damaged
+                source.corrupt += 1
+                yield None
+                continue
             size = image.shape[1], image.shape[0]
             if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
                 source.size = self.size or size

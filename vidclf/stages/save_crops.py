@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from time import monotonic
 
@@ -25,12 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class SaveCrops:
-    """Save crops as FOLDER/LABEL/SOURCE-FRAME-N.png; those without a label go to FOLDER/unsorted.
+    """Save crops as FOLDER/LABEL/SOURCE-TIME-PICTURE.png; those without a label go to FOLDER/unsorted.
 
     `vidclf train --data` accepts such a folder and ignores `unsorted`. Place it after `classify` and before
-    `annotate`, which draws on the frame. N is the detection's index in the frame, from 0. The name also holds six hex
-    digits that distinguish sources of the same name, and for a camera its start time: no file is ever overwritten, and
-    repeating a run writes nothing twice, even if the pictures were moved to other folders below FOLDER.
+    `annotate`, which draws on the frame. TIME is in milliseconds from the source's start; PICTURE is eight hex digits
+    of the picture's hash. SOURCE ends with six that distinguish sources of the same name, and for a camera its start
+    time: no file is ever overwritten, and repeating a run writes nothing twice, even if the pictures were moved to
+    other folders below FOLDER.
 
     every: seconds between two crops of one track; without tracks, between two frames whose crops are saved.
     limit: save at most this many per run; None: all.
@@ -71,29 +71,31 @@ class SaveCrops:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
-            due = [(n, d) for n, d in enumerate(frame.detections) if d.track not in last]
+            due = [d for d in frame.detections if d.track not in last]
             if source.live and pause.holds(monotonic()):
                 due = []
-            for n, detection in due:
+            for detection in due:
                 if self.counts["saved"] == self.limit:
                     break
-                stem = f"{name}-{frame.index:06d}-{n}"
+                picture = self._picture(frame, detection)
+                stem = f"{name}-{1000 * now:08.0f}-{hashlib.sha256(picture.tobytes()).hexdigest()[:8]}"
                 if stem in there:
                     self.counts["already there"] = self.counts.get("already there", 0) + 1
                     continue
                 began = monotonic()
                 try:
-                    _write(self.folder / self._label(detection), stem, self._picture(frame, detection))
+                    _write(self.folder / self._label(detection), stem, picture)
                 except NoSpaceError:
                     if not source.live:
                         raise
                     pause.begins(began)
                     break
                 pause.wrote(began, began)
+                there.add(stem)
                 self.counts["saved"] += 1
                 if self.counts["saved"] == self.limit:
                     log.warning("save-crops: the limit of %d crops is reached; no more are saved", self.limit)
-            recent[source] = last | {detection.track: now for _, detection in due}
+            recent[source] = last | {detection.track: now for detection in due}
             yield frame
 
     def _label(self, detection: Detection) -> str:
@@ -121,30 +123,16 @@ def _name(source: Source) -> str:
 
 
 def _write(folder: Path, name: str, picture: np.ndarray) -> None:
-    """Write a PNG file under a name that no other picture has, unless the same picture is there already."""
-    content = cv2.imencode(".png", picture)[1].tobytes()
+    """Write a PNG file in one step."""
+    path = folder / f"{name}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = (folder / f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
-        next(path for path in paths if _holds(path, content))
+        part = part_of(path)
+        try:
+            part.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         kind = NoSpaceError if no_space(error) else VidclfError
         raise kind(f"cannot save crops in {folder}: {error.strerror or error}") from None
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    """Write a file in one step, unless it exists; returns whether it now holds exactly `content`."""
-    part = part_of(path)
-    try:
-        file = part.open("xb")  # owning the part means owning the name: other processes may save here, too
-    except FileExistsError:
-        return False
-    try:
-        with file:
-            if new := not path.exists():
-                file.write(content)
-        if new:
-            part.replace(path)
-        return new or path.read_bytes() == content
-    finally:
-        part.unlink(missing_ok=True)

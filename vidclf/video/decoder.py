@@ -30,6 +30,7 @@ FRAME_THREADS_FROM = 4_000_000  # pixels per picture
 BROKEN_READS = 100  # failed reads in a row after which reading stops
 FASTEST = 1000  # pictures per second that may be true
 POLL = 0.005  # seconds between two reads of a device that returns at once when it has nothing (a Mac's camera)
+LONGEST_LEAD = 60  # seconds that sound may begin before the pictures
 SEEK_BACK = 10  # seconds; after a seek that lands too late, the next goes this much further back
 
 
@@ -58,7 +59,10 @@ def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
     # The container's is rounded to microseconds: it may be after its own track's first packet, which would be lost.
     exact = [s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base]
     start = next((time for time in exact if abs(time - start) < Fraction(1, 100_000)), start)
-    return min(max(start, Fraction(0)), first) if stream.start_time is not None else max(start, Fraction(0))
+    if stream.start_time is None:
+        return max(start, Fraction(0))
+    # A track that begins long before the pictures is of another program of the same transport stream.
+    return first if first - start > LONGEST_LEAD else min(max(start, Fraction(0)), first)
 
 
 def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int] | None]:
@@ -184,7 +188,8 @@ def _decode(container: InputContainer, stream: VideoStream, source: Source) -> I
 class _AviTimes:
     """AVI stores no presentation times, and FFmpeg reports decoding times in the wrong order instead.
 
-    The right ones are the decoding times, minus the time that the decoder held back its first picture.
+    The right ones are the decoding times, minus the time that the decoder held back its first picture. A file that was
+    cut may begin with packets that nothing can be made of: those do not count.
     """
 
     def __init__(self) -> None:
@@ -192,7 +197,7 @@ class _AviTimes:
         self._held_back: int | None = None
 
     def __call__(self, packet: Packet[Any], made: list[VideoFrame]) -> None:
-        if self._first_packet is None:
+        if self._first_packet is None and (packet.is_keyframe or made):
             self._first_packet = packet.dts
         for picture in made:
             if self._held_back is None:

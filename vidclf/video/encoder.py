@@ -25,6 +25,8 @@ from vidclf.video.planes import BT601, BT709, even, to_yuv420p
 # What a killed process may lose: in the container, the shorter of these two; in the encoder, one frame per thread.
 FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
 H273_BT709, H273_BT601 = 1, 6  # colour spaces in H.273; 6 is SMPTE 170M, which ITU601 means
+# Between two pictures, in ticks of the track: MP4 stores them in 32 bits, and FFmpeg fills AVI with so many at most.
+LONGEST_GAP = {"mp4": 1 << 31, "mov": 1 << 31, "avi": 60_000}
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -74,6 +76,7 @@ class Encoder:
                 self._stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
             self._audio = sound_of(sound, self._output) if sound else None
             self._output.start_encoding()
+        self._latest: int | None = None  # the time of the latest picture
         self.size: tuple[int, int] = (self._stream.width, self._stream.height)
         self.time_base: Fraction = self._stream.codec_context.time_base
 
@@ -101,6 +104,7 @@ class Encoder:
 
     def write(self, image: np.ndarray, pts: int) -> None:
         """Encode one picture of `self.size`, (height, width, 3) uint8 BGR, shown at `pts` x `self.time_base`."""
+        self._check_gap(pts)
         picture = self._converted(image)
         picture.pts, picture.time_base = pts, self.time_base
         with self._explained():
@@ -109,6 +113,18 @@ class Encoder:
             self._output.mux(packets)
             if self._audio and until is not None:
                 self._audio.write(until)
+
+    def _check_gap(self, pts: int) -> None:
+        """Raise VidclfError for a gap before this picture that the container cannot express, but would spoil."""
+        before, self._latest = self._latest, pts
+        longest = LONGEST_GAP.get(self._output.format.name)
+        if before is None or longest is None:
+            return
+        ticks = (pts - before) * self.time_base / self._stream.time_base
+        if ticks >= longest:
+            hours = float((pts - before) * self.time_base) / 3600
+            what = f"a gap of {hours:.1f} hours between two pictures, which this format cannot hold"
+            raise VidclfError(f"cannot write {self._what}: {what}; use .mkv or .ts, or --segment")
 
     def _converted(self, image: np.ndarray) -> av.VideoFrame:
         """A picture in the encoder's colours and pixel format."""

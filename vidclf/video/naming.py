@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection
 from contextlib import suppress
@@ -11,6 +12,8 @@ from time import time
 
 from vidclf.files import part_of
 from vidclf.frame import Source
+
+log = logging.getLogger(__name__)
 
 STAMP = "%Y%m%dT%H%M%SZ"  # ISO 8601, UTC: sorts by time, and has no hour that comes twice in autumn
 STAMPED = r"-\d{8}T\d{6}Z(-\d+)?"
@@ -98,7 +101,11 @@ def _pattern(path: Path) -> str:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    return [file for file in folder.glob("*") if re.fullmatch(pattern, file.name)]
+    try:
+        return [file for file in folder.glob("*") if re.fullmatch(pattern, file.name)]
+    except OSError as error:  # a share that is away for a moment must not end a recording
+        log.warning("cannot look for old recordings in %s: %s", folder, error.strerror or error)
+        return []
 
 
 def _whole(file: Path) -> Path:

@@ -139,7 +139,9 @@ def explained(source: str) -> Iterator[None]:
 def open_again(source: Source) -> InputContainer:
     """Open the source of a capture a second time; raises PyAV's errors."""
     assert source.uri is not None
-    return av.open(source.uri, timeout=PATIENCE if is_url(source.uri) else None)
+    if not is_url(source.uri):
+        return av.open(source.uri)
+    return av.open(source.uri, options=source.options, timeout=PATIENCE)
 
 
 def reason(error: Exception, patience: float | None = None) -> str:

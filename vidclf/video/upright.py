@@ -21,7 +21,7 @@ class Upright:
     def __call__(self, picture: VideoFrame) -> np.ndarray:
         # Untagged video is BT.709 from 720 lines up and BT.601 below, by convention.
         space, limits = picture.colorspace, picture.color_range
-        if space in (2, 3) or space > 9:  # unspecified, reserved, or nothing swscale knows
+        if space in (2, 3, 8) or space > 9:  # unspecified, reserved, YCgCo, or nothing swscale knows
             space = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
         if limits not in (ColorRange.MPEG, ColorRange.JPEG):
             limits = ColorRange.JPEG if picture.format.name.startswith("yuvj") else ColorRange.MPEG
