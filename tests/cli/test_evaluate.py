@@ -148,3 +148,11 @@ def test_there_is_no_json_without_the_page(pets: Path, tmp_path: Path, monkeypat
     with pytest.raises(VidclfError, match="no space left"):
         CliRunner().invoke(evaluate, words, catch_exceptions=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_that_all_pictures_cannot_be_meant_is_told(pets: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(pets / "pictures" / "test", tmp_path / part)
+    words = [str(pets / "pets.safetensors"), "--data", str(tmp_path), "--all"]
+    result = CliRunner().invoke(evaluate, words, catch_exceptions=False)
+    assert "--all has no effect here" in result.stderr

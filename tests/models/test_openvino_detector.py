@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_the_last_convolutions_of_the_boxes_stay_in_32_bits(weights: str, tmp_pa
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("needs a CPU with bfloat16")
     to_openvino(load_detector(weights), tmp_path / "network.xml")
-    compiled = core.compile_model(tmp_path / "network.xml", "CPU", openvino_settings("bf16", "detector"))
+    compiled = core.compile_model(tmp_path / "network.xml", "CPU", openvino_settings("bf16", 2))
     details = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
     exact = [
         found["originalLayersNames"].astype(str)
@@ -126,3 +127,23 @@ def test_people_are_those_that_ultralytics_finds_with_an_exported_model(shared: 
         assert len(one.boxes) == len(other.boxes) > 2
         assert np.allclose(one.boxes, other.boxes, atol=0.5)
         assert np.allclose(one.scores, other.scores, atol=0.01)
+
+
+def test_an_exported_rt_detr_has_its_own_kind_of_boxes(folder: Path, tmp_path: Path) -> None:
+    """Its 300 boxes were read as 296 classes: people were lost, or the run ended."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "metadata.yaml").open("a") as file:
+        file.write("\nhead: RTDETRDecoder\n")
+    network = exported(tmp_path, "f32")
+    assert network and network.spec.nms_free and network.spec.stretches
+
+
+def test_an_export_that_does_not_tell_its_kind_of_boxes_is_left_to_ultralytics(weights: str, tmp_path: Path) -> None:
+    shutil.copy(weights, tmp_path / "random.pt")
+    model = load_detector(str(tmp_path / "random.pt"))
+    folder = Path(model.export(format="openvino", imgsz=160, nms=True, verbose=False))
+    assert exported(folder, "f32") is not None
+    told = (folder / "metadata.yaml").read_text()
+    (folder / "metadata.yaml").write_text(told.replace("nms: true", "nms: false"))
+    if model.task == "detect":
+        assert exported(folder, "f32") is None

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +9,7 @@ from vidclf.errors import UsageError
 from vidclf.models import create, save
 from vidclf.preprocess import Preprocess
 from vidclf.training.config import Config
-from vidclf.training.targets import load_teachers, soft_targets
+from vidclf.training.targets import Teacher, load_teachers, soft_targets
 
 
 def test_a_student_learns_its_teachers_answers(tmp_path: Path, pictures: Path) -> None:
@@ -54,3 +55,17 @@ def test_a_teacher_must_know_the_same_classes_and_crops(tmp_path: Path, pictures
     with pytest.raises(UsageError, match="no pretrained weights for lean"):
         run(tmp_path / "run", pictures, Config(pretrained=True))
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_large_crops_go_through_a_teacher_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = list[int]()
+
+    class Network:
+        def logits(self, batch: np.ndarray) -> np.ndarray:
+            sizes.append(len(batch))
+            return np.zeros((len(batch), 2), np.float32)
+
+    teacher = Teacher(Network(), [0, 1])  # type: ignore[arg-type]
+    assert soft_targets([teacher], torch.zeros(5, 3, 224, 224, dtype=torch.uint8), 1.0).shape == (5, 2)
+    assert soft_targets([teacher], torch.zeros(300, 1, 28, 28, dtype=torch.uint8), 1.0).shape == (300, 2)
+    assert sizes == [1] * 5 + [256, 44]

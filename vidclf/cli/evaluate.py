@@ -83,6 +83,8 @@ def evaluate(
     place = choose_device(device)
     model = checkpoint.load(weights, place)
     is_fifth = pictures.holds_back(data) and not whole
+    if whole and not pictures.holds_back(data):
+        click.echo("--all has no effect here: the test pictures are separate ones, and only they are tested", err=True)
     test = pictures.load(data, "test", model.preprocess, verify, model.labels, whole=whole).to(place)
     logits = evaluation.predict(model, test.images, batch)
     if not logits.isfinite().all():

@@ -20,7 +20,7 @@ from vidclf.cli.reports import refuse_clashes
 from vidclf.errors import UsageError
 from vidclf.models import checkpoint
 from vidclf.models.labels import read_labels
-from vidclf.threads import MOST_CORES, cores
+from vidclf.threads import MOST_CORES, cores, set_threads
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
 from vidclf.training.recipes import RECIPES
 from vidclf.training.run_files import RunFiles, check_output, check_target, check_unused
@@ -159,7 +159,7 @@ def train(
       vidclf train --model lean --data FOLDER --time-limit 20m -o mine.safetensors
       vidclf train --from lean --data FOLDER --epochs 20 -o mine.safetensors
       vidclf train --recipe v2-b-flip --epochs 30 --run runs/v2
-      vidclf train --model lean-small --distill lean-large --views 16 --run runs/small
+      vidclf train --model lean-small --distill lean-large --views 16 --validation 0.02 --run runs/small
     """
     with suppress(ValueError):  # this is not the main thread
         signal(SIGTERM, default_int_handler)  # whatever ends the run, it says how to continue
@@ -190,7 +190,9 @@ def train(
     from vidclf.training.data import has_validation
     from vidclf.training.progress import Progress
 
-    torch.set_num_threads(threads or cores())
+    if threads:
+        set_threads(threads)
+    torch.set_num_threads(cores())
     torch.use_deterministic_algorithms(deterministic)
     progress = Progress(quiet=quiet)
     earlier = _written(folder)

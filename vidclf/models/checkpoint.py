@@ -183,6 +183,13 @@ def versions() -> dict[str, str]:
 
 def _metadata(path: Path) -> dict[str, str]:
     """The metadata in the JSON before the tensors, which follows eight bytes of little-endian length."""
+    try:
+        return _read_metadata(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -21,6 +21,7 @@ from vidclf.models.device import is_bf16_faster, on_stream
 from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
 from vidclf.models.parallel import pictures_at_once
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
+from vidclf.threads import threads
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class OpenVinoNetwork:
         return self._compile(network)
 
     def _compile(self, network: Any) -> Requests:
-        settings = openvino_settings(self.precision, "detector") | {"NUM_STREAMS": self.streams}
+        settings = openvino_settings(self.precision, threads("detector")) | {"NUM_STREAMS": self.streams}
         return Requests(openvino_core().compile_model(network, "CPU", settings))
 
     def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:

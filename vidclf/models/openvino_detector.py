@@ -64,14 +64,17 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         width = int(known["imgsz"][1])
         names = {int(number): str(name) for number, name in known["names"].items()}
         options = known.get("args") or {}
-        nms_free = bool(known.get("end2end") or options.get("nms"))
-        spec = DetectorSpec(names, int(known["stride"]), nms_free, False, known["task"] == "segment", width)
+        is_rtdetr = "RTDETR" in str(known.get("head", ""))
+        nms_free = bool(known.get("end2end") or options.get("nms") or is_rtdetr)
+        spec = DetectorSpec(names, int(known["stride"]), nms_free, is_rtdetr, known["task"] == "segment", width)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return None  # ultralytics will say what is wrong
     try:
         network = openvino_core().read_model(str(file))
         is_square = network.input(0).partial_shape == openvino.PartialShape([1, 3, width, width])
-        if not is_square or known["task"] not in TASKS:
+        # Older exports do not tell that a network is of RT-DETR's kind; its output does.
+        is_nms_free = network.output(0).partial_shape[-1] == 6
+        if not is_square or known["task"] not in TASKS or (is_nms_free and not nms_free):
             return None
         return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:

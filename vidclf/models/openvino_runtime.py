@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from vidclf.models.device import is_bf16_faster
-from vidclf.threads import Part, threads
 
 
 def import_openvino() -> Any:
@@ -28,7 +27,7 @@ def openvino_core() -> Any:
     return import_openvino().Core()
 
 
-def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
+def openvino_settings(precision: str, count: int) -> dict[str, Any]:
     """Settings of the CPU plugin: the float precision, the number of threads, and no threads pinned to cores.
 
     Two networks and the rest of the pipeline share the cores. Threads pinned to the same core would wait in turn.
@@ -36,7 +35,7 @@ def openvino_settings(precision: str, part: Part) -> dict[str, Any]:
     return {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads(part),
+        "INFERENCE_NUM_THREADS": count,
         "ENABLE_CPU_PINNING": False,
     }
 

@@ -33,10 +33,19 @@ class Predictor:
     For a runtime other than torch, a checkpoint is converted once, into the cache, together with torch's outputs for
     some test patterns. Each start compares the runtime's outputs with those, before the first crop, without torch. If
     anything goes wrong, one warning is logged, and torch is used instead.
+    threads: of OpenVINO, by default as many as suit a stage of a pipeline.
     Raises UsageError for a file that cannot be run at all.
     """
 
-    def __init__(self, weights: str, backend: str = "auto", device: str = "auto", precision: str = "auto"):
+    def __init__(
+        self,
+        weights: str,
+        backend: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ):
+        self._threads = threads
         self.path = checkpoint.find(weights)
         check_backend(backend, self.path)
         check_precision(precision)
@@ -145,7 +154,7 @@ class Predictor:
 
     def _start(self, file: Path) -> Runner:
         if self._backend == "openvino":
-            return OpenVinoRunner(file, self._precision)
+            return OpenVinoRunner(file, self._precision, self._threads)
         return OnnxRunner(file, self.device, self._precision, tensorrt=self._backend == "tensorrt")
 
 

@@ -72,11 +72,12 @@ class OpenVinoRunner:
     """An OpenVINO or ONNX file in OpenVINO's CPU plugin.
 
     Compiled for any batch size; and again, when first needed, for a batch of one, which is then twice as fast.
+    count: threads, by default those of a classifier in a pipeline.
     """
 
-    def __init__(self, weights: Path, precision: str):
+    def __init__(self, weights: Path, precision: str, count: int | None = None):
         self.name = f"openvino {precision}"
-        self._precision = precision
+        self._settings = openvino_settings(precision, count or threads("classifier"))
         if weights.suffix == ".xml":
             wanted = checkpoint.read_header(weights).get("bin")
             if wanted and wanted != f"sha256:{hash_file(weights_of(weights))}":
@@ -99,8 +100,7 @@ class OpenVinoRunner:
         return request.infer([crops], share_inputs=True)[0]
 
     def _compile(self) -> Any:
-        settings = openvino_settings(self._precision, "classifier")
-        return openvino_core().compile_model(self._network, "CPU", settings).create_infer_request()
+        return openvino_core().compile_model(self._network, "CPU", self._settings).create_infer_request()
 
 
 class ProviderError(UsageError):

@@ -166,6 +166,7 @@ def conclude(
         **({"validation_top1": state.best} if len(validation) else {}),
         seed=config.seed,
         data=run.digests["data"],
+        teachers=run.digests["teachers"],
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),

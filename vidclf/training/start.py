@@ -45,21 +45,20 @@ def load_start(config: Config) -> Classifier | None:
 
 
 def known_pictures(config: Config, data: str, has_validation: bool) -> str:
-    """A warning if the starting weights have learned pictures that are to validate this run; empty if not.
+    """A warning if the starting weights or a teacher have learned pictures that are to validate this run; empty if not.
 
     data: the hash of the pictures. The same share of the same pictures would be held back again. has_validation: the
     data has pictures of its own for it.
     """
-    header = checkpoint.read_header(config.start) if config.start else {}
-    share = (header.get("config") or {}).get("validation")
-    if has_validation or header.get("data") != data:
-        return ""
-    if not isinstance(share, (int, float)) or share >= config.validation:
-        return ""
-    return (
-        f"warning: {config.start} has learned pictures that are to validate this run, so epoch and temperature may be "
-        f"too optimistic: use --validation {share:g}"
-    )
+    for weights in [] if has_validation else filter(None, [config.start, *config.distill]):
+        header = checkpoint.read_header(weights)
+        share = (header.get("config") or {}).get("validation")
+        if header.get("data") == data and isinstance(share, (int, float)) and share < config.validation:
+            return (
+                f"warning: {weights} has learned pictures that are to validate this run, so epoch and temperature may "
+                f"be too optimistic: use --validation {share:g}"
+            )
+    return ""
 
 
 def weights_digests(config: Config) -> dict[str, Any]:

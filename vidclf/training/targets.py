@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidclf.errors import UsageError
+from vidclf.models import checkpoint
+from vidclf.models.backends import runs_on_cuda
 from vidclf.models.labels import order
 from vidclf.models.predictor import Predictor
 from vidclf.preprocess import Preprocess
 
-BATCH = 256  # crops at a time through a teacher
+PIXELS = 256 * 28 * 28  # of the crops that go through a teacher at a time: a network needs far more memory than they
 
 
 def smoothed(targets: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -39,7 +41,9 @@ def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preproc
     """
     teachers = []
     for name in weights:
-        teacher = Predictor(name, device=device)
+        # The crops leave the GPU for a runtime that has none here.
+        place = device if runs_on_cuda(checkpoint.find(name)) else "cpu"
+        teacher = Predictor(name, device=place, threads=torch.get_num_threads())
         places = order(labels, teacher.labels)
         if places is None:
             raise UsageError(f"teacher {name} has other classes: {', '.join(teacher.labels)}")
@@ -52,12 +56,12 @@ def load_teachers(weights: Sequence[str], labels: Sequence[str], policy: Preproc
 
 def soft_targets(teachers: Sequence[Teacher], crops: Tensor, temperature: float) -> Tensor:
     """The teachers' mean probabilities, softened, for (N, channels, size, size) uint8 crops: (N, classes)."""
-    batches = [np.ascontiguousarray(part.cpu().numpy()) for part in crops.split(BATCH)]
-    total = torch.zeros(())
-    for teacher in teachers:
-        logits = np.concatenate([teacher.network.logits(batch)[:, teacher.order] for batch in batches])
-        total = total + torch.softmax(torch.from_numpy(logits) / temperature, dim=1)
-    return (total / len(teachers)).to(crops.device)
+    means = []
+    for part in crops.split(max(1, PIXELS // crops[0].numel())):
+        batch = np.ascontiguousarray(part.cpu().numpy())
+        logits = [torch.from_numpy(teacher.network.logits(batch)[:, teacher.order]) for teacher in teachers]
+        means.append(torch.stack([torch.softmax(each / temperature, dim=1) for each in logits]).mean(dim=0))
+    return torch.cat(means).to(crops.device)
 
 
 def distillation(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
