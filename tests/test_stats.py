@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from threading import Thread
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -50,3 +53,18 @@ def test_what_no_classifier_was_asked_for_counts_by_its_kind_and_an_abstention_h
     tally.count(frame)
     assert tally.detections == 6
     assert tally.labels == {"person": 2, "sports ball": 1, "": 1, "Coat": 1, "Bag": 1}
+
+
+def test_sources_that_share_a_channel_wait_each_for_itself() -> None:
+    """Each had the waits of all: with four into a slow stage, none was ever busy."""
+    channel = Channel(size=1, producers=2)
+    meters = [Meter(name, None, channel) for name in "ab"]
+    first, second = (next(make_frames(1, make_source(name))) for name in "ab")
+    meters[0].put(first)
+    thread = Thread(target=meters[1].put, args=[second])
+    thread.start()
+    sleep(0.2)
+    assert meters[0].wait_out < 0.1 < meters[1].wait_out  # also while it still waits
+    channel.take()
+    thread.join()
+    assert meters[0].wait_out < 0.1 < meters[1].wait_out

@@ -59,3 +59,8 @@ def test_only_utf_8_needs_no_escapes(encoding: str, needs: bool) -> None:
 def test_what_it_cannot_encode_becomes_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
     assert encodable("größer 外套 \udce9") == "größer ?? ?"
+
+
+def test_a_closed_stdout_has_no_encoding_to_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert encodable("é") == "é"

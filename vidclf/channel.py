@@ -82,6 +82,7 @@ class Channel:
         self._size, self._max_bytes = size, max_bytes
         self._patience = patience or Patience()
         self._open_producers = producers
+        self.is_shared = producers > 1
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
         self._live: dict[Source, deque[tuple[Waiting, float]]] = {}  # again those of live sources, and since when
@@ -104,7 +105,7 @@ class Channel:
 
     @property
     def put_wait(self) -> float:
-        """Seconds that producers waited for room."""
+        """Seconds that producers waited for room, all together."""
         with self._lock:
             return self._for_room.seconds()
 

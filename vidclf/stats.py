@@ -28,6 +28,8 @@ class Meter:
         self._latest: dict[Source, int] = {}  # index of the latest frame taken
         self.began = perf_counter()
         self.ended: float | None = None
+        self._put = 0.0  # seconds of passing frames on to an outbox that it shares with others, and since when it does
+        self._putting: float | None = None
         self._busy = 0.0  # the value of `busy` when it was last read
 
     # The stage's view of its inbox: the consumer side of a Channel, with measurements.
@@ -87,7 +89,14 @@ class Meter:
     def put(self, frame: Frame) -> bool:
         """Pass a frame on; False means that nobody is listening any more."""
         assert self.outbox is not None
-        return self.outbox.put(frame)
+        if not self.outbox.is_shared:
+            return self.outbox.put(frame)
+        self._putting = perf_counter()
+        try:
+            return self.outbox.put(frame)
+        finally:
+            self._put += perf_counter() - self._putting
+            self._putting = None
 
     def end(self) -> None:
         """Note the end of the stage: frames still inside never came out."""
@@ -110,6 +119,9 @@ class Meter:
     @property
     def wait_out(self) -> float:
         """Seconds spent waiting for room after the stage."""
+        if self.outbox and self.outbox.is_shared:  # it knows only how long all have waited
+            since = self._putting
+            return self._put + (0.0 if since is None else perf_counter() - since)
         return self.outbox.put_wait if self.outbox else 0.0
 
     @property

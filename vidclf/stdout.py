@@ -28,8 +28,17 @@ def stdout() -> Iterator[TextIO]:
 
 def encodable(text: str) -> str:
     """A text with ? for the bytes and letters that stdout cannot encode, rather than an error when it is printed."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # there is no stdout if it is closed
     return text.encode(encoding, "replace").decode(encoding)
+
+
+def is_valid(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it has no half characters, as names that are other bytes do."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def needs_ascii(file: TextIO) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.clips import write_clip
 from tests.frames import Frames, make_frames, make_source
 from vidclf.cli.progress import ShowProgress, Times, expected_frames
 from vidclf.frame import Source
@@ -110,3 +115,16 @@ def test_the_speed_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) 
             show(frame)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[1:] == ["cam: 81/? frames, 16 fps, slowest: motion", "cam: 161/? frames, 16 fps, slowest: motion"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_a_record_goes_to_stdout_although_stderr_is_a_terminal(tmp_path: Path) -> None:
+    """The bar caught it: all rows went to the terminal, and none to the file or the pipe."""
+    clip = write_clip(tmp_path / "in.mp4", 12)
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "vidclf", "run", str(clip), "--record", "-", "--record-frames"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=120)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 12

@@ -24,8 +24,6 @@ def make_jobs(
 
     named: each source's name, if it has one, and its address, as from `split_name`.
     """
-    if sys.platform == "win32":  # where shells leave *.mp4 to the program
-        named = [(name, each) for name, source in named for each in files_of_pattern(source)]
     sources = [source for _, source in named]
     if together(sources):
         items = assemble(options, sources[0], *live_outputs(sources, output, record))
@@ -42,6 +40,13 @@ def make_jobs(
             _must_be_there(sources)
     refuse_same_names(captures(jobs))
     return jobs
+
+
+def expanded(named: Sequence[tuple[str | None, str]]) -> Sequence[tuple[str | None, str]]:
+    """The sources with their names; on Windows, where shells leave *.mp4 to the program, each file of a pattern."""
+    if sys.platform != "win32":
+        return named
+    return [(name, each) for name, source in named for each in files_of_pattern(source)]
 
 
 def files_of_pattern(source: str) -> list[str]:

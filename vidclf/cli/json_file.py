@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vidclf.files import PartFile
-from vidclf.stdout import STDOUT, needs_ascii, stdout
+from vidclf.stdout import STDOUT, is_valid, needs_ascii, stdout
 
 if TYPE_CHECKING:
     from vidclf.trace import Trace
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def write_json(content: Any, target: str) -> None:
     """Write to a file, complete or not at all; `-` is stdout."""
     with opened(target) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=needs_ascii(file)) + "\n")
+        text = json.dumps(content, indent=2, ensure_ascii=needs_ascii(file))
+        if not is_valid(text):  # a file's name is bytes, and may not be UTF-8
+            text = json.dumps(content, indent=2)
+        file.write(text + "\n")
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class ShowProgress:
             Times(),
             console=console,
             transient=True,
+            redirect_stdout=False,  # a record may go there
             disable=not console.is_terminal,
         )
         cameras = len(pipeline.sources)

@@ -12,7 +12,7 @@ import click
 from vidclf.cli.assemble import RunOptions
 from vidclf.cli.console import make_console, set_up_logging
 from vidclf.cli.execute import execute
-from vidclf.cli.jobs import captures, make_jobs, outputs
+from vidclf.cli.jobs import captures, expanded, make_jobs, outputs
 from vidclf.cli.json_file import traced, write_json
 from vidclf.cli.live import live_options, split_name
 from vidclf.cli.only_when import check_awaited
@@ -87,7 +87,7 @@ def run(
     _check_targets(output, {"--record": record} | reports)
     target = None if latency_target is None else to_seconds(latency_target, "--latency-target")
     chosen = RunOptions(**options)
-    named = [split_name(source) for source in sources]
+    named = expanded([split_name(source) for source in sources])
     jobs = make_jobs(named, output, record, chosen)
     _check_files([source for _, source in named], jobs, reports, chosen)
     _check_options(jobs, chosen)
