@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -31,11 +32,21 @@ def ctrl_c() -> None:
 def own_modules(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Stages of somebody's own, in a test's folder, are not found by the next test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
     yield
     below = str(tmp_path_factory.getbasetemp())
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(below):
+    for name in sys.modules.keys() - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(below):
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command, run in this process, sets for the process does not stay: `--threads`, a handler of SIGTERM."""
+    monkeypatch.setenv("VIDCLF_THREADS", os.environ.get("VIDCLF_THREADS", ""))
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(autouse=True)

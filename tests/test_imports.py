@@ -36,7 +36,9 @@ MAY_IMPORT = {
     "recipe": "errors limits options pipeline resources stages",
     "video": "errors files frame threads",
     "models": "errors files limits lock preprocess resources threads",
-    "stages": "errors events files frame limits lock models preprocess rows stdout tables threads units video web",
+    "stages": (
+        "boxes errors events files frame limits lock models preprocess rows stdout tables threads units video web"
+    ),
     "web": "errors frame preprocess rates rows",
     "rendering": "resources training",
     "training": "calibration errors files limits lock models preprocess",
@@ -45,7 +47,7 @@ MAY_IMPORT = {
     "tables": "files rows stdout",
     "stdout": "errors",
     "rates": "",
-    "events": "errors lock",
+    "events": "errors files lock",
     "units": "errors",
     "calibration": "",
     "scoring": "calibration errors records",

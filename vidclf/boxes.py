@@ -26,6 +26,12 @@ def keep_inside(frame: Frame, stage: str) -> None:
         frame.detections = [d for d in frame.detections if d.box[0] < d.box[2] and d.box[1] < d.box[3]]
 
 
+def is_in_picture(detection: Detection, frame: Frame) -> bool:
+    """Whether a box is inside of the frame's picture: it is not if a stage has shrunk that since the search."""
+    height, width = frame.image.shape[:2]
+    return detection.box[2] <= width and detection.box[3] <= height
+
+
 def _is_inside(box: Box, width: int, height: int) -> bool:
     """Whether nothing is to be done, as for nearly all boxes: this takes a fraction of a microsecond."""
     if len(box) != 4:

@@ -20,7 +20,9 @@ from vidclf.lock import NameLock
 PIECE = 1 << 20  # bytes of a file that are read at once
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: FAT32 allows no file of 4 GB, even if there is space
 # What may be over in a moment, such as a network folder whose server restarts.
-PASSING = NO_SPACE | {errno.EIO, errno.ETIMEDOUT, errno.EBUSY, errno.ENOTCONN, getattr(errno, "ESTALE", errno.EIO)}
+PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}
+PASSING |= {errno.ENOTCONN, errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH}
+PASSING |= {getattr(errno, name, errno.EIO) for name in ("ESTALE", "EHOSTDOWN")}
 # Seconds between attempts to rename a file: on Windows that fails while another program has it open, such as a virus
 # scanner, for moments, or a player.
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if sys.platform == "win32" else ()
@@ -37,6 +39,14 @@ class InUseError(VidclfError):
 def no_space(error: BaseException) -> bool:
     """Whether an error says that there is no space left."""
     return isinstance(error, NoSpaceError) or getattr(error, "errno", None) in NO_SPACE
+
+
+def not_now(error: OSError) -> type[VidclfError]:
+    """The kind of error for a place that cannot be written: VidclfError if that may be over in a moment.
+
+    Else UsageError. The difference is the exit code, by which a service manager knows whether to try again.
+    """
+    return VidclfError if no_space(error) or error.errno in PASSING else UsageError
 
 
 class PartFile:
@@ -77,7 +87,7 @@ class PartFile:
         except OSError as error:
             if no_space(error):
                 raise self._failed(error) from None
-            raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
+            raise not_now(error)(f"cannot write {self.path}: {error.strerror}") from None
 
     def __enter__(self) -> Path:
         self._acquire()
@@ -169,16 +179,12 @@ def rename(old: Path, new: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Create a folder unless it exists; UsageError if files cannot be written to it, VidclfError if not just now.
-
-    The difference is the exit code, by which a service manager knows whether to try again.
-    """
+    """Create a folder unless it exists; UsageError if files cannot be written to it, or see `not_now`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
     except OSError as error:
-        kind = VidclfError if error.errno in PASSING else UsageError
-        raise kind(f"cannot write to {folder}: {error.strerror or error}") from None
+        raise not_now(error)(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
 def hash_file(path: Path, tell: Callable[[], object] = lambda: None) -> str:

@@ -198,35 +198,48 @@ class Pipeline:
 
     def _move(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> None:
         """Pass a stage's frames on until it ends. is_foreign: not one of ours, which keep boxes in the picture."""
-        is_source = meter.inbox is None
+        move = self._read if meter.inbox is None else self._pass
+        has_ended = move(stream, meter, is_foreign)
+        if self._error and not has_ended:  # it is cut short because the run failed: it must not look complete
+            raise Aborted
+
+    def _read(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> bool:
+        """Pass a source's frames on; returns whether it has ended by itself."""
+        pass_on = meter.put if meter.outbox else self._finish
         # A source whose camera is silent puts no frame, so only this tells it that nobody is listening.
-        while not (is_source and (self._stopping or self._is_over)):
+        while not (self._stopping or self._is_over):
             asked = perf_counter()
             try:
                 frame = next(stream)
             except StopIteration:
-                return
-            if frame is None and is_source:
+                return True
+            if frame is None:
                 continue
-            if not isinstance(frame, Frame):
-                raise no_frame(frame, meter.name)
-            if is_foreign and frame.detections:
-                keep_inside(frame, meter.name)
-            if is_source:
-                meter.began_frame(frame, perf_counter() - asked)
-            else:
-                meter.gave(frame)
-            if meter.outbox is None:
-                self._tally.count(frame)
-                if frame.source.live:
-                    for patience in self._patience:
-                        patience.observe(self._tally.lags[frame.source][-1])
-                if self._watch:
-                    self._watch(frame)
-            elif not meter.put(frame):
-                break  # nobody is listening
-        if self._error:  # the stage is cut short because the run failed: it must not look complete
-            raise Aborted
+            _check(frame, meter, is_foreign)
+            meter.began_frame(frame, perf_counter() - asked)
+            if not pass_on(frame):
+                break
+        return False
+
+    def _pass(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> bool:
+        """Pass the frames of a stage on; returns whether it has ended by itself."""
+        pass_on, gave = meter.put if meter.outbox else self._finish, meter.gave
+        for frame in stream:
+            _check(frame, meter, is_foreign)
+            gave(frame)  # type: ignore[arg-type]  # it is one now
+            if not pass_on(frame):  # type: ignore[arg-type]
+                return False
+        return True
+
+    def _finish(self, frame: Frame) -> bool:
+        """Count a frame that the last stage has given."""
+        self._tally.count(frame)
+        if frame.source.live:
+            for patience in self._patience:
+                patience.observe(self._tally.lags[frame.source][-1])
+        if self._watch:
+            self._watch(frame)
+        return True
 
     def stats(self) -> dict[str, Any]:
         """The statistics so far; callable while running, from any thread.
@@ -260,6 +273,14 @@ class Pipeline:
             **({"lag_ms": lag(self._tally, live)} if live else {}),
             **({"sources": each} if len(each) > 1 or live else {}),
         }
+
+
+def _check(frame: Any, meter: Meter, is_foreign: bool) -> None:
+    """Raise an error for what is no frame; keep the boxes of a stage that is not ours inside the picture."""
+    if not isinstance(frame, Frame):
+        raise no_frame(frame, meter.name)
+    if is_foreign and frame.detections:
+        keep_inside(frame, meter.name)
 
 
 def wait_for(threads: list[Thread], at_most: float = inf) -> None:

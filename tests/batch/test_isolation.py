@@ -143,14 +143,14 @@ def test_a_clip_that_says_nothing_is_given_up(batch: Run) -> None:
         "class Sleeps:\n"
         "    def __call__(self, frames):\n"
         "        for frame in frames:\n"
-        "            if frame.source.name.endswith('a.mp4'):\n"
+        "            if frame.source.name.endswith('b.mp4'):\n"
         "                time.sleep(600)\n"
         "            yield frame\n"
     )
     Path("sleeps.yaml").write_text("- capture\n- sleeps:Sleeps\n- write\n")
-    code, _, err = batch("--timeout", 4, "--retry", 0, "--order", "largest", pipeline="sleeps.yaml")
+    code, _, err = batch("--timeout", 4, "--retry", 0, pipeline="sleeps.yaml")  # a.mp4 makes the worker ready
     assert code == 3
-    assert "failed: a.mp4: its worker process did not respond for " in err
+    assert "failed: b.mp4: its worker process did not respond for " in err
     assert sorted(states()) == ["done", "done", "failed"]
 
 

@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -117,14 +118,25 @@ def test_the_speed_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) 
     assert lines[1:] == ["cam: 81/? frames, 16 fps, slowest: motion", "cam: 161/? frames, 16 fps, slowest: motion"]
 
 
+def read(terminal: int) -> bytes:
+    """What is shown on a pseudo-terminal; nothing once its other side is closed."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
 def test_a_record_goes_to_stdout_although_stderr_is_a_terminal(tmp_path: Path) -> None:
     """The bar caught it: all rows went to the terminal, and none to the file or the pipe."""
     clip = write_clip(tmp_path / "in.mp4", 12)
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "vidclf", "run", str(clip), "--record", "-", "--record-frames"]
+    drain = Thread(target=lambda: [None for _ in iter(lambda: read(ours), b"")])
+    drain.start()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=120)
     os.close(theirs)
+    drain.join()
     os.close(ours)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) > 12

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vidclf.errors import UsageError
 from vidclf.events.message import Message
 from vidclf.events.spool import Spool
 
@@ -83,15 +84,27 @@ def test_a_spool_that_cannot_be_read_says_so_in_one_way(tmp_path: Path) -> None:
             assert str(told.value) == f"{spool.path}: no such table: events"
 
 
-def test_a_damaged_spool_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It must not keep a recorder from starting for good."""
-    path = tmp_path / "events.sqlite"
-    path.write_bytes(b"this is no database, but has its name" * 100)
-    with caplog.at_level(logging.WARNING, "vidclf"), Spool(path) as spool:
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_damaged_spool_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture, everywhere: bool) -> None:
+    """It must not keep a recorder from starting, or its events from being sent, for good."""
+    path = tmp_path / "mine.sqlite"
+    with Spool(path) as spool:
+        spool.put(events(*(str(n) * 200 for n in range(500))))
+    content = bytearray(path.read_bytes())
+    content[100 if everywhere else 8192 :] = b"x" * len(content[100 if everywhere else 8192 :])
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING, "vidclf"), Spool(path, check=True) as spool:
         spool.put(events("a"))
         assert held(spool) == ["a"]
-    assert "is damaged (file is not a database), and now called events.sqlite.damaged" in caplog.text
-    assert (tmp_path / "events.sqlite.damaged").read_bytes().startswith(b"this is no database")
+    assert "and now called mine.sqlite.damaged; its events are lost" in caplog.text
+    assert (tmp_path / "mine.sqlite.damaged").stat().st_size == len(content)
+
+
+def test_a_file_that_is_no_spool_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("this is no database" * 100)
+    with pytest.raises(UsageError, match=r"cannot store events in .*notes\.txt: file is not a database"):
+        Spool(tmp_path / "notes.txt", check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_span_is_as_many_or_more(tmp_path: Path) -> None:

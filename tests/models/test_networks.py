@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
 from vidclf.models.detector import open_detector
-from vidclf.models.networks import Requests, TorchNetwork
+from vidclf.models.networks import Outputs, Requests, TorchNetwork
 from vidclf.models.openvino_detector import converted
 from vidclf.models.ultralytics_model import load_detector
 
@@ -86,18 +87,19 @@ def test_pictures_of_the_first_size_have_a_network_of_their_own_and_all_sizes_ge
     ran: dict[tuple[int, ...], set[Requests]] = {}
     begin = Requests.start
 
-    def watch(self: Requests, batch: np.ndarray) -> Callable[[], list[np.ndarray]]:
-        ran.setdefault(batch.shape[1:3], set()).add(self)
-        return begin(self, batch)
+    def watch(self: Requests, images: list[np.ndarray], *choose: Any) -> Callable[[], list[Outputs]]:
+        ran.setdefault(images[0].shape[:2], set()).add(self)
+        return begin(self, images, *choose)
 
     monkeypatch.setattr(Requests, "start", watch)
     network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
     wide, high, large = (np.stack(pictures(2, *size)) for size in ((192, 96), (96, 192), (256, 224)))
     batches = [wide, high, wide[1:], large, high[:1], wide, high]
-    under_way = [network.start(batch) for batch in batches]
+    under_way = [network.start(list(batch)) for batch in batches]
     for batch, finish in zip(batches, under_way, strict=True):
-        for found, wanted in zip(finish(), torch.start(batch)(), strict=True):
-            assert np.allclose(found, wanted, rtol=1e-3, atol=0.01)
+        for outputs, *wanted in zip(finish(), *torch.start(batch)(), strict=True):
+            for found, exact in zip(outputs, wanted, strict=True):
+                assert np.allclose(found, exact, rtol=1e-3, atol=0.01)
     ((own,), (of_any,), others) = (ran[size] for size in ((96, 192), (192, 96), (224, 256)))
     assert own is not of_any and others == {of_any}
     assert own._compiled.input(0).partial_shape.is_static

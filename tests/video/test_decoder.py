@@ -197,7 +197,10 @@ def test_an_avi_that_was_cut_keeps_its_times(tmp_path: Path) -> None:
 def test_the_clock_of_another_programme_is_not_the_pictures(tmp_path: Path) -> None:
     sound = SimpleNamespace(start_time=2000 * 90_000, time_base=Fraction(1, 90_000))
     stream: Any = SimpleNamespace(start_time=89_000 * 90_000, time_base=Fraction(1, 90_000))
-    container: Any = SimpleNamespace(start_time=2000 * 1_000_000, streams=[sound, stream])
+    kind = SimpleNamespace(name="mpegts")
+    container: Any = SimpleNamespace(start_time=2000 * 1_000_000, streams=[sound, stream], format=kind)
     assert decoder.origin_of(container, stream) == 89_000
     sound.start_time, container.start_time = 88_999 * 90_000, 88_999 * 1_000_000  # its own sound
     assert decoder.origin_of(container, stream) == 88_999
+    sound.start_time, container.start_time, kind.name = 0, 0, "matroska,webm"  # sound that begins an hour before
+    assert decoder.origin_of(container, stream) == 0

@@ -19,7 +19,7 @@ import numpy as np
 from vidclf.batch.clips import mtime_of, printable
 from vidclf.batch.storage import Storage
 from vidclf.errors import UsageError, VidclfError, describe
-from vidclf.files import hash_file
+from vidclf.files import PASSING, hash_file
 from vidclf.frame import Frame
 from vidclf.models.device import is_gpu_fault
 from vidclf.pipeline import Pipeline, Stage
@@ -30,9 +30,7 @@ TELL_SECONDS = 0.25  # between two progress messages of a running clip
 THUMBNAIL = 128  # pixels of the longer side
 PER_CLIP = ("capture", *WRITERS)  # stages whose failure is about the clip, not about the configuration
 FULL = {errno.ENOSPC, errno.EDQUOT}
-PASSING = {errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EBUSY}
-PASSING |= {errno.EACCES} if sys.platform == "win32" else set()  # another program still writes it
-PASSING |= {getattr(errno, "ESTALE", errno.EIO), errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH}
+BRIEF = PASSING | ({errno.EACCES} if sys.platform == "win32" else set())  # another program still writes it
 
 # "": done. bad: a permanent fault of the clip. passing: worth another attempt. full: no space is left.
 # configuration: every other clip would fail, too.
@@ -191,7 +189,7 @@ def fault_of(error: BaseException) -> Fault:
     numbers = {each.errno for each in chain if isinstance(each, OSError)}
     if numbers & FULL:
         return "full"
-    if numbers & PASSING or any(isinstance(each, (MemoryError, ChangedError)) or is_gpu_fault(each) for each in chain):
+    if numbers & BRIEF or any(isinstance(each, (MemoryError, ChangedError)) or is_gpu_fault(each) for each in chain):
         return "passing"
     if isinstance(error, UsageError) and not _concerns_clip(error):
         return "configuration"

@@ -19,7 +19,7 @@ from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import check_folder, part_of
+from vidclf.files import check_folder, not_now, part_of
 from vidclf.lock import NameLock
 from vidclf.models.cache import cache_folder
 
@@ -53,7 +53,7 @@ class OutDir:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-            raise UsageError(f"cannot use {place} as the folder for results: {reason}") from None
+            raise not_now(error)(f"cannot use {place} as the folder for results: {reason}") from None
 
     def __enter__(self) -> Self:
         self._lock = NameLock(self.root / MANIFEST)
@@ -61,7 +61,7 @@ class OutDir:
             if not self._lock.acquire():
                 raise UsageError(f"{self.place} is in use by another vidclf batch")
         except OSError as error:
-            raise UsageError(f"cannot write to {self.place}: {error.strerror}") from None
+            raise not_now(error)(f"cannot write to {self.place}: {error.strerror}") from None
         try:
             check_folder(self.root)
             path = self.root / MANIFEST

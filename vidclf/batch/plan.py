@@ -6,7 +6,7 @@ import json
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Row
 from time import monotonic, time
@@ -102,7 +102,8 @@ class Plan:
         there = {clip.path for clip in found.clips}
         for path in {*found.problems, *self._foreign, *self._report.failed} - there:
             self._planned.pop(path, None)  # when it is repaired, or comes back, it is planned again
-        for clip in [clip for clip in self.queue if clip.path not in there]:  # so it does if it is gone by now
+        gone = [clip for clip in self.queue if clip.path not in there]
+        for clip in gone:  # so is what has not begun
             self.queue.remove(clip)
             self._planned.pop(clip.path, None)
         busy = {*running, *(clip.path for clip in self.queue)}
@@ -111,9 +112,9 @@ class Plan:
         changed = {clip.path for clip in clips}
         self._foreign = {path: why for path, why in self._foreign.items() if path in there - changed}
         self._note(found.problems | self._foreign)
-        planned = self._queue(clips, first, there) if clips or first else None
+        planned = self._queue(clips, first, there) if clips or first or gone else None
         self._planned |= {clip.path: clip for clip in clips}
-        return planned
+        return replace(planned, gone=gone) if planned and gone else planned
 
     def _note(self, problems: dict[str, str]) -> None:
         """Replace the problems of the last scan by those of this one."""

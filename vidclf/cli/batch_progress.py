@@ -68,8 +68,8 @@ class ShowBatch:
         if event.todo and self._ended == self._planned:  # after a pause, as in a watch: its speed is none of ours
             self._began, self._seconds = monotonic(), 0.0
             self._planned_bytes = self._ended_bytes = 0
-        self._planned += len(event.todo)
-        self._planned_bytes += sum(clip.size for clip in event.todo)
+        self._planned += len(event.todo) - len(event.gone)
+        self._planned_bytes += sum(clip.size for clip in event.todo) - sum(clip.size for clip in event.gone)
         if event.todo or event.skipped:
             self._console.print(f"{_clips(len(event.todo))} to do, {event.skipped} already finished")
 

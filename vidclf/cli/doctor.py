@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import vidclf
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import VidclfError
 from vidclf.files import check_folder
 from vidclf.resources import Kind, shipped
 
@@ -164,7 +164,7 @@ def _cache() -> str:
     folder = cache_folder()
     try:
         check_folder(folder)
-    except UsageError as error:
+    except VidclfError as error:
         raise Problem(f"{error}; set VIDCLF_CACHE to use another folder") from None
     return f"{folder} (converted networks, downloads)"
 

@@ -86,6 +86,7 @@ class Courier:
         """
         oldest, since = spool.oldest(1), monotonic()
         while not lock.acquire():
+            self.problem = ""  # who has it delivers
             if self._ending.is_set():
                 before, oldest = oldest, spool.oldest(1)
                 since = since if oldest == before else monotonic()
@@ -98,7 +99,11 @@ class Courier:
             events = [each for each in spool.oldest(WINDOW + len(self._sent)) if each.id not in self._sent]
             if events:
                 self._send(spool, events)
+            elif self._sent and not is_ending:
+                self._forget(spool)
+                self._broker.idle(IDLE)
             elif is_ending:
+                self._forget(spool)
                 return
             else:
                 self._broker.idle(IDLE)

@@ -11,11 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.events.message import Message
+from vidclf.files import not_now
 
 log = logging.getLogger(__name__)
 
+PREFIX = "events-"  # of a spool's usual name
 PATIENCE = 5.0  # seconds to wait for another connection's write, which takes milliseconds
 # `upto`: bytes up to and including this event, counted from the oldest. Ids and bytes only grow, so the bytes waiting
 # are the difference of two rows, however many are between them.
@@ -50,22 +52,29 @@ class Spool:
     """One connection to a spool file (SQLite); any number of threads and processes may have one each.
 
     max_events, max_bytes: beyond either, `put` drops the oldest.
-    Raises UsageError if the file cannot be opened, and OSError later, for example when the disk is full.
+    check: look for damage in all of it, not only in its beginning; a damaged one is put aside.
+    Raises UsageError if the file cannot be opened, VidclfError if not just now, and OSError later, for example when the
+    disk is full.
     """
 
-    def __init__(self, path: Path, max_events: int = 100_000, max_bytes: int = 100 << 20):
+    def __init__(self, path: Path, max_events: int = 100_000, max_bytes: int = 100 << 20, check: bool = False):
         self.path, self._bounds = path, (max_events, max_bytes)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: it tells what cameras see
             try:
-                self._db = _open(path)
+                self._db = _open(path, check)
             except sqlite3.OperationalError:  # it may be well another time: the disk is full, the file is locked
                 raise
             except sqlite3.DatabaseError as error:
+                if not _is_spool(path):  # somebody's file, by mistake
+                    raise
                 _put_aside(path, error)
-                self._db = _open(path)
-        except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"cannot store events in {path}: {error}") from None
+                self._db = _open(path, check)
+        except OSError as error:
+            raise not_now(error)(f"cannot store events in {path}: {error}") from None
+        except sqlite3.Error as error:
+            kind = VidclfError if any(word in str(error) for word in ("locked", "full", "I/O")) else UsageError
+            raise kind(f"cannot store events in {path}: {error}") from None
 
     def put(self, messages: Iterable[Message]) -> int:
         """Add events, all or none; returns how many of the oldest were dropped."""
@@ -119,7 +128,7 @@ class Spool:
         self.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, check: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         # With a write-ahead log one connection writes while another reads, and a commit does not wait for the disk;
@@ -127,10 +136,18 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         db.execute(TABLE)
+        if check and (health := db.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(health)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _is_spool(path: Path) -> bool:
+    """Whether a damaged file was a spool, by its name or its beginning."""
+    with path.open("rb") as file:
+        return path.name.startswith(PREFIX) or file.read(16) == b"SQLite format 3\0"
 
 
 def _put_aside(path: Path, error: Exception) -> None:
@@ -148,4 +165,4 @@ def usual_path(destination: str) -> Path:
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "vidclf" / f"events-{sha256(destination.encode()).hexdigest()[:16]}.sqlite"
+    return base / "vidclf" / f"{PREFIX}{sha256(destination.encode()).hexdigest()[:16]}.sqlite"

@@ -16,15 +16,13 @@ from vidclf.models.backends import check_available, check_place, fastest, is_ins
 from vidclf.models.device import choose_devices
 from vidclf.models.exported_detector import ExportedDetector, export_detector
 from vidclf.models.letterbox import Letterbox
-from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
+from vidclf.models.networks import OpenVinoNetwork, Outputs, TorchNetwork
 from vidclf.models.openvino_detector import converted, exported
 from vidclf.models.parallel import MOST_AT_ONCE, Executor, pictures_at_once, pool_for_torch
 from vidclf.models.selection import Found, Selection, corners
 from vidclf.models.ultralytics_model import fetch_weights, find_weights, load_detector
 
 log = logging.getLogger(__name__)
-
-Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and masks of a segmentation model
 
 
 def open_detector(
@@ -139,31 +137,30 @@ class Detector:
         The function that is returned waits, and returns the objects in each picture.
         """
         boxed = [self._letterbox.fit(image) for image in images]
-        batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
         height, width = images[0].shape[:2]
 
         def select(outputs: list[Outputs]) -> list[Found]:
             return [self._select(which, width, height, *each) for each in outputs]
 
         if self._openvino is None:
-            in_torch = self._start_torch(batch, which.confidence)
+            in_torch = self._start_torch(boxed, which.confidence)
             if self.on_gpu:
                 return lambda: select(in_torch())
             found = select(in_torch())
             return lambda: found
         try:
-            outputs = self._openvino.start(batch)
+            outputs = self._openvino.start(boxed, which.confidence)
         except Exception as error:
             self._fall_back(error)
             return self.start(images, which)
 
         def finish() -> list[Found]:
             try:
-                return select(list(zip(*outputs(), strict=True)))
+                return select(outputs())
             except Exception as error:
                 if self._openvino is not None:  # it was, until a batch before this one went wrong
                     self._fall_back(error)
-                return select(self._start_torch(batch, which.confidence)())
+                return select(self._start_torch(boxed, which.confidence)())
 
         return finish
 
@@ -179,7 +176,8 @@ class Detector:
             found = found._replace(boxes=corners(found.boxes))
         return found._replace(boxes=self._letterbox.boxes_in_picture(found.boxes, width, height))
 
-    def _start_torch(self, batch: np.ndarray, confidence: float) -> Callable[[], list[Outputs]]:
+    def _start_torch(self, boxed: list[np.ndarray], confidence: float) -> Callable[[], list[Outputs]]:
+        batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
         networks = self._torch * pictures_at_once() if self._pool else self._torch
         parts = np.array_split(batch, min(len(networks), len(batch)))
 

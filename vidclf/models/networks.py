@@ -1,13 +1,13 @@
-"""A detector's network in torch and in OpenVINO: pictures in, the network's outputs out.
+"""A detector's network in torch and in OpenVINO: letterboxed pictures in, (height, width, 3) uint8 BGR, outputs out.
 
-Each takes (N, height, width, 3) uint8 BGR, letterboxed, and returns a list of the network's outputs, float32 arrays
-with N as their first axis: boxes with scores, as `selection` takes them, and for a segmentation model the masks.
+The outputs are float32: boxes with scores, as `selection` takes them, without those below a confidence, and for a
+segmentation model the masks.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 from vidclf.threads import threads
 
 log = logging.getLogger(__name__)
+
+Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and masks of a segmentation model
 
 # Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
 # 3e-6 in f32; 0.03 in bf16, by torch.
@@ -66,7 +68,10 @@ class TorchNetwork:
         self.name = f"torch {precision} on {device}"
 
     def start(self, batch: np.ndarray, confidence: float = -1.0) -> Callable[[], list[np.ndarray]]:
-        """Begin one forward pass, on a CPU do all of it; the function that is returned waits for its outputs."""
+        """Begin one forward pass, on a CPU do all of it; the function that is returned waits for its outputs.
+
+        batch: (N, height, width, 3); each output has N as its first axis.
+        """
         import torch
 
         is_16_bit = self._autocast["enabled"]
@@ -140,15 +145,21 @@ class OpenVinoNetwork:
         self._network, self._known, self._folder = network, known, folder
         self._usual: tuple[int, ...] = ()  # the shape of the first batch's pictures
 
-    def start(self, batch: np.ndarray) -> Callable[[], list[np.ndarray]]:
-        """Begin one forward pass; the function that is returned waits for its outputs."""
+    def start(self, pictures: Sequence[np.ndarray], confidence: float = -1.0) -> Callable[[], list[Outputs]]:
+        """Begin to work on pictures of one size; the function that is returned waits for their outputs."""
         if not self.streams:
-            self.streams = min(pictures_at_once(), len(batch))
+            self.streams = min(pictures_at_once(), len(pictures))
             if self._known:
                 self._check(*self._known)
-            self._usual = batch.shape[1:]
-        requests = self._of_usual if batch.shape[1:] == self._usual else self._of_any
-        return requests.start(batch)
+            self._usual = pictures[0].shape
+        requests = self._of_usual if pictures[0].shape == self._usual else self._of_any
+        return requests.start(pictures, partial(self._surer_than, confidence))
+
+    def _surer_than(self, confidence: float, boxes: np.ndarray) -> np.ndarray:
+        """A copy of the boxes above a confidence; those that are NMS-free are few."""
+        if self.spec.nms_free:
+            return boxes.copy()
+        return boxes[:, self.spec.scores_in(boxes[None])[0].max(axis=0) > confidence]
 
     @cached_property
     def _of_any(self) -> Requests:
@@ -165,7 +176,8 @@ class OpenVinoNetwork:
         return Requests(openvino_core().compile_model(network, "CPU", settings))
 
     def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
-        found = self.spec.scores_in(self._of_any.start(picture)()[0])
+        (outputs,) = self._of_any.start(list(picture))()
+        found = self.spec.scores_in(outputs[0][None])
         difference = np.abs(_logits(found) - _logits(wanted)).mean() if found.shape == wanted.shape else np.inf
         if not difference <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
             if self._folder:
@@ -181,22 +193,29 @@ class Requests:
         self._compiled = compiled
         self._idle: list[Any] = []
 
-    def start(self, batch: np.ndarray) -> Callable[[], list[np.ndarray]]:
-        """Begin one forward pass; the function that is returned waits for its outputs."""
-        while len(self._idle) < len(batch):
-            self._idle.append(self._compiled.create_infer_request())
-        running = [self._idle.pop() for _ in batch]
-        for request, picture in zip(running, batch, strict=True):
-            request.start_async([picture[None]], share_inputs=True)
-        return partial(self._finish, running)
+    def start(
+        self, pictures: Sequence[np.ndarray], choose: Callable[[np.ndarray], np.ndarray] = np.copy
+    ) -> Callable[[], list[Outputs]]:
+        """Begin to work on pictures; the function that is returned waits for their outputs.
 
-    def _finish(self, running: list[Any]) -> list[np.ndarray]:
+        choose: makes a copy of what is wanted of a picture's boxes. All of them are megabytes, of which few are.
+        """
+        while len(self._idle) < len(pictures):
+            self._idle.append(self._compiled.create_infer_request())
+        running = [self._idle.pop() for _ in pictures]
+        for request, picture in zip(running, pictures, strict=True):
+            request.start_async([picture[None]], share_inputs=True)
+        return partial(self._finish, running, choose)
+
+    def _finish(self, running: list[Any], choose: Callable[[np.ndarray], np.ndarray]) -> list[Outputs]:
+        found = []
         for request in running:
             request.wait()
-        outputs = zip(*(request.results.values() for request in running), strict=True)
-        copies = [np.concatenate(pictures) for pictures in outputs]
+            # The request's own memory, which the next picture overwrites.
+            boxes, *masks = (request.get_output_tensor(n).data[0] for n in range(len(self._compiled.outputs)))
+            found.append((choose(boxes), *(mask.copy() for mask in masks)))
         self._idle += running
-        return copies
+        return found
 
 
 def _logits(scores: np.ndarray) -> np.ndarray:

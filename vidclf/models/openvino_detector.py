@@ -20,7 +20,7 @@ from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.openvino_runtime import import_openvino, openvino_core
 from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of, undisturbed
 
-LAYOUT = 8  # version of the detectors in the cache; another number makes them again
+LAYOUT = 9  # version of the detectors in the cache; another number makes them again
 # The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
 LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
 
@@ -64,7 +64,7 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         width = int(known["imgsz"][1])
         names = {int(number): str(name) for number, name in known["names"].items()}
         options = known.get("args") or {}
-        is_rtdetr = "RTDETR" in str(known.get("head", ""))
+        is_rtdetr = "RTDETR" in str(known.get("head", "")) or "rtdetr" in str(known.get("description", "")).lower()
         nms_free = bool(known.get("end2end") or options.get("nms") or is_rtdetr)
         spec = DetectorSpec(names, int(known["stride"]), nms_free, is_rtdetr, known["task"] == "segment", width)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
@@ -115,20 +115,40 @@ def to_openvino(model: Any, path: Path) -> None:
                 module.export, module.dynamic, module.format = True, True, "openvino"
                 if isinstance(module.dfl, DFL):
                     module.dfl.forward = partial(expected_distance, module.dfl)
+        takes_bytes = scale_first(network, 1 / 255)
         stride = int(model.predictor.model.stride)
         network = exporting.convert(network, torch.zeros(1, 3, 2 * stride, 3 * stride), [-1, 3, -1, -1])
-    network = take_bytes(network)
+    network = take_bytes(network, scale=1.0 if takes_bytes else 255.0)
     keep_distances_exact(network)
     import_openvino().save_model(network, path, compress_to_fp16=False)
 
 
-def take_bytes(network: Any) -> Any:
-    """Let an `openvino.Model` of (N, 3, height, width) float32 RGB, 0..1, take (N, height, width, 3) uint8 BGR."""
+def scale_first(network: Any, factor: float) -> bool:
+    """Multiply the weights of a torch network's first layer by a factor; False if it is no convolution that allows it.
+
+    So the pixels need no scaling; and as whole numbers up to 255 they are exact in bfloat16.
+    """
+    from torch import nn
+
+    first = getattr(getattr(network, "model", [None])[0], "conv", None)
+    if not isinstance(first, nn.Conv2d):
+        return False
+    first.weight.data *= factor
+    return True
+
+
+def take_bytes(network: Any, scale: float = 255.0) -> Any:
+    """Let an `openvino.Model` of (N, 3, height, width) float32 RGB take (N, height, width, 3) uint8 BGR.
+
+    scale: the network's value for a pixel of 255 is 255 / scale.
+    """
     ov = import_openvino()
     steps = ov.preprocess.PrePostProcessor(network)
     bgr, rgb = ov.preprocess.ColorFormat.BGR, ov.preprocess.ColorFormat.RGB
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(bgr)
-    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(rgb).scale(255.0)
+    change = steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(rgb)
+    if scale != 1:
+        change.scale(scale)
     steps.input().model().set_layout(ov.Layout("NCHW"))
     return steps.build()
 

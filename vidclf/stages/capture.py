@@ -152,7 +152,7 @@ class Capture:
             if progress.given == self.max_frames:
                 return
             source.ended = True
-            if not progress.read:
+            if not progress.given:
                 corrupt = f" ({source.corrupt} corrupt packets)" if source.corrupt else ""
                 after = f" after {self.start:g} s" if self.start else ""
                 raise VidclfError(f"no picture could be decoded from {source.name}{after}{corrupt}")
@@ -220,7 +220,8 @@ class Capture:
                 continue
             try:
                 image, placement = upright(picture), None
-            except (OSError, ValueError):  # its own words about its colours or format are damaged
+            except (OSError, ValueError) as error:  # what it says of its colours or format is damaged
+                log.debug("a picture of %s cannot be converted: %s", source.name, error)
                 source.corrupt += 1
                 yield None
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from vidclf.boxes import is_in_picture
 from vidclf.frame import Frame
 from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
 
@@ -48,6 +49,8 @@ class Crop:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             for detection in frame.detections:
+                if not is_in_picture(detection, frame):
+                    continue
                 detection.crop = crop_picture(frame.image, self.policy, detection.box, detection.mask)
                 detection.preprocess = self.policy
             yield frame

@@ -79,7 +79,7 @@ class Publish:
         self.spool = usual_path(f"{self._address.user} {self._address}") if spool is None else Path(spool)
         self.counts = {"events": 0, "delivered": 0, "waiting": 0, "dropped": 0}  # of the last run, or of this one
         self._courier: Courier | None = None
-        Spool(self.spool).close()  # report a bad folder now rather than during the run
+        Spool(self.spool, check=True).close()  # report a bad folder now rather than during the run
 
     @property
     def problem(self) -> str:

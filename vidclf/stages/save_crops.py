@@ -13,6 +13,7 @@ from time import monotonic
 import cv2
 import numpy as np
 
+from vidclf.boxes import is_in_picture
 from vidclf.errors import UsageError, VidclfError
 from vidclf.files import NoSpaceError, check_folder, no_space, part_of
 from vidclf.frame import Detection, Frame, Source
@@ -71,7 +72,7 @@ class SaveCrops:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
-            due = [d for d in frame.detections if d.track not in last]
+            due = [d for d in frame.detections if d.track not in last and is_in_picture(d, frame)]
             if source.live and pause.holds(monotonic()):
                 due = []
             for detection in due:
@@ -131,6 +132,9 @@ def _write(folder: Path, name: str, picture: np.ndarray) -> None:
         try:
             part.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
             part.replace(path)
+        except FileNotFoundError:
+            if not path.exists():  # else another process has saved the same picture meanwhile
+                raise
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -70,8 +70,8 @@ class Serve:
 
     @property
     def url(self) -> str:
-        """The page's address, without the token; of a wildcard (0.0.0.0, ::), by this machine's name."""
-        host = gethostname() if self.host in ("0.0.0.0", "::") else self.host
+        """The page's address, without the token; for 0.0.0.0 with this machine's name."""
+        host = gethostname() if self.host == "0.0.0.0" else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def attach(self, pipeline: Pipeline) -> None:

@@ -61,8 +61,9 @@ def origin_of(container: InputContainer, stream: VideoStream) -> Fraction:
     start = next((time for time in exact if abs(time - start) < Fraction(1, 100_000)), start)
     if stream.start_time is None:
         return max(start, Fraction(0))
-    # A track that begins long before the pictures is of another program of the same transport stream.
-    return first if first - start > LONGEST_LEAD else min(max(start, Fraction(0)), first)
+    if container.format.name == "mpegts" and first - start > LONGEST_LEAD:  # that is another programme's clock
+        return first
+    return min(max(start, Fraction(0)), first)
 
 
 def pictures(container: InputContainer, stream: VideoStream, source: Source) -> Iterator[tuple[VideoFrame, int] | None]:

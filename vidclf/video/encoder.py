@@ -27,6 +27,7 @@ FRAGMENT_SECONDS, FRAGMENT_FRAMES = 0.5, 5
 H273_BT709, H273_BT601 = 1, 6  # colour spaces in H.273; 6 is SMPTE 170M, which ITU601 means
 # Between two pictures, in ticks of the track: MP4 stores them in 32 bits, and FFmpeg fills AVI with so many at most.
 LONGEST_GAP = {"mp4": 1 << 31, "mov": 1 << 31, "avi": 60_000}
+SEEK_SECONDS = 5
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -90,7 +91,8 @@ class Encoder:
         if stream.codec.canonical_name == "hevc" and self._output.format.name in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players know no other
         stream.time_base = context.time_base = time_base
-        context.gop_size = max(1, min(250, round(rate * 2)))  # a place to seek to every two seconds
+        # A place to seek to every five seconds: a key frame costs as much as four others.
+        context.gop_size = max(1, min(250, round(rate * SEEK_SECONDS)))
         # Frames leave in the order they came: timestamps need no edit list, and a killed process loses less.
         context.max_b_frames = 0
         # Threads encode whole pictures, not parts of one: no thread waits for another's part, nor `write` for all.

@@ -95,12 +95,13 @@ class Guard:
         cookie = request.cookies.get(cookie_of(request), "")
         if (scheme.lower() == "bearer" and same(bearer, self._token)) or same(cookie, self._cookie):
             return None
-        if given is not None or bearer:
+        if given is not None or (bearer and scheme.lower() == "bearer"):  # a proxy may have its own `Basic`
             await self._slow_down(request)
         headers = {"WWW-Authenticate": "Bearer"}
         if "text/html" in request.headers.get("accept", ""):
             # Relative, since a proxy may show the page below a path of its own.
-            form = SIGN_IN.format(note="" if given is None else WRONG, action="" if is_page else "/")
+            root = "../" * (request.scope["path"].count("/") - 1) or "./"
+            form = SIGN_IN.format(note="" if given is None else WRONG, action=root)
             return HTMLResponse(form, HTTPStatus.UNAUTHORIZED, headers)
         message = "a token is required: Authorization: Bearer TOKEN, or ?token=TOKEN"
         return JSONResponse({"error": message}, HTTPStatus.UNAUTHORIZED, headers)

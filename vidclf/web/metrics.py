@@ -71,7 +71,8 @@ def _metrics(stats: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         busy.add_metric([name], row["busy_s"])
         queue.add_metric([name], row["queue"])
         for what, count in row.get("counts", {}).items():
-            counts.add_metric([name, what], count)
+            if isinstance(what, str) and isinstance(count, (int, float)):  # a stage of somebody's own may count others
+                counts.add_metric([name, what], count)
     yield from (through, busy, queue, counts)
     yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", stats["peak_rss_mb"] * 2**20)
 

@@ -15,6 +15,7 @@ const cards = new Map(); // camera name: its card
 const items = new Map(); // detected object: its item
 const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
 let moving = MOVING; // fewer if other windows of the page need them
+let calm = 0; // looks without trouble since then
 let round = 0; // counts how often the streams had to be requested again
 
 function make(kind, properties = {}, ...children) {
@@ -92,7 +93,8 @@ function showPicture(image, camera, place, round) {
 
 function freeConnections() {
   // Another window of the page may have taken what is left of the browser's connections.
-  moving = Math.floor(moving / 2);
+  moving = Math.max(1, Math.floor(moving / 2));
+  calm = 0;
   for (const { image } of cards.values()) {
     image.removeAttribute("src"); // ends the stream
     image.dataset.shown = "";
@@ -101,7 +103,7 @@ function freeConnections() {
 
 function showCamera(camera, place) {
   const parts = card(camera.name);
-  if (camera.stream && !parts.link.href) parts.link.href = here(camera.stream);
+  if (camera.stream && parts.link.getAttribute("href") !== here(camera.stream)) parts.link.href = here(camera.stream);
   const { node, image, view, notice, badge: sign, facts } = parts;
   badge(sign, camera.state, camera.away ? "bad" : camera.state === "ended" ? "" : "good");
   const wasDim = node.classList.contains("away");
@@ -254,6 +256,8 @@ async function look() {
   try {
     const [stats, detections] = await Promise.all([ask("api/stats"), ask("api/detections")]);
     if (lost) round += 1; // another run: its pictures need new connections
+    calm += 1;
+    if (moving < MOVING && calm % 60 === 0) moving += 1;
     lost = false;
     showState(stats);
     removeOthers(stats.cameras);
