@@ -81,7 +81,7 @@ class PartFile:
                 left_over = self.part.exists()
                 self.part.open("ab").close()  # try it: missing permissions are not the only reason for failure
                 if not left_over:
-                    self.part.unlink()
+                    remove(self.part)
             finally:
                 self._lock.release()
         except OSError as error:
@@ -176,6 +176,17 @@ def rename(old: Path, new: Path) -> None:
                 raise
             sleep(pause)
     old.replace(new)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there; on Windows another program may have it open for a moment."""
+    for pause in PAUSES:
+        try:
+            path.unlink(missing_ok=True)
+            return
+        except PermissionError:
+            sleep(pause)
+    path.unlink(missing_ok=True)
 
 
 def check_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from vidclf.batch.storage import Folder, Remote, Storage, local_path
 from vidclf.batch.summary import write_summary
 from vidclf.batch.table import write_table
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import check_folder, not_now, part_of
+from vidclf.files import check_folder, not_now, part_of, rename
 from vidclf.lock import NameLock
 from vidclf.models.cache import cache_folder
 
@@ -111,7 +111,7 @@ class OutDir:
                 return
             for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
-            part.replace(path)
+            rename(part, path)
             ours.write_text(_text(theirs), encoding="ascii")
 
     def _note_folder(self) -> None:

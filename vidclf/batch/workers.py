@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,8 +94,9 @@ class Processes:
         if not busy:
             sleep(seconds)
             return []
-        # On Windows a pipe does not end with a worker that dies while it starts.
-        ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], seconds)
+        # On Windows a pipe does not end with a worker that dies while it starts. But there it waits for 63 at most.
+        ends = [worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy]
+        ready = wait(ends[:63] if sys.platform == "win32" else ends, seconds)
         told = [
             message
             for worker in busy

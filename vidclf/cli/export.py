@@ -13,7 +13,7 @@ from vidclf.cli.json_file import write_json
 from vidclf.cli.options import DEBUG, VERIFY, FilePath, json_option
 from vidclf.cli.reports import check_reports
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import PartFile
+from vidclf.files import PartFile, rename
 
 # Limits for ONNX and OpenVINO against torch, in 32 bits: the largest difference of a probability, and the smallest
 # share of crops with the same label.
@@ -75,14 +75,16 @@ def export(
     try:
         with (
             torch_threads("classifier", share=CLASSIFIER_IN_TORCH),
-            tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.part-") as folder,
+            tempfile.TemporaryDirectory(
+                dir=output.parent, prefix=f".{output.name}.part-", ignore_cleanup_errors=True
+            ) as folder,
         ):
             made = Path(folder) / output.name
             write(model, checkpoint.read_header(path), kind, made)
             figures = {"weights": weights, "format": kind, "file": str(output), **compare(path, made, data, verify)}
             # Of two files, the one that is opened by name appears last.
             for target in reversed(targets):
-                made.with_name(target.name).replace(target)
+                rename(made.with_name(target.name), target)
     except OSError as error:
         raise VidclfError(f"cannot write {output}: {error.strerror or error}") from None
     if json_file:

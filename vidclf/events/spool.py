@@ -60,7 +60,8 @@ class Spool:
     def __init__(self, path: Path, max_events: int = 100_000, max_bytes: int = 100 << 20, check: bool = False):
         self.path, self._bounds = path, (max_events, max_bytes)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: it tells what cameras see
+            # Private: it tells what cameras see. On Windows a home is, and 0o700 would bar all but its maker.
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o777 if sys.platform == "win32" else 0o700)
             try:
                 self._db = _open(path, check)
             except sqlite3.OperationalError:  # it may be well another time: the disk is full, the file is locked

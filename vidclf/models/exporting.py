@@ -98,8 +98,8 @@ def convert(module: nn.Module, inputs: Tensor, shape: list[int]) -> Any:
 
 
 def _to_torchscript(model: Classifier, header: dict[str, Any], path: Path) -> None:
-    with _silent():
-        trace(model, example(model)).save(str(path), _extra_files={KEY: json.dumps(header)})
+    with _silent(), path.open("wb") as file:  # by a name that is not ASCII, torch cannot write on Windows
+        torch.jit.save(trace(model, example(model)), file, _extra_files={KEY: json.dumps(header)})
 
 
 @contextlib.contextmanager

@@ -49,7 +49,8 @@ class TorchRunner:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # torch.jit is deprecated, but this file needs it
-                    self._network = torch.jit.load(str(weights), map_location=device).eval()
+                    with weights.open("rb") as file:  # by a name that is not ASCII, torch cannot read on Windows
+                        self._network = torch.jit.load(file, map_location=device).eval()
             except Exception as error:  # torch raises whatever its parts do
                 raise UsageError(f"{weights}: damaged ({one_line(error, 200)})") from None
         self.name = f"torch {precision} on {device}"

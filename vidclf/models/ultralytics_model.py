@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
+from vidclf.files import rename
 from vidclf.lock import locked
 from vidclf.models.cache import cache_folder
 from vidclf.models.class_names import PUBLISHED
@@ -164,14 +165,20 @@ def _wait_for_boxes() -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Restore what ultralytics changes for the whole process: threads, environment variables, number formatting."""
+    """Restore what ultralytics changes for the whole process: threads, environment variables, number formatting.
+
+    On Windows also OpenCV's functions that take names: a window whose title is not ASCII would be another one.
+    """
     import torch
 
     environment, printing = dict(os.environ), np.get_printoptions()
     threads = cv2.getNumThreads(), torch.get_num_threads()
+    named = {name: getattr(cv2, name) for name in ("imshow", "imread", "imwrite")}
     try:
         yield
     finally:
+        for name, function in named.items():
+            setattr(cv2, name, function)
         cv2.setNumThreads(threads[0])
         torch.set_num_threads(threads[1])
         np.set_printoptions(**printing)
@@ -194,7 +201,7 @@ def _download(path: Path, ultralytics: Any) -> None:
                 ultralytics.utils.downloads.attempt_download_asset(part)
                 if not part.is_file():
                     raise FileNotFoundError("ultralytics does not publish this file")
-                part.replace(path)
+                rename(part, path)
     except Exception as error:
         raise UsageError(f"{path.name} could not be downloaded ({_reason(error)}): {advice}") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import time
 
+from vidclf.files import rename
 from vidclf.lock import NameLock
 from vidclf.video.naming import BUSY, parts
 
@@ -30,7 +31,7 @@ def name_leftovers(path: Path, is_readable: Callable[[Path], bool]) -> None:
             if not part.stat().st_size:
                 part.unlink()
             elif is_readable(part):
-                part.rename(whole)
+                rename(part, whole)
                 named.append(whole.name)
             else:
                 left.append(part.name)
@@ -54,5 +55,5 @@ def put_aside(part: Path) -> None:
     number = 1
     while (kept := part.with_name(f"{part.name}-{number}")).exists():
         number += 1
-    part.rename(kept)
+    rename(part, kept)
     log.warning("%s was left by an unfinished run; it is kept as %s", part, kept.name)

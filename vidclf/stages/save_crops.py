@@ -15,7 +15,7 @@ import numpy as np
 
 from vidclf.boxes import is_in_picture
 from vidclf.errors import UsageError, VidclfError
-from vidclf.files import NoSpaceError, check_folder, no_space, part_of
+from vidclf.files import NoSpaceError, check_folder, no_space, part_of, remove, rename
 from vidclf.frame import Detection, Frame, Source
 from vidclf.limits import check_range
 from vidclf.models.labels import folder_name
@@ -131,12 +131,12 @@ def _write(folder: Path, name: str, picture: np.ndarray) -> None:
         part = part_of(path)
         try:
             part.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-            part.replace(path)
+            rename(part, path)
         except FileNotFoundError:
             if not path.exists():  # else another process has saved the same picture meanwhile
                 raise
         finally:
-            part.unlink(missing_ok=True)
+            remove(part)
     except OSError as error:
         kind = NoSpaceError if no_space(error) else VidclfError
         raise kind(f"cannot save crops in {folder}: {error.strerror or error}") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidclf.errors import UsageError, VidclfError
+from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.lock import locked
 from vidclf.models.cache import cache_folder
 from vidclf.models.labels import named
@@ -96,7 +96,7 @@ def download() -> Path:
                 FashionMNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
         raise VidclfError(
-            f"Fashion-MNIST cannot be downloaded ({str(error).splitlines()[0]}): "
+            f"Fashion-MNIST cannot be downloaded ({one_line(error, 200)}): "
             "give a folder with its four .gz files, --data FOLDER"
         ) from error
     return folder
