@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import ceil, inf
 from threading import Thread
 from time import monotonic, perf_counter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FASTEST = 120  # pictures per second of a live source, all of which may wait until the latency target
+END: Any = object()  # of a stage's frames
 LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
 
@@ -224,10 +226,10 @@ class Pipeline:
     def _pass(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> bool:
         """Pass the frames of a stage on; returns whether it has ended by itself."""
         pass_on, gave = meter.put if meter.outbox else self._finish, meter.gave
-        for frame in stream:
+        for frame in iter(partial(next, stream, END), END):  # an iterator of somebody's own may have no __iter__
             _check(frame, meter, is_foreign)
-            gave(frame)  # type: ignore[arg-type]  # it is one now
-            if not pass_on(frame):  # type: ignore[arg-type]
+            gave(frame)
+            if not pass_on(frame):
                 return False
         return True
 

@@ -148,7 +148,9 @@ def test_a_clip_that_says_nothing_is_given_up(batch: Run) -> None:
         "            yield frame\n"
     )
     Path("sleeps.yaml").write_text("- capture\n- sleeps:Sleeps\n- write\n")
-    code, _, err = batch("--timeout", 4, "--retry", 0, pipeline="sleeps.yaml")  # a.mp4 makes the worker ready
+    code, _, err = batch(
+        "--timeout", 4, "--retry", 0, "--jobs", 1, pipeline="sleeps.yaml"
+    )  # a.mp4 makes the worker ready
     assert code == 3
     assert "failed: b.mp4: its worker process did not respond for " in err
     assert sorted(states()) == ["done", "done", "failed"]

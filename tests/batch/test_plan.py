@@ -75,3 +75,11 @@ def test_outputs_have_the_name_of_their_clip_and_the_hash_of_what_makes_them(mak
     plan.look([])
     assert plan.outputs("a.mp4") == output_names("a") == {"write": "a.mp4", "record": "a.jsonl"}
     assert plan.wanted("a.mp4") == {"a.mp4": "0", "a.jsonl": "1"}
+
+
+def test_what_vanishes_from_the_queue_is_told_and_planned_when_it_comes_back(make: Make) -> None:
+    plan = make(Found([A, B]), Found([A]), Found([A, B]))
+    plan.look([])
+    assert plan.look([]) == Planned([], 0, {}, gone=[B])
+    assert list(plan.queue) == [A]
+    assert plan.look([]) == Planned([B], 0, {})

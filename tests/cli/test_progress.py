@@ -132,10 +132,12 @@ def test_a_record_goes_to_stdout_although_stderr_is_a_terminal(tmp_path: Path) -
     clip = write_clip(tmp_path / "in.mp4", 12)
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "vidclf", "run", str(clip), "--record", "-", "--record-frames"]
-    drain = Thread(target=lambda: [None for _ in iter(lambda: read(ours), b"")])
+    drain = Thread(target=lambda: [None for _ in iter(lambda: read(ours), b"")], daemon=True)
     drain.start()
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=120)
-    os.close(theirs)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=120)
+    finally:
+        os.close(theirs)
     drain.join()
     os.close(ours)
     assert done.returncode == 0

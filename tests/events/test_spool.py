@@ -84,14 +84,16 @@ def test_a_spool_that_cannot_be_read_says_so_in_one_way(tmp_path: Path) -> None:
             assert str(told.value) == f"{spool.path}: no such table: events"
 
 
-@pytest.mark.parametrize("everywhere", [True, False])
-def test_a_damaged_spool_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture, everywhere: bool) -> None:
+@pytest.mark.parametrize(("first", "last", "byte"), [(100, None, b"x"), (8192, None, b"x"), (0, 4096, b"\0")])
+def test_a_damaged_spool_is_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first: int, last: int | None, byte: bytes
+) -> None:
     """It must not keep a recorder from starting, or its events from being sent, for good."""
     path = tmp_path / "mine.sqlite"
     with Spool(path) as spool:
         spool.put(events(*(str(n) * 200 for n in range(500))))
     content = bytearray(path.read_bytes())
-    content[100 if everywhere else 8192 :] = b"x" * len(content[100 if everywhere else 8192 :])
+    content[first:last] = byte * len(content[first:last])
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, "vidclf"), Spool(path, check=True) as spool:
         spool.put(events("a"))

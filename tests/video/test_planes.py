@@ -27,7 +27,7 @@ def planes_of(image: np.ndarray, shares: tuple[float, float], full_range: bool) 
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("shares", [BT601, BT709])
-@pytest.mark.parametrize("size", [(2, 2), (6, 34), (74, 96)])
+@pytest.mark.parametrize("size", [(2, 2), (6, 34), (74, 96), (162, 34)])
 def test_planes_are_right_to_a_level(size: tuple[int, int], shares: tuple[float, float], full_range: bool) -> None:
     random = np.random.default_rng(7)
     image = random.integers(0, 256, (*size, 3), np.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +17,7 @@ class Planned:
     todo: list[Clip]
     skipped: int
     problems: dict[str, str]  # clips that cannot be tried, with the reasons
-    gone: Sequence[Clip] = ()  # were to be processed, and are not there any more
+    gone: list[Clip] = field(default_factory=list)  # were to be processed, and are not there any more
 
 
 @dataclass(frozen=True, slots=True)

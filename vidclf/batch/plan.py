@@ -63,6 +63,7 @@ class Plan:
         self._seen: dict[str, tuple[Clip, float]] = {}  # the state of each clip, and since when
         self._planned: dict[str, Clip] = {}  # so that a clip is planned again only when it changes
         self._foreign: dict[str, str] = {}  # those of them whose results' names are taken
+        self._gone: list[Clip] = []  # from the queue, and not yet told
         self._looked: float | None = None
 
     @property
@@ -112,9 +113,13 @@ class Plan:
         changed = {clip.path for clip in clips}
         self._foreign = {path: why for path, why in self._foreign.items() if path in there - changed}
         self._note(found.problems | self._foreign)
-        planned = self._queue(clips, first, there) if clips or first or gone else None
+        self._gone += gone
+        if not (clips or first or self._gone):
+            return None
+        planned = self._queue(clips, first, there) if clips or first else Planned([], 0, self.problems)
         self._planned |= {clip.path: clip for clip in clips}
-        return replace(planned, gone=gone) if planned and gone else planned
+        gone, self._gone = self._gone, []
+        return replace(planned, gone=gone)
 
     def _note(self, problems: dict[str, str]) -> None:
         """Replace the problems of the last scan by those of this one."""

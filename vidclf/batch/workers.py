@@ -100,7 +100,9 @@ class Processes:
         told = [
             message
             for worker in busy
-            if worker.pipe in ready or worker.process.sentinel in ready
+            if worker.pipe in ready
+            or worker.process.sentinel in ready
+            or (sys.platform == "win32" and _has_news(worker))
             for message in self._hear(worker)
         ]
         for worker in busy:
@@ -149,6 +151,10 @@ class Processes:
             if self._stillborn >= STILLBORN:
                 raise VidclfError(f"{STILLBORN} worker processes died while starting; the last one {end}")
         return Outcome(job.path, "passing", f"its worker process {end}")
+
+
+def _has_news(worker: _Worker) -> bool:
+    return worker.pipe.poll() or not worker.process.is_alive()
 
 
 class _Worker:

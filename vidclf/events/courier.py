@@ -67,9 +67,9 @@ class Courier:
                 break
             except Exception as error:  # any error: a thread that died would silently deliver nothing
                 lock.release()  # another process may reach it, with another password or certificate
+                reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
+                self.problem = f"{self._name}: {reason}; events are waiting in {self._path}"
                 if not self._is_away:
-                    reason = error if isinstance(error, (Unreachable, OSError)) else describe(error)
-                    self.problem = f"{self._name}: {reason}; events are waiting in {self._path}"
                     log.warning("%s", self.problem)
                 pause = PAUSES[0] if not self._is_away else min(2 * pause, PAUSES[1])
                 self._is_away = True
@@ -86,7 +86,7 @@ class Courier:
         """
         oldest, since = spool.oldest(1), monotonic()
         while not lock.acquire():
-            self.problem = ""  # who has it delivers
+            self.problem = ""  # who has it delivers, or will say what is wrong
             if self._ending.is_set():
                 before, oldest = oldest, spool.oldest(1)
                 since = since if oldest == before else monotonic()

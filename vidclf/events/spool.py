@@ -17,6 +17,7 @@ from vidclf.files import not_now
 
 log = logging.getLogger(__name__)
 
+MOST_CHECKED = 256 << 20  # bytes of a spool, which are read in a second or so
 PREFIX = "events-"  # of a spool's usual name
 PATIENCE = 5.0  # seconds to wait for another connection's write, which takes milliseconds
 # `upto`: bytes up to and including this event, counted from the oldest. Ids and bytes only grow, so the bytes waiting
@@ -137,7 +138,11 @@ def _open(path: Path, check: bool) -> sqlite3.Connection:
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         db.execute(TABLE)
-        if check and (health := db.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+        if (
+            check
+            and path.stat().st_size < MOST_CHECKED
+            and (health := db.execute("pragma quick_check(1)").fetchone()[0]) != "ok"
+        ):
             raise sqlite3.DatabaseError(health)
     except BaseException:
         db.close()
@@ -148,7 +153,7 @@ def _open(path: Path, check: bool) -> sqlite3.Connection:
 def _is_spool(path: Path) -> bool:
     """Whether a damaged file was a spool, by its name or its beginning."""
     with path.open("rb") as file:
-        return path.name.startswith(PREFIX) or file.read(16) == b"SQLite format 3\0"
+        return path.name.startswith(PREFIX) or file.read(16) in (b"SQLite format 3\0", bytes(16))  # after a power cut
 
 
 def _put_aside(path: Path, error: Exception) -> None:

@@ -64,7 +64,7 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         width = int(known["imgsz"][1])
         names = {int(number): str(name) for number, name in known["names"].items()}
         options = known.get("args") or {}
-        is_rtdetr = "RTDETR" in str(known.get("head", "")) or "rtdetr" in str(known.get("description", "")).lower()
+        is_rtdetr = "RTDETR" in str(known.get("head", ""))
         nms_free = bool(known.get("end2end") or options.get("nms") or is_rtdetr)
         spec = DetectorSpec(names, int(known["stride"]), nms_free, is_rtdetr, known["task"] == "segment", width)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
@@ -72,9 +72,10 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
     try:
         network = openvino_core().read_model(str(file))
         is_square = network.input(0).partial_shape == openvino.PartialShape([1, 3, width, width])
-        # Older exports do not tell that a network is of RT-DETR's kind; its output does.
-        is_nms_free = network.output(0).partial_shape[-1] == 6
-        if not is_square or known["task"] not in TASKS or (is_nms_free and not nms_free):
+        # Older exports do not tell that a network is of RT-DETR's kind; the shape of its output does.
+        _, high, wide = (side.get_length() if side.is_static else 0 for side in network.output(0).partial_shape)
+        expected = nms_free if wide == 6 else not nms_free and high < wide
+        if not is_square or known["task"] not in TASKS or (known["task"] == "detect" and not expected):
             return None
         return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:

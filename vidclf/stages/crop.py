@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from vidclf.boxes import is_in_picture
 from vidclf.frame import Frame
 from vidclf.preprocess import Aspect, Polarity, Preprocess, crop_picture
+
+log = logging.getLogger(__name__)
 
 
 class Crop:
@@ -47,9 +50,13 @@ class Crop:
         self.policy = replace(policy, **{name: value for name, value in chosen.items() if value is not None})
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        warned = False
         for frame in frames:
             for detection in frame.detections:
                 if not is_in_picture(detection, frame):
+                    if not warned:
+                        log.warning("crop: a box is beyond the picture: a stage before it has made that smaller")
+                        warned = True
                     continue
                 detection.crop = crop_picture(frame.image, self.policy, detection.box, detection.mask)
                 detection.preprocess = self.policy

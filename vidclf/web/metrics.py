@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -71,8 +72,8 @@ def _metrics(stats: Row, cameras: Sequence[Row]) -> Iterator[Metric]:
         busy.add_metric([name], row["busy_s"])
         queue.add_metric([name], row["queue"])
         for what, count in row.get("counts", {}).items():
-            if isinstance(what, str) and isinstance(count, (int, float)):  # a stage of somebody's own may count others
-                counts.add_metric([name, what], count)
+            if isinstance(what, str) and isinstance(count, Real):  # a stage of somebody's own may count others
+                counts.add_metric([name, what], float(count))
     yield from (through, busy, queue, counts)
     yield GaugeMetricFamily("vidclf_memory_peak_bytes", "Peak memory so far.", stats["peak_rss_mb"] * 2**20)
 

@@ -16,6 +16,7 @@ const items = new Map(); // detected object: its item
 const MOVING = 4; // cameras with a live stream: a browser has six connections per host, and each stream takes one
 let moving = MOVING; // fewer if other windows of the page need them
 let calm = 0; // looks without trouble since then
+let patience = 60; // looks until one more is tried: twice as many after each failure
 let round = 0; // counts how often the streams had to be requested again
 
 function make(kind, properties = {}, ...children) {
@@ -93,8 +94,8 @@ function showPicture(image, camera, place, round) {
 
 function freeConnections() {
   // Another window of the page may have taken what is left of the browser's connections.
-  moving = Math.max(1, Math.floor(moving / 2));
-  calm = 0;
+  moving = Math.floor(moving / 2);
+  [calm, patience] = [0, 2 * patience];
   for (const { image } of cards.values()) {
     image.removeAttribute("src"); // ends the stream
     image.dataset.shown = "";
@@ -257,7 +258,7 @@ async function look() {
     const [stats, detections] = await Promise.all([ask("api/stats"), ask("api/detections")]);
     if (lost) round += 1; // another run: its pictures need new connections
     calm += 1;
-    if (moving < MOVING && calm % 60 === 0) moving += 1;
+    if (moving < MOVING && calm % patience === 0) moving += 1;
     lost = false;
     showState(stats);
     removeOthers(stats.cameras);
