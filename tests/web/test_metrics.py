@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.web.cameras import get
+from tests.web.cameras import get, until
 from vidclf.stages import Serve
 
 
 def test_prometheus_can_read_it(serve: Serve) -> None:
+    until(lambda: json.loads(get(f"{serve.url}api/stats")[2])["sources"]["camera"]["finished"])
     _, headers, body = get(f"{serve.url}metrics")
     assert headers["content-type"].startswith("text/plain")
     samples = {
