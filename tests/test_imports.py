@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "calibration": "",
     "scoring": "calibration errors records",
     "batch": (
-        "errors files frame limits lock models options pipeline preprocess recipe resources rows stages tables "
+        "errors files frame limits lock memory models options pipeline preprocess recipe resources rows stages tables "
         "threads video"
     ),
     "__init__": "channel errors frame pipeline recipe",

@@ -9,9 +9,9 @@ import pytest
 SCRIPT = """
 import ctypes, sys
 from pathlib import Path
-from vidclf.memory import keep_flat
-if sys.argv[1] == "flat":
-    assert keep_flat()
+from vidclf.memory import keep_flat, keep_warm
+if sys.argv[1] != "usual":
+    assert {"flat": keep_flat, "warm": keep_warm}[sys.argv[1]]()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 for megabytes in (2, 8, 16, 30):
@@ -40,3 +40,8 @@ def resident(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 def test_what_held_pictures_is_handed_back() -> None:
     assert resident("flat") + 50 < resident("usual")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_what_held_pictures_is_kept_for_the_next() -> None:
+    assert resident("warm") > 50

@@ -22,6 +22,7 @@ from typing import Any
 from vidclf.batch.job import Job, Outcome, Progress, Runner, devices_of
 from vidclf.batch.storage import Storage
 from vidclf.errors import VidclfError
+from vidclf.memory import keep_warm
 from vidclf.models.device import count_gpus
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE, cores, limit_opencv
@@ -192,6 +193,7 @@ def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> Non
     # file that the next batch is writing as well.
     threading.Thread(target=_die_with_parent, daemon=True).start()
     limit_opencv()
+    keep_warm()
     runner = Runner(items, storage)
     pipe.send(READY)
     while True:

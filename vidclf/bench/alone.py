@@ -16,7 +16,7 @@ from typing import Any
 from vidclf.bench.measure import Cost, cost_of
 from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
-from vidclf.memory import peak_rss
+from vidclf.memory import keep_warm, peak_rss
 from vidclf.recipe import Item
 from vidclf.threads import VARIABLE
 
@@ -54,6 +54,7 @@ def _run(task: dict[str, Any]) -> dict[str, float]:
 
 
 def _ours(setting: Setting) -> Cost:
+    keep_warm()  # as `vidclf run` does
     from vidclf.bench.ours import Ours
 
     ours = Ours(setting)

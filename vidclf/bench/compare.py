@@ -13,6 +13,7 @@ from vidclf.bench.others import OTHERS
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import Setting
 from vidclf.errors import UsageError
+from vidclf.memory import keep_warm
 from vidclf.threads import cores, granted
 
 Tell = Callable[[str], None]
@@ -29,6 +30,7 @@ def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> d
     """
     check_comparable(setting)
     share_limits()
+    keep_warm()  # as `vidclf run` does; the loops have it, too
     ours = Ours(setting)
     is_person = setting.has("yolo")
     latest: dict[str, Any] = {}

@@ -56,14 +56,14 @@ def execute(
 
 def _create(jobs: list[list[Item]], latency_target: float | None) -> list[Pipeline]:
     """Create the pipelines; items that are alike share one stage, and so a loaded model."""
-    from vidclf.memory import keep_flat
+    from vidclf.memory import keep_flat, keep_warm
 
     made: dict[str, Any] = {}
     pipelines = []
     for items in jobs:
         captures = [item.create() for item in items if item.name == "capture"]
-        if any(getattr(capture, "live", False) for capture in captures):
-            keep_flat()
+        keep = keep_flat if any(getattr(capture, "live", False) for capture in captures) else keep_warm
+        keep()
         stages = []
         keys = unique([repr((item.name, item.options)) for item in items])  # one pipeline's twins are two stages
         for key, item in zip(keys, items, strict=True):

@@ -37,9 +37,7 @@ _LEAN_SMALL: dict[str, Any] = _SGD | {
     "epochs": 100, "lr": 0.2, "warp": 0.1, "light": 0.1, "distill": ("lean", "lean-large"), "views": 20,
     "validation": 0.02,
 }  # fmt: skip
-_LEAN_LARGE: dict[str, Any] = _LEAN | {
-    "epochs": 110, "distill": ("lean", "lean-large", "lean-small"), "views": 20,
-}  # fmt: skip
+_LEAN_LARGE: dict[str, Any] = _LEAN | {"epochs": 130}
 
 RECIPES: dict[str, dict[str, Any]] = {
     "lean": {"model": "lean"} | _LEAN,
