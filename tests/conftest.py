@@ -13,6 +13,8 @@ import pytest
 
 from tests.brokers import Mosquitto, RedisServer
 
+THREADS = os.environ.get("VIDCLF_THREADS", "")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(pytestconfig: pytest.Config) -> Iterator[None]:
@@ -43,7 +45,7 @@ def own_modules(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a command, run in this process, sets for the process does not stay: `--threads`, a handler of SIGTERM."""
-    monkeypatch.setenv("VIDCLF_THREADS", os.environ.get("VIDCLF_THREADS", ""))
+    monkeypatch.setenv("VIDCLF_THREADS", THREADS)  # also if a fixture of the whole module has set it
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)

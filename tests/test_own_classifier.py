@@ -41,6 +41,11 @@ def write_street(path: Path, seed: int) -> Path:
     return path
 
 
+def frame_of(crop: Path) -> int:
+    """The number of the frame that a crop is from, by the milliseconds in its name."""
+    return int(crop.stem.split("-")[2]) * 10 // 1000
+
+
 def call(command: object, *words: str | Path) -> str:
     done = CliRunner().invoke(command, [str(word) for word in words], catch_exceptions=False)  # type: ignore[arg-type]
     assert done.exit_code == 0, done.output
@@ -57,7 +62,7 @@ def test_collect_sort_train_run_and_collect_again(tmp_path: Path, monkeypatch: p
     assert [path.name for path in Path("crops").iterdir()] == ["unsorted"]
 
     for path in collected:  # what a person does
-        folder = Path("crops") / shape_at(int(path.stem.split("-")[2]))
+        folder = Path("crops") / shape_at(frame_of(path))
         folder.mkdir(exist_ok=True)
         path.rename(folder / path.name)
     quick = ["--epochs", "6", "--batch", "16", "--lr", "0.05", "--threads", "1", "--device", "cpu", "--quiet"]
@@ -74,6 +79,6 @@ def test_collect_sort_train_run_and_collect_again(tmp_path: Path, monkeypatch: p
     assert sum(right) >= 0.9 * len(right)
 
     call(run, other, "-p", "collect", "--weights", "mine.safetensors", "--quiet", "--set", "save-crops.folder=more")
-    sorted_now = [(path.parent.name, shape_at(int(path.stem.split("-")[2]))) for path in Path("more").glob("*/*.png")]
+    sorted_now = [(path.parent.name, shape_at(frame_of(path))) for path in Path("more").glob("*/*.png")]
     assert len(sorted_now) >= 6
     assert sum(folder == truth for folder, truth in sorted_now) >= 0.8 * len(sorted_now)

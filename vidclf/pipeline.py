@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from math import ceil, inf
 from threading import Thread
 from time import monotonic, perf_counter
@@ -223,10 +222,10 @@ class Pipeline:
                 break
         return False
 
-    def _pass(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> bool:
+    def _pass(self, stream: Iterator[Any], meter: Meter, is_foreign: bool) -> bool:
         """Pass the frames of a stage on; returns whether it has ended by itself."""
         pass_on, gave = meter.put if meter.outbox else self._finish, meter.gave
-        for frame in iter(partial(next, stream, END), END):  # an iterator of somebody's own may have no __iter__
+        while (frame := next(stream, END)) is not END:
             _check(frame, meter, is_foreign)
             gave(frame)
             if not pass_on(frame):

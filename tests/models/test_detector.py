@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,11 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
 
 def let_openvino_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
     works = networks.Requests._finish
-    monkeypatch.setattr(networks.Requests, "_finish", lambda *a: [output + 0.5 for output in works(*a)])
+
+    def other(*request: Any) -> list[networks.Outputs]:
+        return [tuple(output + 0.5 for output in outputs) for outputs in works(*request)]
+
+    monkeypatch.setattr(networks.Requests, "_finish", other)
 
 
 def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
