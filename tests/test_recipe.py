@@ -192,6 +192,8 @@ def test_what_is_no_pipeline_file_is_refused_in_one_line(tmp_path: Path, text: s
 def test_an_unknown_pipeline_lists_the_shipped_ones() -> None:
     with pytest.raises(UsageError, match=r"no such pipeline file: nosuch \(shipped: .*motion"):
         load_recipe("nosuch")
+    with pytest.raises(UsageError, match=r"no such pipeline file: persn; did you mean person\? \(shipped: "):
+        load_recipe("persn")
 
 
 @pytest.mark.parametrize("name", ["motion", "motion.yaml", "pipelines/motion.yaml"])

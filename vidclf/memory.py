@@ -25,7 +25,7 @@ def keep_warm() -> bool:
     """Make glibc keep a picture's memory for the next one, in a run with an end; False with another C library.
 
     By default the system takes it back, and has to clear it again for every picture: a motion run at 1280x720 takes 26
-    to 31 ms of CPU time a frame instead of 31 to 36 (an Intel Xeon, two cores).
+    and 31 ms of CPU time a frame instead of 34 and 35 (two runs each, an Intel Xeon with two cores).
     """
     return _set(WARM)
 

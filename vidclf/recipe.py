@@ -118,8 +118,9 @@ def find_recipe(name_or_path: str | Path) -> Path:
     named = folder / f"{path.name.removesuffix('.yaml')}.yaml"
     if named.is_file() and path.parent.name in ("", "pipelines"):
         return named
-    names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-    raise UsageError(f"no such pipeline file: {name_or_path} (shipped: {names})")
+    names = sorted(p.stem for p in folder.glob("*.yaml"))
+    hint = did_you_mean(path.name, names)
+    raise UsageError(f"no such pipeline file: {name_or_path}{hint} (shipped: {', '.join(names)})")
 
 
 def parse_item(entry: Any, where: str) -> Item:
