@@ -6,7 +6,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from math import inf
-from threading import Condition, Lock
+from threading import Lock
 from time import perf_counter
 
 from vidclf.frame import Frame, Source
@@ -47,26 +47,45 @@ class Patience:
 
 
 class Waits:
-    """A condition that counts its current waiters, and the total time waited, including current waits."""
+    """Threads that wait for a change, how many they are now, and the total time waited, including current waits.
+
+    A `threading.Condition` does the same with more checks: a frame would take a quarter longer to pass an empty stage.
+    """
 
     def __init__(self, lock: Lock):
-        self.condition = Condition(lock)
-        self.waiting = 0
+        self._lock = lock
+        self.bells: list[Lock] = []  # one for each who waits: held until it rings
         self._past = self._began = 0.0  # seconds of finished waits; the sum of the start times of current waits
+        self._count = 0  # of current waits, including those who have been woken and wait for the lock
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until notified, at most `seconds` if given; the caller holds the lock."""
+        """Wait until woken, at most `seconds` if given; the caller holds the lock."""
+        bell = Lock()
+        bell.acquire()
+        self.bells.append(bell)
         began = perf_counter()
-        self.waiting += 1
+        self._count += 1
         self._began += began
-        self.condition.wait(seconds)
-        self.waiting -= 1
-        self._began -= began
-        self._past += perf_counter() - began
+        self._lock.release()
+        try:
+            bell.acquire(timeout=-1 if seconds is None else seconds)
+        finally:  # also after Ctrl-C
+            self._lock.acquire()
+            if bell in self.bells:  # nobody has rung it
+                self.bells.remove(bell)
+            self._count -= 1
+            self._began -= began
+            self._past += perf_counter() - began
+
+    def wake(self) -> None:
+        """Wake all; the caller holds the lock."""
+        for bell in self.bells:
+            bell.release()
+        self.bells.clear()
 
     def seconds(self) -> float:
         """The total time waited."""
-        return self._past + self.waiting * perf_counter() - self._began
+        return self._past + self._count * perf_counter() - self._began
 
 
 class Channel:
@@ -135,8 +154,8 @@ class Channel:
                 return False
             waiting.append((frame, nbytes))
             self._bytes += nbytes
-            if self._for_frames.waiting:  # a notify without waiters costs as much as the rest of put
-                self._for_frames.condition.notify()
+            if self._for_frames.bells:
+                self._for_frames.wake()
             return True
 
     def take(self, limit: int = 1) -> list[Frame]:
@@ -144,27 +163,48 @@ class Channel:
 
         Raises Aborted, once what is here has been taken, if the producer failed.
         """
-        waiting = self._waiting
         with self._lock:
-            while not waiting:
-                if self._failed:
-                    raise Aborted
-                if not self._open_producers or self._cancelled:
-                    return []
-                self._for_frames.wait(LOOK_UP)
-            group: list[Frame] = []
-            while waiting and len(group) < limit:
-                frame, nbytes = waiting.popleft()
-                self._bytes -= nbytes
-                if frame.source.live:
-                    self._live[frame.source].popleft()
-                if frame.index > self._settled.get(frame.source, -1):
-                    self._settled[frame.source] = frame.index
-                group.append(frame)
-            # A producer is woken once half the room is free: waking it for every frame costs a thread switch each.
-            if self._for_room.waiting and len(waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
-                self._for_room.condition.notify(self._for_room.waiting)
+            if not self._comes():
+                return []
+            group = [self._next() for _ in range(min(limit, len(self._waiting)))]
+            self._make_room()
             return group
+
+    def take_one(self) -> Frame | None:
+        """`take` for a single frame; None when the stream has ended."""
+        with self._lock:
+            if not self._waiting and not self._comes():
+                return None
+            frame = self._next()
+            if self._for_room.bells:
+                self._make_room()
+            return frame
+
+    def _comes(self) -> bool:
+        """Wait for a frame; False when the stream has ended."""
+        while not self._waiting:
+            if self._failed:
+                raise Aborted
+            if not self._open_producers or self._cancelled:
+                return False
+            self._for_frames.wait(LOOK_UP)
+        return True
+
+    def _next(self) -> Frame:
+        """Take the first frame out."""
+        frame, nbytes = self._waiting.popleft()
+        self._bytes -= nbytes
+        source = frame.source
+        if source.live:
+            self._live[source].popleft()
+        if frame.index > self._settled.get(source, -1):
+            self._settled[source] = frame.index
+        return frame
+
+    def _make_room(self) -> None:
+        """Wake producers once half the room is free: waking them for every frame costs a thread switch each."""
+        if len(self._waiting) * 2 <= self._size and self._bytes * 2 <= self._max_bytes:
+            self._for_room.wake()
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds`; returns whether `take` would return at once. For a stage that also serves a window."""
@@ -178,15 +218,14 @@ class Channel:
         return bool(self._waiting or self._failed or self._cancelled or not self._open_producers)
 
     def __iter__(self) -> Iterator[Frame]:
-        while group := self.take():
-            yield group[0]
+        return iter(self.take_one, None)
 
     def close(self, failed: bool = False) -> None:
         """Called by the producer: nothing more is coming; waiting frames can still be taken."""
         with self._lock:
             self._open_producers -= 1
             self._failed = self._failed or failed
-            self._for_frames.condition.notify_all()
+            self._for_frames.wake()
 
     def cancel(self, failed: bool = False) -> None:
         """Called by the consumer: nobody is listening; frames that wait, or are still put, are lost and counted.
@@ -201,8 +240,8 @@ class Channel:
             self._waiting.clear()
             self._live.clear()
             self._bytes = 0
-            self._for_room.condition.notify_all()
-            self._for_frames.condition.notify_all()
+            self._for_room.wake()
+            self._for_frames.wake()
 
     def _make_way(self, fresh: Frame) -> None:
         """Drop what `fresh` makes stale; frames of other sources are not touched."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FASTEST = 120  # pictures per second of a live source, all of which may wait until the latency target
-END: Any = object()  # of a stage's frames
 LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
 
@@ -225,7 +224,7 @@ class Pipeline:
     def _pass(self, stream: Iterator[Any], meter: Meter, is_foreign: bool) -> bool:
         """Pass the frames of a stage on; returns whether it has ended by itself."""
         pass_on, gave = meter.put if meter.outbox else self._finish, meter.gave
-        while (frame := next(stream, END)) is not END:
+        for frame in stream:
             _check(frame, meter, is_foreign)
             gave(frame)
             if not pass_on(frame):

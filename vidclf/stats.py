@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +11,16 @@ from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 
 RECENT = 1024  # latencies kept per stage: percentiles cover this many frames, and memory use stays flat
+
+
+class Passage:
+    """One source's frames on their way through a stage."""
+
+    __slots__ = ("inside", "latest")
+
+    def __init__(self) -> None:
+        self.latest = -1  # index of the latest frame taken
+        self.inside: deque[tuple[int, float]] = deque()  # taken, not yet yielded: (frame index, when)
 
 
 class Meter:
@@ -24,8 +34,7 @@ class Meter:
         self.read: Counter[Source] = Counter()  # frames that began here (sources only)
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
         self.at: Frame | None = None  # the last frame that it took, or (a source) made, to name in errors
-        self._inside: dict[Source, deque[tuple[int, float]]] = {}  # taken, not yet yielded: (frame index, when)
-        self._latest: dict[Source, int] = {}  # index of the latest frame taken
+        self._passages: dict[Source, Passage] = {}
         self.began = perf_counter()
         self.ended: float | None = None
         self._put = 0.0  # seconds of passing frames on to an outbox that it shares with others, and since when it does
@@ -53,29 +62,40 @@ class Meter:
         return self.inbox.wait(seconds)
 
     def __iter__(self) -> Iterator[Frame]:
-        while group := self.take():
-            yield group[0]
+        return iter(self.take_one, None)
+
+    def take_one(self) -> Frame | None:
+        """Take one frame, as `Channel.take_one` does, and note it."""
+        assert self.inbox is not None
+        frame = self.inbox.take_one()
+        if frame is not None:
+            self._enter(frame, perf_counter())
+            self.takes += 1
+            self.sources_taken += 1
+        return frame
 
     def _enter(self, frame: Frame, now: float) -> None:
         self.taken += 1
         self.at = frame
-        if frame.index <= self._latest.get(frame.source, -1):
-            return  # repeated by an earlier stage: count it once, however often it comes
-        self._latest[frame.source] = frame.index
-        inside = self._inside.get(frame.source)
-        if inside is None:
-            inside = self._inside[frame.source] = deque()
-        inside.append((frame.index, now))
+        index = frame.index
+        passage = self._passages.get(frame.source)
+        if passage is None:
+            passage = self._passages[frame.source] = Passage()
+        if index > passage.latest:  # else repeated by an earlier stage: count it once, however often it comes
+            passage.latest = index
+            passage.inside.append((index, now))
 
     def gave(self, frame: Frame) -> None:
         """Note a frame that leaves the stage; frames taken before it but not yielded are dropped."""
         self.given += 1
-        inside = self._inside.get(frame.source)
-        now = perf_counter()
+        passage = self._passages.get(frame.source)
+        if passage is None:
+            return
+        inside = passage.inside
         while inside and inside[0][0] <= frame.index:
             index, entered = inside.popleft()
             if index == frame.index:
-                self.latencies.append(now - entered)
+                self.latencies.append(perf_counter() - entered)
             else:
                 self.dropped[frame.source] += 1
 
@@ -86,11 +106,14 @@ class Meter:
         self.at = frame
         self.latencies.append(seconds)
 
-    def put(self, frame: Frame) -> bool:
-        """Pass a frame on; False means that nobody is listening any more."""
+    @property
+    def put(self) -> Callable[[Frame], bool]:
+        """Passes a frame on; False means that nobody is listening any more."""
         assert self.outbox is not None
-        if not self.outbox.is_shared:
-            return self.outbox.put(frame)
+        return self._put_in_turn if self.outbox.is_shared else self.outbox.put
+
+    def _put_in_turn(self, frame: Frame) -> bool:
+        assert self.outbox is not None
         self._putting = perf_counter()
         try:
             return self.outbox.put(frame)
@@ -101,9 +124,9 @@ class Meter:
     def end(self) -> None:
         """Note the end of the stage: frames still inside never came out."""
         self.ended = perf_counter()
-        for source, inside in self._inside.items():
-            self.dropped[source] += len(inside)
-        self._inside.clear()
+        for source, passage in self._passages.items():
+            self.dropped[source] += len(passage.inside)
+        self._passages.clear()
 
     @property
     def wait_in(self) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, TextIO
 
@@ -80,6 +81,9 @@ class TracedMeter(Meter):
             self._notes.append(("taken", self, frame.source, frame.index, now, now, depth))
         return group
 
+    def take_one(self) -> Frame | None:
+        return next(iter(self.take()), None)
+
     def wait(self, seconds: float) -> bool:
         asked = perf_counter()
         answers = super().wait(seconds)
@@ -96,9 +100,13 @@ class TracedMeter(Meter):
         super().began_frame(frame, seconds)
         self._worked_on(frame)
 
-    def put(self, frame: Frame) -> bool:
+    @property
+    def put(self) -> Callable[[Frame], bool]:
+        return partial(self._put_noted, super().put)
+
+    def _put_noted(self, put: Callable[[Frame], bool], frame: Frame) -> bool:
         source, asked = frame.source, perf_counter()
-        kept = super().put(frame)
+        kept = put(frame)
         self._since = now = perf_counter()
         self._notes.append(("put", self, source, frame.index, asked, now, self.outbox.depth if self.outbox else 0))
         return kept
