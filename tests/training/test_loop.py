@@ -67,6 +67,19 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, pictures: Path)
     assert len(rows) < 50 and tops.index(max(tops)) == len(tops) - 3
 
 
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 4)])
+def test_the_best_epoch_is_kept_or_the_last(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, keep: str, epoch: int
+) -> None:
+    tops = [50.0, 70.0, 60.0, 65.0]
+    monkeypatch.setattr(
+        "vidclf.training.loop.validate", lambda config, epoch, *_: {"valid_loss": 1.0, "valid_top1": tops[epoch - 1]}
+    )
+    run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 4, "keep": keep}))  # type: ignore[arg-type]
+    assert read_header(tmp_path / "best.safetensors")["epoch"] == epoch
+    assert read_header(tmp_path / "out.safetensors")["validation_top1"] == tops[epoch - 1]
+
+
 def test_weights_are_there_whatever_happens_to_a_picture(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

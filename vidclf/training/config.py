@@ -121,6 +121,12 @@ class Config:
     validation: float = _number(
         0.05, 0, 0.5, "share of each class used for validation, to choose the epoch and the temperature"
     )
+    keep: str = _choice(
+        "best",
+        ("best", "last"),
+        "which epoch's weights are kept: the best in validation, or the last: with few validation crops the best is a "
+        "matter of luck, and a schedule that ends near zero makes the last as good",
+    )
     flip: bool = _other(True, bool, "mirror half of the crops")
     shift: int = _whole(2, 0, 14, "shift crops by up to this many pixels")
     warp: float = _number(0.25, 0, 1, "share of the crops that are scaled and rotated")

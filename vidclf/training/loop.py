@@ -99,7 +99,7 @@ def train(
             state.history.append(row)
             board.row(row)
             # Without validation the last epoch is kept.
-            if (top1 := row.get("valid_top1", 0.0)) >= state.best:
+            if (top1 := row.get("valid_top1", 0.0)) >= state.best or config.keep == "last":
                 state.best = top1
                 checkpoint.save(run.files.best, learner.average, epoch=state.epoch, seed=config.seed)
             state.seconds = clock.seconds
@@ -176,7 +176,8 @@ def conclude(
     page.write_report(
         run.files.report, checkpoint.read_header(output), scores, test.targets, test.images, state.history
     )
-    kept = max(state.history, key=lambda row: (row.get("valid_top1", 0.0), row["epoch"]))["epoch"]
+    top = max(state.history, key=lambda row: (row.get("valid_top1", 0.0), row["epoch"]))
+    kept = state.epoch if config.keep == "last" else top["epoch"]
     progress.line(f"{duration(state.seconds)}, epoch {kept} kept, temperature {best.temperature}")
     progress.line(f"wrote {output} and {run.files.report}")
     # Last, because whatever goes wrong with a picture must not cost the weights.

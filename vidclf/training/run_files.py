@@ -19,7 +19,7 @@ class RunFiles:
     def __init__(self, folder: Path) -> None:
         self.config = folder / "config.json"  # settings, and hashes of the inputs
         self.metrics = folder / "metrics.jsonl"  # a row per epoch
-        self.best = folder / "best.safetensors"  # the weights of the best epoch
+        self.best = folder / "best.safetensors"  # the weights of the best epoch, or of the last with `keep`
         self.last = folder / "last.safetensors"  # the state after the last epoch
         self.report = folder / "report.html"
         self.tensorboard = folder / "tensorboard"
