@@ -8,17 +8,17 @@ from torch.nn import functional as F
 
 def lean(classes: int, channels: int, size: int) -> Lean:
     """The default: at most 0.3 M parameters, the best accuracy for its time."""
-    return Lean(classes, channels, widths=(16, 32, 64), blocks=(1, 2, 3))
+    return Lean(classes, channels, size, widths=(16, 32, 64), blocks=(1, 2, 3))
 
 
 def lean_small(classes: int, channels: int, size: int) -> Lean:
     """At most 0.13 M parameters, for when every microsecond counts."""
-    return Lean(classes, channels, widths=(16, 32, 48), blocks=(1, 2, 2))
+    return Lean(classes, channels, size, widths=(16, 32, 48), blocks=(1, 2, 2))
 
 
 def lean_large(classes: int, channels: int, size: int) -> Lean:
     """ResNet-20's own shape: a little more accurate, for one and a half times the work; a teacher."""
-    return Lean(classes, channels, widths=(16, 32, 64), blocks=(3, 3, 3))
+    return Lean(classes, channels, size, widths=(16, 32, 64), blocks=(3, 3, 3))
 
 
 class Lean(nn.Module):
@@ -29,7 +29,9 @@ class Lean(nn.Module):
     multiplications (20 instead of 31 million per 28x28 crop) and nine tenths of the parameters.
     """
 
-    def __init__(self, classes: int, channels: int, widths: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
+    def __init__(
+        self, classes: int, channels: int, size: int, widths: tuple[int, int, int], blocks: tuple[int, int, int]
+    ) -> None:
         super().__init__()
         self.stem = convolution(channels, widths[0])
         layers: list[nn.Module] = []
@@ -39,11 +41,14 @@ class Lean(nn.Module):
                 layers.append(Block(width, out, stride=2 if stage and block == 0 else 1))
                 width = out
         self.blocks = nn.Sequential(*layers)
+        # Over the whole picture, of a quarter of the size now. In OpenVINO, x.mean takes a twentieth of the network's
+        # time, this takes nearly none.
+        self.pool = nn.AvgPool2d(-(-size // 4))
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(F.relu(self.stem(x), inplace=True))
-        return self.head(x.mean(dim=(2, 3)))
+        return self.head(self.pool(x).flatten(1))
 
 
 class Block(nn.Module):
