@@ -76,7 +76,7 @@ ENGINE = {
     "options": set(),
     "recipe": {"yaml"},
 }
-THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py", "parallel.py"}
+THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py", "parallel.py", "apart.py"}
 THREADS_LIVE_IN.add("board.py")  # starts none, but silences those of TensorBoard
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

@@ -16,7 +16,7 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models import exported_detector, networks, openvino_detector
+from vidclf.models import exported_detector, networks
 from vidclf.models.detector import Detector, open_detector
 from vidclf.models.exported_detector import ExportedDetector, _check_exporters
 from vidclf.models.selection import Found
@@ -161,7 +161,7 @@ def test_a_model_that_cannot_be_converted_runs_on_torch(
     precision: str, weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr(openvino_detector, "to_openvino", fails)
+    monkeypatch.setattr("vidclf.models.openvino_conversion.to_openvino", fails)
     monkeypatch.setattr("vidclf.models.openvino_runtime.openvino_precisions", lambda: ["f32", "bf16"])
     detector = open_detector(weights, "cpu", "auto", precision, 160)
     assert warning_of(detector, caplog, precision).endswith("using torch instead: no such operation")

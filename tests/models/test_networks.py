@@ -87,9 +87,9 @@ def test_pictures_of_the_first_size_have_a_network_of_their_own_and_all_sizes_ge
     ran: dict[tuple[int, ...], set[Requests]] = {}
     begin = Requests.start
 
-    def watch(self: Requests, images: list[np.ndarray], *choose: Any) -> Callable[[], list[Outputs]]:
+    def watch(self: Requests, images: list[np.ndarray], *more: Any, **choose: Any) -> Callable[[], list[Outputs]]:
         ran.setdefault(images[0].shape[:2], set()).add(self)
-        return begin(self, images, *choose)
+        return begin(self, images, *more, **choose)
 
     monkeypatch.setattr(Requests, "start", watch)
     network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")

@@ -12,7 +12,8 @@ from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
 from vidclf.models.detector import Detector, open_detector
 from vidclf.models.exported_detector import ExportedDetector
-from vidclf.models.openvino_detector import expected_distance, exported, to_openvino
+from vidclf.models.openvino_conversion import Bytes, FoldedBytes, expected_distance, to_openvino
+from vidclf.models.openvino_detector import converted, exported
 from vidclf.models.openvino_runtime import openvino_core, openvino_settings
 from vidclf.models.ultralytics_model import load_detector
 
@@ -24,6 +25,52 @@ def test_the_sum_that_stays_in_32_bits_is_the_mean_distance_of_ultralytics() -> 
     distances = torch.randn(2, 4 * 16, 21, generator=torch.Generator().manual_seed(0)) * 4
     dfl = DFL(16)
     assert torch.allclose(expected_distance(dfl, distances), dfl(distances), atol=1e-5)
+
+
+def test_a_first_layer_on_four_pixels_at_a_time_gives_what_the_layer_gives() -> None:
+    import torch
+    from ultralytics.nn.modules import Conv
+
+    layer = Conv(3, 16, 3, 2)
+    layer.conv = torch.nn.Conv2d(3, 16, 3, 2, 1)
+    assert not FoldedBytes.fits(layer)  # not yet fused with its normalisation
+    del layer.bn
+    layer.forward, layer.i, layer.f, layer.type = layer.forward_fuse, 0, -1, "Conv"
+    assert FoldedBytes.fits(layer)
+    dice = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (1, 32, 64, 3), dtype=torch.uint8, generator=dice)
+    with torch.inference_mode():
+        wanted, plain, folded = layer(picture.flip(-1).permute(0, 3, 1, 2) / 255), Bytes(layer), FoldedBytes(layer)
+        assert torch.equal(plain(picture), wanted)
+        assert torch.allclose(folded(picture), wanted, atol=1e-5)
+
+
+def test_a_network_leaves_out_the_boxes_below_a_confidence_and_no_other(tmp_path: Path) -> None:
+    import torch
+    from ultralytics import YOLO
+
+    torch.manual_seed(0)
+    model = YOLO("yolo11n.yaml")
+    for module in model.model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    picture = pictures(1, 160, 96)
+    # The statistics of one batch: else an untrained network gives the same scores everywhere.
+    model.model.train()(torch.from_numpy(np.stack(picture * 2)).permute(0, 3, 1, 2) / 255)
+    for branch in model.model.model[-1].cv3:
+        branch[-1].weight.data *= 0.001
+    model.save(tmp_path / "random.pt")
+    network = converted(tmp_path / "random.pt", "f32")
+    ((everything,),) = network.start(picture)()
+    best = everything[4:].max(axis=0)
+    assert len(np.unique(best)) > 200
+    for middle in np.quantile(best, (0.5, 0.9)):
+        ((some,),) = network.start(picture, float(middle))()
+        wanted, found = everything[:, best > middle], some[:, some[4:].max(axis=0) > middle]
+        assert 0 < found.shape[1] <= some.shape[1] < everything.shape[1]
+        assert np.array_equal(found, wanted)
+    ((none,),) = network.start(picture, 1.0)()
+    assert none.shape == (len(everything), 0)
 
 
 def test_the_last_convolutions_of_the_boxes_stay_in_32_bits(weights: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The comparison: stages alone, the pipeline, and the loops that it replaces, interleaved in one process."""
+"""The comparison: stages alone, the pipeline, and the loops that it replaces, interleaved."""
 
 from __future__ import annotations
 
@@ -8,71 +8,76 @@ from importlib.util import find_spec
 from typing import Any
 
 from vidclf.bench.agree import Seen, agreement
-from vidclf.bench.measure import Cost, by_turns, ratio, spread, summary
+from vidclf.bench.apart import LoopProcess
+from vidclf.bench.measure import Cost, by_turns, cost_of, ratio, spread, summary
 from vidclf.bench.others import OTHERS
 from vidclf.bench.ours import Ours
 from vidclf.bench.setting import Setting
 from vidclf.errors import UsageError
 from vidclf.memory import keep_warm
-from vidclf.threads import cores, granted
+from vidclf.threads import granted
 
 Tell = Callable[[str], None]
 # The loops read every picture in its size, and write it so, with the encoder's usual quality.
 OURS_ALONE = {"capture": {"stride", "start", "size"}, "write": {"quality", "size", "fps", "segment", "only_when"}}
-PIPELINE, SERIAL, CODECS, ALONE = "vidclf", "serial loop", "decode and encode", "each stage alone"
+PIPELINE, CODECS, ALONE = "vidclf", "decode and encode", "each stage alone"
 
 
 def compare(setting: Setting, repeat: int, tell: Tell, others: bool = True) -> dict[str, Any]:
     """Measure everything `repeat` times; returns plain values, ready for JSON. others: also loops of other libraries.
 
-    Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, and, with
-    a detector that both sides share, agreement.
+    Keys: setting, stages (each alone), contenders, ratios (of vidclf to each other contender), efficiency, skipped
+    (other libraries that are not installed), and, with a detector that both sides share, agreement.
     """
     check_comparable(setting)
-    share_limits()
-    keep_warm()  # as `vidclf run` does; the loops have it, too
-    ours = Ours(setting)
     is_person = setting.has("yolo")
-    latest: dict[str, Any] = {}
-    loops = _person_loops(setting, tell, others) if is_person else _motion_loops(setting)
+    skipped = [name for name, package in OTHERS.items() if is_person and others and find_spec(package) is None]
+    for name in skipped:
+        tell(f"{name} is skipped: {OTHERS[name]} is not installed")
+    with LoopProcess(setting, others) as loops:
+        keep_warm()  # as `vidclf run` does; in this process alone
+        ours = Ours(setting)
+        stats: dict[str, Any] = {}
+        seen: dict[str, list[Seen]] = {}
+        sweeps: list[dict[str, Cost]] = []
 
-    def run_ours() -> int:
-        latest[PIPELINE], latest["stats"] = ours.run()
-        return len(latest[PIPELINE])
+        def run_ours() -> int:
+            nonlocal stats
+            seen[PIPELINE], stats = ours.run()
+            return len(seen[PIPELINE])
 
-    def run_loop(name: str, loop: Callable[[], list[Seen]]) -> int:
-        latest[name] = loop()
-        return len(latest[name])
+        def run_loop(name: str) -> Cost:
+            cost, seen[name] = loops.run(name)
+            return cost
 
-    works: dict[str, Callable[[], int]] = {PIPELINE: run_ours, CODECS: ours.run_codecs}
-    works |= {name: partial(run_loop, name, loop) for name, loop in loops.items()}
-    sweeps: list[dict[str, Cost]] = []
+        def sweep() -> int:
+            sweeps.append(ours.sweep())
+            return sum(cost.count for cost in sweeps[-1].values())
 
-    def sweep() -> int:
-        sweeps.append(ours.sweep())
-        return sum(cost.count for cost in sweeps[-1].values())
-
-    works[ALONE] = sweep
-    tell("warming up: running each contender once to load its models")
-    for work in works.values():
-        work()
-    sweeps.clear()
-    costs = by_turns(works, repeat, tell)
+        rounds = {PIPELINE: partial(cost_of, run_ours), CODECS: partial(cost_of, ours.run_codecs)}
+        rounds |= {name: partial(run_loop, name) for name in loops.names}
+        rounds[ALONE] = partial(cost_of, sweep)
+        tell("warming up: running each contender once to load its models")
+        for each in rounds.values():
+            each()
+        sweeps.clear()
+        costs = by_turns(rounds, repeat, tell)
     del costs[ALONE]
     stages = {name: [sweep[name] for sweep in sweeps] for name in ours.names}
+    frames = seen[PIPELINE]
     found = {
         "setting": setting.describe(),
-        "frames": len(latest[PIPELINE]),
-        "objects_per_frame": round(sum(map(len, latest[PIPELINE])) / max(1, len(latest[PIPELINE])), 2),
+        "frames": len(frames),
+        "objects_per_frame": round(sum(map(len, frames)) / max(1, len(frames)), 2),
         "stages": {name: summary(each) for name, each in stages.items()},
         "contenders": {name: summary(each) for name, each in costs.items()},
         "ratios": {name: ratio(costs[PIPELINE], each) for name, each in costs.items() if name != PIPELINE},
         "efficiency": efficiency(costs[PIPELINE], stages),
-        "bottleneck": latest["stats"]["bottleneck"],
-        "skipped": [name for name, package in OTHERS.items() if is_person and others and find_spec(package) is None],
+        "bottleneck": stats["bottleneck"],
+        "skipped": skipped,
     }
     if is_person:
-        found["agreement"] = {name: agreement(latest[PIPELINE], latest[name]) for name in loops}
+        found["agreement"] = {name: agreement(frames, seen[name]) for name in loops.names}
     return found
 
 
@@ -81,35 +86,6 @@ def check_comparable(setting: Setting) -> None:
     for item in setting.items:
         if given := sorted(OURS_ALONE.get(item.name, set()) & item.options.keys()):
             raise UsageError(f"{item.name}.{given[0]} would make the comparison unfair: the loops have no such option")
-
-
-def share_limits() -> None:
-    """What `--threads` allows vidclf holds for the loops, too; by default their libraries use every core."""
-    if cores() < granted():
-        import cv2
-        import torch
-
-        cv2.setNumThreads(cores())
-        torch.set_num_threads(cores())
-
-
-def _person_loops(setting: Setting, tell: Tell, others: bool) -> dict[str, Callable[[], list[Seen]]]:
-    from vidclf.bench.loops import Person
-    from vidclf.bench.others import other_loops
-
-    person = Person(setting)
-    if not others:
-        return {SERIAL: person.run}
-    for name, package in OTHERS.items():
-        if find_spec(package) is None:
-            tell(f"{name} is skipped: {package} is not installed")
-    return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **other_loops(setting, person)}
-
-
-def _motion_loops(setting: Setting) -> dict[str, Callable[[], list[Seen]]]:
-    from vidclf.bench.loops import ReferencePicture
-
-    return {SERIAL: ReferencePicture(setting).run}
 
 
 def efficiency(pipeline: list[Cost], stages: dict[str, list[Cost]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Measures the cost of work, and compares several fairly: interleaved, in one process, with the spread."""
+"""Measures the cost of work, and compares several fairly: interleaved, with the spread."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def cost_of(work: Callable[[], int]) -> Cost:
     return Cost(perf_counter() - wall, process_time() - cpu, count)
 
 
-def by_turns(works: Mapping[str, Callable[[], int]], repeat: int, tell: Callable[[str], None]) -> dict[str, list[Cost]]:
-    """Run each work `repeat` times, in rounds, so that a slowdown of the machine affects all of them."""
-    costs: dict[str, list[Cost]] = {name: [] for name in works}
+def by_turns(
+    rounds: Mapping[str, Callable[[], Cost]], repeat: int, tell: Callable[[str], None]
+) -> dict[str, list[Cost]]:
+    """Measure everything `repeat` times, in turns, so that a slowdown of the machine affects all of them."""
+    costs: dict[str, list[Cost]] = {name: [] for name in rounds}
     for n in range(repeat):
-        for name, work in works.items():
-            costs[name].append(cost := cost_of(work))
+        for name, measure in rounds.items():
+            costs[name].append(cost := measure())
             tell(f"round {n + 1} of {repeat}: {name}: {cost.speed:.1f}/s")
     return costs
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vidclf.bench.measure import by_turns, ratio, spread, summary
+from vidclf.bench.measure import by_turns, cost_of, ratio, spread, summary
 from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
 
@@ -38,7 +38,7 @@ def classifier(
     works[reference] = partial(_for_a_while, _simple_cnn(model.device), 1)
     for work in works.values():
         work()  # warm up
-    costs = by_turns(works, repeat, tell)
+    costs = by_turns({name: partial(cost_of, work) for name, work in works.items()}, repeat, tell)
     largest = str(max(batches))
     return {
         "classifier": Path(weights).name,

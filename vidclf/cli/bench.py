@@ -87,7 +87,8 @@ def pipeline(
       vidclf bench pipeline in.mp4 --codec mpeg4 --repeat 5 --json -
     """
     from vidclf.bench.alone import measure_alone
-    from vidclf.bench.compare import PIPELINE, SERIAL, compare
+    from vidclf.bench.apart import SERIAL
+    from vidclf.bench.compare import PIPELINE, compare
     from vidclf.bench.report import comparison
 
     with _setting(clip, codec, json_file, options) as setting:

@@ -52,7 +52,7 @@ def example(model: Classifier) -> Tensor:
     return torch.zeros(2, channels, size, size, dtype=torch.uint8)
 
 
-def trace(module: nn.Module, inputs: Tensor) -> torch.jit.ScriptModule:
+def trace(module: nn.Module, *inputs: Tensor) -> torch.jit.ScriptModule:
     """TorchScript of a module, without its warnings."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, but nothing else runs without Python and its source
@@ -78,20 +78,24 @@ def _to_onnx(model: Classifier, header: dict[str, Any], path: Path) -> None:
 
 def _to_openvino(model: Classifier, header: dict[str, Any], path: Path) -> None:
     ov = import_openvino()
-    network = convert(model, example(model), [-1, *example(model).shape[1:]])
+    network = convert(model, (example(model), [-1, *example(model).shape[1:]]))
     ov.save_model(network, path, compress_to_fp16=False)
     # The two files must not be mixed up, and OpenVINO's format does not check this.
     network.set_rt_info(json.dumps(header | {"bin": f"sha256:{hash_file(weights_of(path))}"}), [KEY])
     ov.save_model(network, path, compress_to_fp16=False)
 
 
-def convert(module: nn.Module, inputs: Tensor, shape: list[int]) -> Any:
-    """An `openvino.Model` of a torch module, input (`shape`, -1 for any) and first output named as above."""
+def convert(module: nn.Module, *inputs: tuple[Tensor, list[int]]) -> Any:
+    """An `openvino.Model` of a torch module, its first input and output named as above.
+
+    inputs: an example of each, and its shape, with -1 for any size.
+    """
     ov = import_openvino()
+    kinds = {torch.uint8: ov.Type.u8, torch.float32: ov.Type.f32}
+    examples = [example for example, _ in inputs]
     with _silent():
-        traced = trace(module, inputs)
-        kind = {torch.uint8: ov.Type.u8, torch.float32: ov.Type.f32}[inputs.dtype]
-        network = ov.convert_model(traced, example_input=inputs, input=[(shape, kind)])
+        shapes = [(shape, kinds[example.dtype]) for example, shape in inputs]
+        network = ov.convert_model(trace(module, *examples), example_input=tuple(examples), input=shapes)
     network.inputs[0].get_tensor().set_names({INPUT})
     network.outputs[0].get_tensor().set_names({OUTPUT})
     return network

@@ -7,6 +7,7 @@ segmentation model the masks.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -152,8 +153,14 @@ class OpenVinoNetwork:
             if self._known:
                 self._check(*self._known)
             self._usual = pictures[0].shape
-        requests = self._of_usual if pictures[0].shape == self._usual else self._of_any
-        return requests.start(pictures, partial(self._surer_than, confidence))
+        return self._begin(self._of_usual if pictures[0].shape == self._usual else self._of_any, pictures, confidence)
+
+    def _begin(
+        self, requests: Requests, pictures: Sequence[np.ndarray], confidence: float
+    ) -> Callable[[], list[Outputs]]:
+        if len(self._network.inputs) > 1:  # the network itself leaves out the boxes below a confidence
+            return requests.start(pictures, _loose_logit(confidence))
+        return requests.start(pictures, choose=partial(self._surer_than, confidence))
 
     def _surer_than(self, confidence: float, boxes: np.ndarray) -> np.ndarray:
         """A copy of the boxes above a confidence; those that are NMS-free are few."""
@@ -168,7 +175,7 @@ class OpenVinoNetwork:
     @cached_property
     def _of_usual(self) -> Requests:
         network = self._network.clone()
-        network.reshape([1, *self._usual])
+        network.reshape({0: [1, *self._usual]})
         return self._compile(network)
 
     def _compile(self, network: Any) -> Requests:
@@ -176,7 +183,7 @@ class OpenVinoNetwork:
         return Requests(openvino_core().compile_model(network, "CPU", settings))
 
     def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
-        (outputs,) = self._of_any.start(list(picture))()
+        (outputs,) = self._begin(self._of_any, list(picture), -1.0)()
         found = self.spec.scores_in(outputs[0][None])
         difference = np.abs(_logits(found) - _logits(wanted)).mean() if found.shape == wanted.shape else np.inf
         if not difference <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
@@ -194,17 +201,21 @@ class Requests:
         self._idle: list[Any] = []
 
     def start(
-        self, pictures: Sequence[np.ndarray], choose: Callable[[np.ndarray], np.ndarray] = np.copy
+        self,
+        pictures: Sequence[np.ndarray],
+        *more: np.ndarray,
+        choose: Callable[[np.ndarray], np.ndarray] = np.copy,
     ) -> Callable[[], list[Outputs]]:
         """Begin to work on pictures; the function that is returned waits for their outputs.
 
-        choose: makes a copy of what is wanted of a picture's boxes. All of them are megabytes, of which few are.
+        more: the network's other inputs. choose: makes a copy of what is wanted of a picture's boxes: all of them may
+        be megabytes, of which few are.
         """
         while len(self._idle) < len(pictures):
             self._idle.append(self._compiled.create_infer_request())
         running = [self._idle.pop() for _ in pictures]
         for request, picture in zip(running, pictures, strict=True):
-            request.start_async([picture[None]], share_inputs=True)
+            request.start_async([picture[None], *more], share_inputs=True)
         return partial(self._finish, running, choose)
 
     def _finish(self, running: list[Any], choose: Callable[[np.ndarray], np.ndarray]) -> list[Outputs]:
@@ -216,6 +227,16 @@ class Requests:
             found.append((choose(boxes), *(mask.copy() for mask in masks)))
         self._idle += running
         return found
+
+
+def _loose_logit(confidence: float) -> np.ndarray:
+    """A confidence as a logit, () float32, a little lower: the network may round it to bfloat16 (8 bits).
+
+    `selection` compares with the confidence itself.
+    """
+    share = min(max(confidence, 1e-30), 1 - 1e-15)
+    logit = math.log(share / (1 - share))
+    return np.array(logit - abs(logit) / 128, np.float32)
 
 
 def _logits(scores: np.ndarray) -> np.ndarray:

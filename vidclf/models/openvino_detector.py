@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,9 @@ from vidclf.models.cache import cached, forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.openvino_runtime import import_openvino, openvino_core
-from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of, undisturbed
+from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of
 
-LAYOUT = 9  # version of the detectors in the cache; another number makes them again
-# The last convolution of a box branch of ultralytics' Detect head, by the name of its module.
-LAST_OF_BOXES = re.compile(r"\.(one2one_)?cv2\.\d+\.2/.*Convolution$")
+LAYOUT = 10  # version of the detectors in the cache; another number makes them again
 
 
 def converted(weights: Path, precision: str) -> OpenVinoNetwork:
@@ -84,6 +80,8 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
 
 def convert(weights: Path, folder: Path) -> None:
     """Fill a folder of the cache: the network in OpenVINO's format, and what is known of it, with torch's answers."""
+    from vidclf.models.openvino_conversion import to_openvino
+
     model = load_detector(str(weights))
     to_openvino(model, folder / "network.xml")
     spec = spec_of(model)
@@ -97,80 +95,12 @@ def pattern(stride: int) -> np.ndarray:
     return patches.repeat(stride, axis=1).repeat(stride, axis=2)
 
 
-def to_openvino(model: Any, path: Path) -> None:
-    """Convert an `ultralytics.YOLO` for pictures of all sizes: (N, height, width, 3) uint8 BGR, sides by its stride.
-
-    Raises any error of torch or OpenVINO for operations that they cannot convert.
-    """
-    from copy import deepcopy
-
-    import torch
-    from ultralytics.nn.modules import DFL, Detect
-
-    from vidclf.models import exporting
-
-    with undisturbed():
-        network = deepcopy(model.predictor.model.model).cpu().float().eval()  # what torch runs; it is fused
-        for module in network.modules():
-            if isinstance(module, Detect):  # and derived classes: as ultralytics' own exporter does
-                module.export, module.dynamic, module.format = True, True, "openvino"
-                if isinstance(module.dfl, DFL):
-                    module.dfl.forward = partial(expected_distance, module.dfl)
-        takes_bytes = scale_first(network, 1 / 255)
-        stride = int(model.predictor.model.stride)
-        network = exporting.convert(network, torch.zeros(1, 3, 2 * stride, 3 * stride), [-1, 3, -1, -1])
-    network = take_bytes(network, scale=1.0 if takes_bytes else 255.0)
-    keep_distances_exact(network)
-    import_openvino().save_model(network, path, compress_to_fp16=False)
-
-
-def scale_first(network: Any, factor: float) -> bool:
-    """Multiply the weights of a torch network's first layer by a factor; False if it is no convolution that allows it.
-
-    So the pixels need no scaling; and as whole numbers up to 255 they are exact in bfloat16.
-    """
-    from torch import nn
-
-    first = getattr(getattr(network, "model", [None])[0], "conv", None)
-    if not isinstance(first, nn.Conv2d):
-        return False
-    first.weight.data *= factor
-    return True
-
-
-def take_bytes(network: Any, scale: float = 255.0) -> Any:
-    """Let an `openvino.Model` of (N, 3, height, width) float32 RGB take (N, height, width, 3) uint8 BGR.
-
-    scale: the network's value for a pixel of 255 is 255 / scale.
-    """
+def take_bytes(network: Any) -> Any:
+    """Let an `openvino.Model` of (N, 3, height, width) float32 RGB from 0 to 1 take (N, height, width, 3) uint8 BGR."""
     ov = import_openvino()
     steps = ov.preprocess.PrePostProcessor(network)
     bgr, rgb = ov.preprocess.ColorFormat.BGR, ov.preprocess.ColorFormat.RGB
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(bgr)
-    change = steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(rgb)
-    if scale != 1:
-        change.scale(scale)
+    steps.input().preprocess().convert_element_type(ov.Type.f32).convert_color(rgb).scale(255.0)
     steps.input().model().set_layout(ov.Layout("NCHW"))
     return steps.build()
-
-
-def expected_distance(dfl: Any, x: Any) -> Any:
-    """Computes ultralytics' DFL of (N, 4 * bins, anchors): each side's mean distance, (N, 4, anchors), in bins.
-
-    The original computes the mean by a convolution. In a 16-bit network OpenVINO runs that, and the softmax before it,
-    in 16 bits; a plain sum stays in 32. With YOLO11n on PETS09 (960x720), this takes the error of boxes in bf16 from
-    0.11 to 0.09 pixels, and `keep_distances_exact` then to 0.03; that alone would leave 0.10.
-    """
-    count, _, anchors = x.shape
-    return (x.view(count, 4, dfl.c1, anchors).softmax(2) * dfl.conv.weight.view(1, 1, -1, 1)).sum(2)
-
-
-def keep_distances_exact(network: Any) -> None:
-    """Mark the last convolution of each box branch in an `openvino.Model`: it stays in 32 bits at every precision.
-
-    It is less than 1 % of the work, and its rounding is most of what bf16 does to the boxes: of 1,879 people on
-    PETS09, 97.5 instead of 96.1 % have the same box and label as in 32 bits.
-    """
-    for operation in network.get_ops():
-        if LAST_OF_BOXES.search(operation.get_friendly_name()):
-            operation.get_rt_info()["precise_0"] = True  # OpenVINO's attribute "precise", version 0; it is saved, too
