@@ -197,8 +197,7 @@ class Channel:
         source = frame.source
         if source.live:
             self._live[source].popleft()
-        if frame.index > self._settled.get(source, -1):
-            self._settled[source] = frame.index
+        self._settled[source] = frame.index
         return frame
 
     def _make_room(self) -> None:
