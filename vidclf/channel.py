@@ -11,8 +11,8 @@ from time import perf_counter
 
 from vidclf.frame import Frame, Source
 
-# Of pictures that may wait in one channel: two of 1080p, one of 4K. For large pictures this is the limit, not the number
-# of frames. With 24 MB, motion on 1080p took 50 to 80 MB more, and was no faster.
+# Of pictures that may wait in one channel: two of 1080p, one of 4K. It is the limit for large
+# pictures, in place of the number of frames. With 24 MB, motion on 1080p took 50 to 80 MB more, and was no faster.
 QUEUE_BYTES = 16 << 20
 PATIENCE = 0.03  # seconds that frames may wait for each other, if the network delivers them in a bunch
 LATER_PATIENCE = 0.15  # the same for frames that have been worked on already
