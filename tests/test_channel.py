@@ -12,7 +12,7 @@ import pytest
 
 import vidclf.channel
 from tests.frames import make_frames, make_source
-from vidclf.channel import PATIENCE, Aborted, Channel, Patience
+from vidclf.channel import PATIENCE, Aborted, Channel, Patience, Waits
 from vidclf.frame import Source
 
 
@@ -256,3 +256,29 @@ def test_a_wait_counts_while_it_goes_on() -> None:
     before = channel.take_wait
     sleep(0.02)
     assert channel.take_wait == before
+
+
+def test_ctrl_c_while_a_woken_thread_waits_for_the_lock_leaves_it_with_the_lock() -> None:
+    """Else it released the lock of another thread, whose run then failed with that."""
+
+    class Held:
+        """A lock that Ctrl-C interrupts the first time that it is taken back."""
+
+        def __init__(self) -> None:
+            self.calls: list[str] = []
+
+        def acquire(self) -> None:
+            self.calls.append("acquire")
+            if self.calls.count("acquire") == 1:
+                raise KeyboardInterrupt
+
+        def release(self) -> None:
+            self.calls.append("release")
+
+    lock = Held()
+    waits = Waits(lock)  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        waits.wait(0.001)
+    assert lock.calls == ["release", "acquire", "acquire"]
+    assert waits.bells == []
+    assert waits.seconds() == waits.seconds()  # the wait is over

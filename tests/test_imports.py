@@ -52,11 +52,12 @@ MAY_IMPORT = {
     "calibration": "",
     "scoring": "calibration errors records",
     "batch": (
-        "errors files frame limits lock memory models options pipeline preprocess recipe resources rows stages tables "
-        "threads video"
+        "child errors files frame limits lock memory models options pipeline preprocess recipe resources rows stages "
+        "tables threads video"
     ),
     "__init__": "channel errors frame pipeline recipe",
-    "bench": "channel errors frame memory models pipeline preprocess recipe scoring stages threads video",
+    "child": "",
+    "bench": "channel child errors frame memory models pipeline preprocess recipe scoring stages threads video",
     "__main__": "cli",
 }
 # The modules that every stage and every user's stage rest on, and the packages they may need.
@@ -76,7 +77,16 @@ ENGINE = {
     "options": set(),
     "recipe": {"yaml"},
 }
-THREADS_LIVE_IN = {"channel.py", "pipeline.py", "courier.py", "server.py", "workers.py", "parallel.py", "apart.py"}
+THREADS_LIVE_IN = {
+    "channel.py",
+    "pipeline.py",
+    "courier.py",
+    "server.py",
+    "workers.py",
+    "parallel.py",
+    "apart.py",
+    "child.py",
+}
 THREADS_LIVE_IN.add("board.py")  # starts none, but silences those of TensorBoard
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

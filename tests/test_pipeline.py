@@ -66,6 +66,7 @@ class Replay:
         [Frames(60), Twice(), Pass(batch=7), Every(3)],
         [Frames(60), Replay(), Pass(batch=7), Every(2), Pass()],
         [Frames(60), Replay(), Replay(), Pass(end_at=20), Pass()],
+        [Frames(60), Replay(), Pass(end_at=70), Pass()],  # ends within the repetition
     ],
 )
 def test_frames_that_are_repeated_have_one_end_each(stages: list, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from vidclf.frame import Frame, Source
 # Of pictures that may wait in one channel: two of 1080p, one of 4K. It is the limit for large
 # pictures, in place of the number of frames. With 24 MB, motion on 1080p took 50 to 80 MB more, and was no faster.
 QUEUE_BYTES = 16 << 20
+LIVE_BYTES = 24 << 20  # the same for each live source, whose pictures may come in bunches
 PATIENCE = 0.03  # seconds that frames may wait for each other, if the network delivers them in a bunch
 LATER_PATIENCE = 0.15  # the same for frames that have been worked on already
 # Seconds after which a waiting stage wakes up: on Windows, before Python 3.14, Ctrl-C cannot end a wait for a lock, and
@@ -68,16 +69,26 @@ class Waits:
         began = perf_counter()
         self._count += 1
         self._began += began
-        self._lock.release()
         try:
+            self._lock.release()
             bell.acquire(timeout=-1 if seconds is None else seconds)
-        finally:  # also after Ctrl-C
+        finally:
+            try:
+                self._take_lock_back()
+            finally:
+                if bell in self.bells:  # nobody has rung it
+                    self.bells.remove(bell)
+                self._count -= 1
+                self._began -= began
+                self._past += perf_counter() - began
+
+    def _take_lock_back(self) -> None:
+        """Even if Ctrl-C interrupts that: the caller will release the lock, which must not be another thread's then."""
+        try:
             self._lock.acquire()
-            if bell in self.bells:  # nobody has rung it
-                self.bells.remove(bell)
-            self._count -= 1
-            self._began -= began
-            self._past += perf_counter() - began
+        except BaseException:
+            self._take_lock_back()
+            raise
 
     def wake(self) -> None:
         """Wake all; the caller holds the lock."""
@@ -199,7 +210,8 @@ class Channel:
         source = frame.source
         if source.live:
             self._live[source].popleft()
-        self._settled[source] = frame.index
+        if frame.index > self._settled.get(source, -1):  # a stage may repeat earlier ones
+            self._settled[source] = frame.index
         return frame
 
     def _make_room(self) -> None:

@@ -12,7 +12,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from vidclf.boxes import keep_inside
-from vidclf.channel import LATER_PATIENCE, PATIENCE, QUEUE_BYTES, Aborted, Channel, Patience
+from vidclf.channel import LATER_PATIENCE, LIVE_BYTES, PATIENCE, QUEUE_BYTES, Aborted, Channel, Patience
 from vidclf.frame import Frame
 from vidclf.interrupt import finish_on_interrupt
 from vidclf.memory import peak_rss
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FASTEST = 120  # pictures per second of a live source, all of which may wait until the latency target
+END: Any = object()  # of a stage's frames
 LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
 
@@ -133,7 +134,8 @@ class Pipeline:
 
     def _channels(self, trace: Trace | None) -> list[Channel]:
         """Fresh channels between the stages, and a meter for each stage that knows the two beside it."""
-        producers, size, most = len(self.sources), self.queue, QUEUE_BYTES
+        producers, size = len(self.sources), self.queue
+        most = LIVE_BYTES if self.live else QUEUE_BYTES
         if self.latency_target is not None:
             size, most = max(size, ceil(FASTEST * self.latency_target)), LATENT_BYTES
         channels = [
@@ -224,7 +226,7 @@ class Pipeline:
     def _pass(self, stream: Iterator[Any], meter: Meter, is_foreign: bool) -> bool:
         """Pass the frames of a stage on; returns whether it has ended by itself."""
         pass_on, gave = meter.put if meter.outbox else self._finish, meter.gave
-        for frame in stream:
+        while (frame := next(stream, END)) is not END:
             _check(frame, meter, is_foreign)
             gave(frame)
             if not pass_on(frame):

@@ -104,3 +104,34 @@ def test_pictures_of_the_first_size_have_a_network_of_their_own_and_all_sizes_ge
     assert own is not of_any and others == {of_any}
     assert own._compiled.input(0).partial_shape.is_static
     assert of_any._compiled.input(0).partial_shape.is_dynamic
+
+
+def test_one_picture_at_first_does_not_keep_those_that_follow_from_running_side_by_side(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--detect-every` lets one picture of the first group through, and the pipeline then used one stream for ever."""
+    monkeypatch.setattr("vidclf.models.networks.pictures_at_once", lambda: 2)
+    network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
+    batch = np.stack(pictures(2, 192, 96))
+    streams = []
+    for images, several in ((batch[:1], False), (batch[:1], True), (batch[:1], False), (batch, False)):
+        under_way = network.start(list(images), several=several)
+        streams.append(network.streams)
+        for outputs, *wanted in zip(under_way(), *torch.start(images)(), strict=True):
+            for found, exact in zip(outputs, wanted, strict=True):
+                assert np.allclose(found, exact, rtol=1e-3, atol=0.01)
+    assert streams == [1, 2, 2, 2]
+    assert network._of_usual._compiled.get_property("NUM_STREAMS") == 2
+
+
+def test_the_network_is_compiled_for_another_size_once_many_pictures_have_it(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidclf.models.networks.MANY", 3)
+    network = converted(Path(weights), "f32")
+    (wide,), (high,) = pictures(1, 192, 96), pictures(1, 96, 192)
+    sizes = []
+    for picture in (wide, *[high, wide] * 4, *[high] * 5):
+        network.start([picture])()
+        sizes.append(network._of_usual._compiled.input(0).shape[1])
+    assert sizes == [96] * 12 + [192] * 2

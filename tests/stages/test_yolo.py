@@ -140,8 +140,10 @@ class Queue:
     def __init__(self) -> None:
         self.under_way, self.counts = deque[int](), [0]
         self.begin = lambda: None
+        self.several: list[bool] = []
 
-    def start(self, images: list[np.ndarray], _: object) -> Callable[[], list[Found]]:
+    def start(self, images: list[np.ndarray], _: object, several: bool) -> Callable[[], list[Found]]:
+        self.several.append(several)
         self.under_way.append(len(images))
         self.counts.append(sum(self.under_way))
         self.begin()
@@ -192,6 +194,19 @@ def test_a_camera_does_not_wait_for_its_next_pictures(segmenter: str) -> None:
     assert max(detector.counts) == 1
 
 
+def test_only_a_single_camera_gets_all_threads_for_a_picture(segmenter: str) -> None:
+    clip, one, other = make_source("clip"), make_source("one"), make_source("other")
+    one.live = other.live = True
+    told = {}
+    for names, sources in (("clip", [clip] * 2), ("one", [one] * 2), ("both", [one, other, one])):
+        stage, detector = Yolo(segmenter, device="cpu"), Queue()
+        stage._detector = detector  # type: ignore[assignment]
+        for source in sources:
+            assert len(list(stage(Channel.of(make_frames(1, source))))) == 1
+        told[names] = detector.several
+    assert told == {"clip": [True, True], "one": [False, False], "both": [False, True, True]}
+
+
 def test_what_was_under_way_when_a_stage_before_failed_is_finished(segmenter: str) -> None:
     stage = Yolo(segmenter, device="cpu")
     stage._detector = Queue()  # type: ignore[assignment]
@@ -218,7 +233,8 @@ from vidclf.models.selection import Found
 from vidclf.models.ultralytics_model import _download, load_detector
 from vidclf.stages import Yolo
 from tests.frames import make_frames
-assert len(list(Yolo(sys.argv[1], device="cpu", image_size=64, backend="torch")(Channel.of(make_frames(2))))) == 2
+yolo = Yolo(sys.argv[1], device="cpu", image_size=64, backend=sys.argv[3])
+assert len(list(yolo(Channel.of(make_frames(2))))) == 2
 assert state() == before, (before, state())
 from ultralytics.utils import ONLINE
 from ultralytics.utils.events import events
@@ -237,8 +253,9 @@ else:
 """
 
 
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_ultralytics_is_silent_and_leaves_the_process_and_the_folder_as_they_were(
-    segmenter: str, tmp_path: Path
+    backend: str, segmenter: str, tmp_path: Path
 ) -> None:
     """In a process of its own: its first import is what prints, asks for the internet, and takes the threads away.
 
@@ -246,10 +263,11 @@ def test_ultralytics_is_silent_and_leaves_the_process_and_the_folder_as_they_wer
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("YOLO_", "PYTEST_"))}
     environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "YOLO_CONFIG_DIR": str(tmp_path / "config")}
+    environment["VIDCLF_CACHE"] = str(tmp_path / "cache")
     (tmp_path / "here").mkdir()
     (tmp_path / "config").mkdir()
     run = subprocess.run(
-        [sys.executable, "-c", ALONE, segmenter, str(tmp_path / "bomb.pt")],
+        [sys.executable, "-c", ALONE, segmenter, str(tmp_path / "bomb.pt"), backend],
         cwd=tmp_path / "here",
         env=environment,
         capture_output=True,

@@ -23,5 +23,7 @@ def test_settings_that_exclude_each_other_are_refused() -> None:
     for blend in ("mixup", "cutmix"):
         with pytest.raises(UsageError, match=rf"^{blend} must be 0, or 0\.001 to 10, got 1e-300$"):
             Config(**{blend: 1e-300})
+    with pytest.raises(UsageError, match="keep last does not go with patience"):
+        Config(keep="last", patience=3)
     with pytest.raises(UsageError, match="mixup and cutmix"):
         Config(mixup=1.0, cutmix=1.0)

@@ -1,4 +1,4 @@
-"""Local worker processes: each holds the models and processes one clip at a time. The only file with processes.
+"""Local worker processes: each holds the models and processes one clip at a time.
 
 A worker that dies loses only its current attempt; a pool of the standard library would break as a whole. When the
 process that started them dies in any way, the workers die, too.
@@ -9,18 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from typing import Any
 
 from vidclf.batch.job import Job, Outcome, Progress, Runner, devices_of
 from vidclf.batch.storage import Storage
+from vidclf.child import death, settle, spared
 from vidclf.errors import VidclfError
 from vidclf.memory import keep_warm
 from vidclf.models.device import count_gpus
@@ -33,8 +31,6 @@ READY = "ready"
 # Read by the parts of a pipeline, torch and numpy.
 THREAD_SETTINGS = (VARIABLE, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 GPU_SETTING = "CUDA_VISIBLE_DEVICES"
-# Ctrl-C, a closed terminal, and mostly SIGTERM go to the whole process group; the first process decides what to do.
-TO_THE_GROUP = [signal.Signals[name] for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 JOBS_A_GPU = 2  # while one decodes or encodes, the other's networks run; each has its own models in the GPU's memory
 
 
@@ -126,7 +122,7 @@ class Processes:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
-            yield self._bury(worker, _death(worker.process.exitcode))
+            yield self._bury(worker, death(worker.process.exitcode))
             return
         worker.heard = monotonic()
         if message == READY:
@@ -167,7 +163,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, items, storage)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
-        with _environment(settings), _spared():
+        with _environment(settings), spared():
             self.process.start()
         theirs.close()  # the only open end is the worker's own: when it dies, so does the pipe
         self.job: Job | None = None
@@ -187,11 +183,7 @@ class _Worker:
 
 def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> None:
     """The main loop of a worker process: take a job, run it, send the outcome; until the pipe is closed."""
-    for number in TO_THE_GROUP:
-        signal.signal(number, signal.SIG_IGN)
-    # A separate thread waits for the parent's death, whatever the pipeline is doing: an orphaned worker could write a
-    # file that the next batch is writing as well.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    settle()  # an orphaned worker could write a file that the next batch is writing as well
     limit_opencv()
     keep_warm()
     runner = Runner(items, storage)
@@ -202,30 +194,6 @@ def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> Non
         except EOFError:
             return
         pipe.send(runner.run(job, pipe.send))
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-@contextmanager
-def _spared() -> Iterator[None]:
-    """Processes started in the block never receive the group's signals; this process gets them afterwards.
-
-    They would kill a worker that is still importing. Not on Windows.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # starting it with the first worker would unblock them again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_THE_GROUP)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -240,12 +208,3 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
             del os.environ[name]
             if value is not None:
                 os.environ[name] = value
-
-
-def _death(code: int | None) -> str:
-    """How a process ended, as text."""
-    if code is None or code >= 0:
-        return f"ended with exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    hint = "; possibly out of memory" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from vidclf.bench.agree import Seen
 from vidclf.bench.measure import Cost, cost_of
 from vidclf.bench.setting import Setting
-from vidclf.errors import VidclfError
+from vidclf.child import death, settle, spared
+from vidclf.errors import VidclfError, one_line
 from vidclf.threads import cores, granted
 
 SERIAL = "serial loop"
@@ -22,19 +23,24 @@ class LoopProcess:
     """`with LoopProcess(...) as loops`: a process that holds the loops, and runs one of them when it is asked to.
 
     others: also those of other libraries, as far as they are installed.
+    Raises VidclfError, in `with` or in `run`, if a loop fails or the process ends.
     """
 
     def __init__(self, setting: Setting, others: bool):
         context = multiprocessing.get_context("spawn")
-        self._pipe, there = context.Pipe()
-        # A daemon: it does not outlive this process.
-        self._process = context.Process(target=_serve, args=(there, setting, others), daemon=True)
-        self._process.start()
-        there.close()  # so that the end of the process is seen here
+        self._pipe, self._theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._theirs, setting, others), daemon=True)
         self.names: list[str] = []
 
     def __enter__(self) -> LoopProcess:
-        self.names = self._answer()
+        with spared():
+            self._process.start()
+        self._theirs.close()  # the only open end is the process's own: when it ends, so does the pipe
+        try:
+            self.names = self._answer()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,35 +50,43 @@ class LoopProcess:
 
     def run(self, name: str) -> tuple[Cost, list[Seen]]:
         """Run a loop over the whole clip once; returns its cost, and the objects of every frame."""
-        self._pipe.send(name)
+        with suppress(OSError):  # it has ended: `_answer` tells how
+            self._pipe.send(name)
         cost, seen = self._answer()
         return cost, seen
 
     def _answer(self) -> Any:
         try:
+            # On Windows a pipe does not end with a process that dies while it starts.
+            wait([self._pipe, self._process.sentinel])
+            if not self._pipe.poll():
+                raise EOFError
             answer = self._pipe.recv()
-        except EOFError:
-            raise VidclfError("the process of the loops has ended; was it killed?") from None
-        if isinstance(answer, Exception):
+        except (EOFError, OSError):
+            self._process.join()
+            raise VidclfError(f"the process of the loops {death(self._process.exitcode)}") from None
+        if isinstance(answer, VidclfError):
             raise answer
         return answer
 
 
 def _serve(pipe: Connection, setting: Setting, others: bool) -> None:
-    """The process: tell the loops' names, then run those that are asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the other process, which ends this one
+    """The process: tell the loops' names, then run those that are asked for, until it is killed."""
+    settle()
+    name = "loading the loops"
     try:
         _share_limits()
         loops = _loops(setting, others)
         pipe.send(list(loops))
         while True:
+            name = pipe.recv()
             seen: list[Seen] = []
-            cost = cost_of(partial(_run, loops[pipe.recv()], seen))
+            cost = cost_of(partial(_run, loops[name], seen))
             pipe.send((cost, seen))
-    except EOFError:
-        pass
-    except Exception as error:
+    except VidclfError as error:
         pipe.send(error)
+    except Exception as error:  # whatever other libraries raise; it might not survive the pipe
+        pipe.send(VidclfError(f"{name}: {type(error).__name__}: {one_line(error)}"))
 
 
 def _run(loop: Callable[[], list[Seen]], seen: list[Seen]) -> int:

@@ -131,9 +131,10 @@ class Detector:
         """The runtime and precision, such as "openvino bf16"."""
         return (self._openvino or self._torch[0]).name
 
-    def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
+    def start(self, images: list[np.ndarray], which: Selection, several: bool = False) -> Callable[[], list[Found]]:
         """Begin to search pictures of one size, each (height, width, 3) uint8 BGR.
 
+        several: others may come before these are done, as they do unless there is only one camera.
         The function that is returned waits, and returns the objects in each picture.
         """
         boxed = [self._letterbox.fit(image) for image in images]
@@ -149,7 +150,7 @@ class Detector:
             found = select(in_torch())
             return lambda: found
         try:
-            outputs = self._openvino.start(boxed, which.confidence)
+            outputs = self._openvino.start(boxed, which.confidence, several)
         except Exception as error:
             self._fall_back(error)
             return self.start(images, which)

@@ -85,7 +85,7 @@ class ExportedDetector:
         if device != "cpu" and session and session.get_providers() == ["CPUExecutionProvider"]:
             log.warning("%s runs on the CPU: ONNX Runtime cannot use the GPU (pip install onnxruntime-gpu)", weights)
 
-    def start(self, images: list[np.ndarray], which: Selection) -> Callable[[], list[Found]]:
+    def start(self, images: list[np.ndarray], which: Selection, several: bool = False) -> Callable[[], list[Found]]:
         """Like `Detector`'s, but it does all the work before it returns."""
         results = self._model.predict(
             images,

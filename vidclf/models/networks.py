@@ -20,7 +20,7 @@ from vidclf.models.cache import forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster, on_stream
 from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
-from vidclf.models.parallel import pictures_at_once
+from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 from vidclf.threads import threads
 
@@ -31,6 +31,7 @@ Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and mas
 # Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
 # 3e-6 in f32; 0.03 in bf16, by torch.
 TOLERANCE = {"f32": 0.01, "f16": 0.5, "bf16": 0.5}
+MANY = 64  # pictures of another size in a row, until the network is compiled for them: that takes as long as 20 to 40
 
 
 class TorchNetwork:
@@ -124,11 +125,12 @@ class OpenVinoNetwork:
 
     network: an `openvino.Model`. known: a picture, and torch's scores on it, with which the network's are compared
     before the first batch; if they differ, UsageError is raised, and its folder in the cache is removed.
-    The first batch decides how the threads are used. If pictures come one by one, as from a camera, each gets all
-    threads, which has the lowest latency. If several come at once, each gets a share of the threads: then no thread
-    waits for the slowest one at every layer, which has the highest throughput.
-    It also decides for which size of pictures the network is compiled; the others run on one for all sizes, which
-    takes 1.13 times as long (YOLO11n in bf16 on a Xeon with AMX), as it has to copy what it joins and splits.
+    If a single camera's pictures come one by one, each gets all threads, which has the lowest latency. If there are
+    several, each gets a share of the threads: then no thread waits for the slowest one at every layer, which has the
+    highest throughput.
+    The network is compiled for the size of the first picture, and again when many of another size have come in a row.
+    The others run on one for all sizes, which takes 1.13 times as long (YOLO11n in bf16 on a Xeon with AMX), as it has
+    to copy what it joins and splits.
     """
 
     def __init__(
@@ -142,17 +144,28 @@ class OpenVinoNetwork:
         self.spec = spec
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
-        self.streams = 0  # pictures computed at the same time; 0 before the first batch
+        self.streams = 0  # pictures computed at the same time; 0 before the first
         self._network, self._known, self._folder = network, known, folder
-        self._usual: tuple[int, ...] = ()  # the shape of the first batch's pictures
+        self._usual: tuple[int, ...] = ()  # the shape of most pictures
+        self._unusual = 0  # pictures of other shapes in a row
 
-    def start(self, pictures: Sequence[np.ndarray], confidence: float = -1.0) -> Callable[[], list[Outputs]]:
-        """Begin to work on pictures of one size; the function that is returned waits for their outputs."""
-        if not self.streams:
-            self.streams = min(pictures_at_once(), len(pictures))
-            if self._known:
+    def start(
+        self, pictures: Sequence[np.ndarray], confidence: float = -1.0, several: bool = False
+    ) -> Callable[[], list[Outputs]]:
+        """Begin to work on pictures of one size; the function that is returned waits for their outputs.
+
+        several: others may come before they are done.
+        """
+        streams = min(pictures_at_once(), MOST_AT_ONCE if several else len(pictures))
+        if streams > self.streams:
+            is_first, self.streams = not self.streams, streams
+            self._forget("_of_any", "_of_usual")
+            if is_first and self._known:
                 self._check(*self._known)
-            self._usual = pictures[0].shape
+        self._unusual = self._unusual + len(pictures) if pictures[0].shape != self._usual else 0
+        if self._unusual > MANY or not self._usual:
+            self._usual, self._unusual = pictures[0].shape, 0
+            self._forget("_of_usual")
         return self._begin(self._of_usual if pictures[0].shape == self._usual else self._of_any, pictures, confidence)
 
     def _begin(
@@ -161,6 +174,11 @@ class OpenVinoNetwork:
         if len(self._network.inputs) > 1:  # the network itself leaves out the boxes below a confidence
             return requests.start(pictures, _loose_logit(confidence))
         return requests.start(pictures, choose=partial(self._surer_than, confidence))
+
+    def _forget(self, *compiled: str) -> None:
+        """Compile them again when they are needed; pictures under way in the old ones are not disturbed."""
+        for name in compiled:
+            self.__dict__.pop(name, None)
 
     def _surer_than(self, confidence: float, boxes: np.ndarray) -> np.ndarray:
         """A copy of the boxes above a confidence; those that are NMS-free are few."""
@@ -234,7 +252,9 @@ def _loose_logit(confidence: float) -> np.ndarray:
 
     `selection` compares with the confidence itself.
     """
-    share = min(max(confidence, 1e-30), 1 - 1e-15)
+    if confidence <= 0:
+        return np.array(-math.inf, np.float32)
+    share = min(confidence, 1 - 1e-15)
     logit = math.log(share / (1 - share))
     return np.array(logit - abs(logit) / 128, np.float32)
 

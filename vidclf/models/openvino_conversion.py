@@ -1,4 +1,7 @@
-"""Converts an ultralytics detector into an OpenVINO network that takes a picture as it is, and decodes few boxes."""
+"""Converts an ultralytics detector into an OpenVINO network that takes a picture as it is, and decodes few boxes.
+
+Import it after `ultralytics_model.load_detector`, which imports ultralytics with its guards.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +55,15 @@ class Bytes(nn.Module):
 
     def __init__(self, layer: Any):
         super().__init__()
-        self.layer = layer
+        self.layer, self.white = layer, 255.0
         _take_place(self, layer)
+        if _is_convolution(layer):  # then pixels stay whole numbers, which are exact in bfloat16
+            layer.conv.weight.data /= 255
+            self.white = 1.0
 
     def forward(self, pictures: Tensor) -> Any:
-        return self.layer(pictures.flip(-1).permute(0, 3, 1, 2).float() / 255)
+        colours = pictures.flip(-1).permute(0, 3, 1, 2).float()
+        return self.layer(colours if self.white == 1 else colours / self.white)
 
 
 class FoldedBytes(nn.Module):
@@ -64,7 +71,7 @@ class FoldedBytes(nn.Module):
 
     A CPU's matrix units multiply 32 channels at once, and pixels have three. So four neighbours in a row are taken as
     one pixel of 12 channels, which they are already in a picture's bytes, and the results for two pixels as one of
-    twice the channels. Pixels stay whole numbers, which are exact in bfloat16: 1/255 is in the weights.
+    twice the channels.
     """
 
     def __init__(self, layer: Any):
@@ -85,7 +92,7 @@ class FoldedBytes(nn.Module):
     @staticmethod
     def fits(layer: Any) -> bool:
         """Whether a first layer is such a convolution, as that of YOLOv8 and later."""
-        if type(layer) is not Conv or hasattr(layer, "bn"):
+        if not _is_convolution(layer):
             return False
         conv = layer.conv
         shape = conv.in_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
@@ -143,6 +150,12 @@ class WithConfidence(nn.Module):
     def forward(self, pictures: Tensor, confidence: Tensor) -> Any:
         self.network.model[-1].confidence = confidence
         return self.network(pictures)
+
+
+def _is_convolution(layer: Any) -> bool:
+    """Whether a layer is a convolution, fused with its normalisation, and an activation."""
+    conv = getattr(layer, "conv", None)
+    return type(layer) is Conv and type(conv) is nn.Conv2d and conv.bias is not None and not hasattr(layer, "bn")
 
 
 def _take_place(new: Any, old: Any) -> None:

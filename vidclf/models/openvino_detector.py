@@ -80,9 +80,9 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
 
 def convert(weights: Path, folder: Path) -> None:
     """Fill a folder of the cache: the network in OpenVINO's format, and what is known of it, with torch's answers."""
+    model = load_detector(str(weights))  # imports ultralytics with its guards, so before the next line does
     from vidclf.models.openvino_conversion import to_openvino
 
-    model = load_detector(str(weights))
     to_openvino(model, folder / "network.xml")
     spec = spec_of(model)
     (folder / "spec.json").write_text(json.dumps(asdict(spec) | {"sha256": hash_file(folder / "network.bin")}))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vidclf.errors import UsageError
-from vidclf.frame import Box, Detection, Frame
+from vidclf.frame import Box, Detection, Frame, Source
 from vidclf.limits import check_range, did_you_mean
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
 from vidclf.models.device import check_device, torch_threads
@@ -88,6 +88,7 @@ class Yolo:
     def _detect_all(self, frames: Channel, detector: Detector | ExportedDetector) -> Iterator[Frame]:
         which = Selection(self.confidence, self.iou, self.class_numbers(detector.names), self.max_objects)
         under_way = deque[Group]()
+        cameras: set[Source] = set()
         while True:
             room = self._room(detector, under_way)
             if room and (not under_way or frames.wait(0)):
@@ -98,7 +99,9 @@ class Yolo:
                         yield from _finish(group, detector.names)
                     raise
                 if taken:
-                    under_way.append((taken, _start(detector, taken, which)))
+                    cameras.update(frame.source for frame in taken if frame.source.live)
+                    several = len(cameras) > 1 or not taken[0].source.live
+                    under_way.append((taken, _start(detector, taken, which, several)))
                     continue
                 if not under_way:
                     return
@@ -130,7 +133,7 @@ class Yolo:
         return [numbers[name] for name in self.classes] or None
 
 
-def _start(detector: Detector | ExportedDetector, frames: list[Frame], which: Selection) -> list[Search]:
+def _start(detector: Detector | ExportedDetector, frames: list[Frame], which: Selection, several: bool) -> list[Search]:
     """Begin to search the frames that are not to be skipped."""
     by_size: dict[tuple[int, ...], list[Frame]] = {}  # pictures of one size share one border, or none
     for frame in (frame for frame in frames if not frame.skip):
@@ -141,7 +144,7 @@ def _start(detector: Detector | ExportedDetector, frames: list[Frame], which: Se
             # By powers of two: the underlying libraries keep memory for every batch size they see. On a GPU, the
             # network fills the batch up instead.
             some = len(alike) if detector.on_gpu else 1 << (len(alike).bit_length() - 1)
-            searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], which)))
+            searches.append((alike[:some], detector.start([frame.image for frame in alike[:some]], which, several)))
             del alike[:some]
     return searches
 

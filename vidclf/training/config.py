@@ -151,6 +151,8 @@ class Config:
                 check_choice(setting.name, value, limits["choices"])
         if self.schedule == "milestone" and not self.milestones:
             raise UsageError("schedule milestone needs milestones, the epochs after which the rate falls")
+        if self.keep == "last" and self.patience:
+            raise UsageError("keep last does not go with patience, whose last epoch is a worse one: leave out either")
         if any(milestone < 1 for milestone in self.milestones):
             raise UsageError(f"milestones must be 1 or more, got {', '.join(map(str, self.milestones))}")
         if self.start and self.pretrained:

@@ -137,7 +137,7 @@ def conclude(
     progress: Progress,
     command: str,
 ) -> dict[str, Any]:
-    """Calibrate the best weights of a run, test them, write checkpoint and report; returns the test metrics.
+    """Calibrate the kept weights of a run, test them, write checkpoint and report; returns the test metrics.
 
     replace: `output` may exist; otherwise that is a UsageError.
     """
@@ -176,8 +176,7 @@ def conclude(
     page.write_report(
         run.files.report, checkpoint.read_header(output), scores, test.targets, test.images, state.history
     )
-    top = max(state.history, key=lambda row: (row.get("valid_top1", 0.0), row["epoch"]))
-    kept = state.epoch if config.keep == "last" else top["epoch"]
+    kept = checkpoint.read_header(run.files.best)["epoch"]
     progress.line(f"{duration(state.seconds)}, epoch {kept} kept, temperature {best.temperature}")
     progress.line(f"wrote {output} and {run.files.report}")
     # Last, because whatever goes wrong with a picture must not cost the weights.
