@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from tests.idx import bars, write_bars
 from vidclf.cli.evaluate import evaluate
 from vidclf.errors import UsageError, VidclfError
-from vidclf.models import create, save
+from vidclf.models import checkpoint, create, save
 from vidclf.models.classifier import Classifier
+from vidclf.models.exporting import export
 from vidclf.preprocess import Preprocess
 from vidclf.threads import cores
 from vidclf.training import evaluation
@@ -39,7 +40,7 @@ def figures(*words: str) -> dict[str, object]:
 
 def test_classes_have_the_names_of_the_weights(pets: Path) -> None:
     found = figures(str(pets / "pets.safetensors"), "--data", str(pets / "pictures"))
-    assert list(found) == ["weights", "parameters", "correct", "total", "top1", "top5", "ece", "per_class"]
+    assert list(found) == ["weights", "parameters", "runs_on", "correct", "total", "top1", "top5", "ece", "per_class"]
     assert (found["total"], found["top5"]) == (80, 100.0)
     assert list(found["per_class"]) == ["dog", "cat"]  # type: ignore[call-overload]
     recalls = [row["recall"] for row in found["per_class"].values()]  # type: ignore[attr-defined]
@@ -53,6 +54,22 @@ def test_pictures_that_were_never_trained_on_are_tested_all(pets: Path) -> None:
     hint = "These are the pictures that training holds back, a fifth; --all tests all of them."
     said = [CliRunner().invoke(evaluate, [*words, *more], catch_exceptions=False).stdout for more in ([], ["--all"])]
     assert [hint in each for each in said] == [True, False]
+
+
+def test_an_exported_file_is_tested_in_its_runtime_and_others_in_the_one_asked_for(pets: Path, tmp_path: Path) -> None:
+    data, weights = ("--data", str(pets / "pictures")), pets / "pets.safetensors"
+    exported = tmp_path / "pets.xml"
+    export(checkpoint.load(weights), checkpoint.read_header(weights), "openvino", exported)
+    wanted = figures(str(weights), *data)
+    assert wanted["runs_on"] == "torch f32 on cpu"
+    for words in ([str(exported), "--precision", "f32"], [str(weights), "--backend", "openvino", "--precision", "f32"]):
+        found = figures(*words, *data)
+        assert found["runs_on"] == "openvino f32"
+        assert [found[name] for name in ("parameters", "correct", "ece", "per_class")] == [
+            wanted[name] for name in ("parameters", "correct", "ece", "per_class")
+        ]
+    said = CliRunner().invoke(evaluate, [str(exported), *data, "--precision", "f32"], catch_exceptions=False).stdout
+    assert said.endswith("Tested on openvino f32.\n")
 
 
 def test_a_batch_is_a_number_of_crops(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

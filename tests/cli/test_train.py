@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def test_idx_files_of_other_classes_are_called_as_a_file_says(pictures: Path, tm
     header = read_header(tmp_path / "run" / "lean.safetensors")
     assert header["labels"] == [f"row {i}" for i in range(10)]
     assert "--labels FILE" in header["command"]
+    names.write_text("\n".join(f"column {i}" for i in range(10)))
     with pytest.raises(UsageError, match="labels="):  # another name is another run
-        CliRunner().invoke(train, [*run, "--resume"], catch_exceptions=False, standalone_mode=False)
+        CliRunner().invoke(train, [*words, "--resume"], catch_exceptions=False, standalone_mode=False)
     names.write_text("one\ntwo")
     with pytest.raises(UsageError, match=r"classes must be 0 to 1, got 0 to 9; the names are for 2 classes: one, two$"):
         CliRunner().invoke(train, [*words, "--force"], catch_exceptions=False, standalone_mode=False)
@@ -176,6 +178,21 @@ def test_a_resumed_run_replaces_its_own_weights_and_no_others(
         told = f"{kept} is a file of the run itself: choose another name for the weights"
         for how in ("--resume", "--force"):
             assert refused("--data", pictures, "--run", folder / "run", how, "-o", kept) == told
+
+
+def test_settings_that_are_not_given_again_are_those_of_the_run(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    output = tmp_path / "again.safetensors"
+    words = ["--data", pictures, "--run", tmp_path / "run", "-o", output, "--resume"]
+    assert CliRunner().invoke(train, list(map(str, words)), catch_exceptions=False).exit_code == 0
+    assert read_header(output)["config"] == read_header(trained[0] / "mine.safetensors")["config"]
+    assert "was started with epochs=" in refused(*words, "--epochs", "77")
+    assert "was started with " in refused(*words, "--recipe", "v1")  # its settings count as given
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace('"epochs": ', '"epochs": "many", "e": '))
+    assert "epochs" in refused(*words)
 
 
 def test_a_run_that_was_started_to_replace_a_file_is_resumed_without_a_word(

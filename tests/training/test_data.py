@@ -31,10 +31,17 @@ def test_a_run_among_the_classes_is_refused(tmp_path: Path) -> None:
     for place in ("all", "parts/train", "parts/test"):
         run = tmp_path / place / "runs" / "a"
         with pytest.raises(UsageError) as raised:
-            data.check_outside(run, tmp_path / place.partition("/")[0])
+            data.check_outside(run, tmp_path / "out.safetensors", tmp_path / place.partition("/")[0])
         told = f"{run} would be among the class folders in {tmp_path / place}: choose another place with --run FOLDER"
         assert str(raised.value) == told
-    data.check_outside(tmp_path / "parts" / "runs", tmp_path / "parts")  # the other folders are not classes
+    fine = tmp_path / "parts" / "runs"  # the other folders are not classes
+    data.check_outside(fine, fine / "out.safetensors", tmp_path / "parts")
+    data.check_outside(fine, tmp_path / "all" / "out.safetensors", tmp_path / "all")  # a file is none, either
+    with pytest.raises(UsageError) as raised:
+        data.check_outside(fine, tmp_path / "all" / "models" / "out.safetensors", tmp_path / "all")
+    place = tmp_path / "all"
+    told = f"{place / 'models'} would be among the class folders in {place}: choose another place with -o FILE"
+    assert str(raised.value) == told
 
 
 def test_the_split_takes_the_same_share_of_every_class_whatever_the_seed() -> None:

@@ -191,6 +191,15 @@ def test_two_names_of_one_class_are_refused(tmp_path: Path) -> None:
         load(tmp_path, labels=("a/b", "a_b"))
 
 
+def test_a_class_with_an_accent_as_macos_writes_it(tmp_path: Path) -> None:
+    """Its folder is called so on the disk, and its label is not: training ended with an error about subpaths."""
+    write_classes(tmp_path, 5)
+    (tmp_path / "red").rename(tmp_path / "cafe\u0301")
+    for part, count in (("train", 12), ("test", 3)):
+        loaded = load(tmp_path, part)
+        assert loaded.labels[1] == "caf\u00e9" and len(loaded) == count
+
+
 def test_names_in_other_encodings(tmp_path: Path) -> None:
     write_classes(tmp_path, 3)
     try:

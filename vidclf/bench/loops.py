@@ -15,7 +15,7 @@ from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.errors import VidclfError
 from vidclf.frame import Box
 from vidclf.models import load
-from vidclf.models.device import choose_device
+from vidclf.models.device import choose_devices
 from vidclf.models.ultralytics_model import load_detector
 from vidclf.preprocess import crop_picture
 
@@ -43,8 +43,8 @@ class Namer:
 
 
 def torch_device(setting: Setting, stage: str) -> str:
-    """The torch device for the network of a vidclf stage."""
-    return choose_device(str(setting.option(stage, "device")))
+    """The torch device for the network of a vidclf stage: of several, the first."""
+    return choose_devices(str(setting.option(stage, "device")))[0]
 
 
 def draw(image: np.ndarray, box: Box, caption: str) -> None:

@@ -14,6 +14,8 @@ from vidclf.errors import UsageError
 from vidclf.recipe import Item
 from vidclf.video.address import is_url, redact
 
+OTHER_OUTPUTS = {"record", "save-crops", "publish", "serve", "display"}
+PROBED = 640, 360  # size of the picture with which an encoder is tried
 FRAME_BYTES = 400 << 20  # pictures that are held in memory for a stage that is measured alone
 
 
@@ -34,9 +36,20 @@ class Setting:
 
     @classmethod
     def of(cls, clip: Path, items: Sequence[Item], folder: Path, name: str = "", codec: str = "libx264") -> Setting:
-        """The setting for a pipeline's items, whose `write` uses this codec and writes into the folder."""
+        """The setting for a pipeline's items, whose `write` uses this codec and writes into the folder.
+
+        Other outputs are left out: the loops have none, and what runs many times must not write into the user's files.
+        codec: h264, hevc, ... stands for the encoder that `write` would choose, for both sides.
+        """
+        from vidclf.video.codecs import check_codec, choose_encoder
+
+        codec = choose_encoder(check_codec(Path("vidclf.mp4"), codec)[1], PROBED)
         where = {"path": str(folder / "vidclf.mp4"), "codec": codec, "force": True}
-        own = [replace(item, options=item.options | (where if item.name == "write" else {})) for item in items]
+        own = [
+            replace(item, options=item.options | (where if item.name == "write" else {}))
+            for item in items
+            if item.name not in OTHER_OUTPUTS
+        ]
         if not any(item.name == "write" for item in own):
             raise UsageError(f"the pipeline {name} does not write a video, but the loops it is compared with do")
         return cls(clip, own, folder, name, codec, own[0].options.get("max_frames"))

@@ -60,9 +60,9 @@ class BenchGroup(click.Group):
 def bench() -> None:
     """Measure vidclf on this machine: `vidclf bench [CLIP]` compares it with the loop you would otherwise write.
 
-    Each stage alone, the whole pipeline and the serial loops run interleaved in one process, with the same weights,
-    sizes, thresholds and codec; `vidclf bench pipeline --help` lists the options. `python -m vidclf.bench.report
-    PAGE.md` makes tables and plots of the JSON files.
+    Each stage alone, the whole pipeline and the serial loops run interleaved, the loops in a process of their own, with
+    the same weights, sizes, thresholds and codec; `vidclf bench pipeline --help` lists the options. `python -m
+    vidclf.bench.report PAGE.md` makes tables and plots of the JSON files.
 
     \b
     Examples:

@@ -19,7 +19,12 @@ BATCHES = (1, 64)
 
 @click.command()
 @json_option("Write the list as JSON; - is stdout, without the table.")
-@click.option("--measure", is_flag=True, help="Measure the time per crop on this machine; takes some seconds.")
+@click.option(
+    "--measure/--no-measure",
+    default=True,
+    show_default=True,
+    help="Measure the time per crop on this machine; takes some seconds.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to measure.")
 @DEBUG
 def models(json_file: str | None, measure: bool, device: str) -> None:
@@ -30,7 +35,7 @@ def models(json_file: str | None, measure: bool, device: str) -> None:
 
     \b
     Examples:
-      vidclf models --measure
+      vidclf models --no-measure
       vidclf models --json - | jq '.[] | select(.weights) | .weights.labels'
     """
     from vidclf.models.device import choose_device
@@ -116,7 +121,7 @@ def show(rows: list[dict[str, Any]], device: str | None) -> None:
         size = f"{row['weights']['bytes'] / 1e6:.1f} MB" if row["weights"] else "-"
         table.add_row(row["name"], f"{row['parameters']:,}", f"{row['macs'] / 1e6:.1f}", *times, *accuracies, size)
     batches = " and ".join(map(str, BATCHES))
-    table.caption = f"us per crop, in batches of {batches}: use --measure to fill it in"
+    table.caption = f"us per crop, in batches of {batches}: not measured"
     if device:
         threads = f", {torch.get_num_threads()} threads" if device == "cpu" else ""
         table.caption = f"us per crop, in batches of {batches}, measured now: torch in float32, {device}{threads}"

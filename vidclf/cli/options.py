@@ -66,8 +66,12 @@ OPTIONS = [
     click.option("--detector", type=click.Choice(["motion", "yolo"]), help="Replace the pipeline's detector."),
     click.option("--detector-weights", metavar="W", help="YOLO weights: a file, or an ultralytics name."),
     click.option("--weights", metavar="W", help="Classifier weights: a file, or a shipped name."),
-    click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run."),
-    click.option("--backend", type=click.Choice(get_args(Backend)), help="Runtime for the networks."),
+    click.option(
+        "--device", metavar="auto|cpu|cuda|cuda:N", help="Where the networks run; cuda:0,1: a detector on several GPUs."
+    ),
+    click.option(
+        "--backend", type=click.Choice(get_args(Backend)), help="Runtime for the networks; auto: the fastest."
+    ),
     click.option(
         "--threads",
         type=click.IntRange(1, MOST_CORES),

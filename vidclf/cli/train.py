@@ -23,7 +23,7 @@ from vidclf.models.labels import read_labels
 from vidclf.threads import MOST_CORES, cores, set_threads
 from vidclf.training.config import FINE_TUNING, OPTIMIZERS, Config
 from vidclf.training.recipes import RECIPES
-from vidclf.training.run_files import RunFiles, check_output, check_target, check_unused
+from vidclf.training.run_files import RunFiles, check_output, check_target, check_unused, read_config
 from vidclf.training.start import settings_of
 
 
@@ -64,6 +64,19 @@ def _with_recipe(recipe: str | None, settings: dict[str, Any], given: Collection
         # A recipe's network has to be that of the weights; its normalisation is for fresh ones.
         values = settings_of(settings["start"]) | values | {"normalise": "start", "lr": round(rate, 6)}
     return settings | {name: value for name, value in values.items() if name not in given}
+
+
+def _continued(folder: Path, config: Config, given: Collection[str]) -> Config:
+    """The settings of the run in a folder, except for options that are given: `Run` refuses those that differ."""
+    if (asked := read_config(folder)) is None:
+        return config
+    settings: dict[str, Any] = config.to_dict()
+    settings |= {name: value for name, value in asked["settings"].items() if name in settings and name not in given}
+    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    try:
+        return Config(**settings)
+    except TypeError:
+        raise UsageError(f"{folder}: the settings in its config.json are damaged") from None
 
 
 def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[str]:
@@ -152,7 +165,8 @@ def train(
     """Train a network on Fashion-MNIST or on your own pictures, and write its weights.
 
     No finished epoch is lost: after Ctrl-C, SIGTERM or a crash, the same command with --resume produces the same
-    weights as an uninterrupted run (bit for bit on a CPU without --time-limit).
+    weights as an uninterrupted run (bit for bit on a CPU without --time-limit, with as many threads). Settings that are
+    not given again are those of the run.
 
     \b
     Examples:
@@ -168,6 +182,8 @@ def train(
     names = tuple(read_labels(labels)) if labels else ()
     config = Config(labels=names, **_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
+    if resume and not recipe:
+        config = _continued(folder, config, given | ({"labels"} if labels else set()))
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
     if resume and force:

@@ -44,6 +44,8 @@ def choose_devices(device: str) -> list[str]:
         return ["cpu"]
     numbers = device.partition(":")[2]
     chosen = [int(number) for number in (numbers or "0").split(",")]
+    if len(set(chosen)) < len(chosen):
+        raise UsageError(f"device {device} names a GPU twice")
     if any(number >= count for number in chosen):
         raise UsageError(f"device {device} does not exist: {count} CUDA device(s) found")
     if fault := next(filter(None, map(lack_of_kernels, chosen)), ""):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -31,6 +31,7 @@ Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and mas
 # Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
 # 3e-6 in f32; 0.03 in bf16, by torch.
 TOLERANCE = {"f32": 0.01, "f16": 0.5, "bf16": 0.5}
+BOX_TOLERANCE = 2.0  # pixels, of half of the boxes' corners, at every precision
 MANY = 64  # pictures of another size in a row, until the network is compiled for them: that takes as long as 20 to 40
 
 
@@ -123,8 +124,8 @@ def _flat(outputs: Any) -> list[Any]:
 class OpenVinoNetwork:
     """A network in OpenVINO's CPU plugin, which takes the bytes as they are.
 
-    network: an `openvino.Model`. known: a picture, and torch's scores on it, with which the network's are compared
-    before the first batch; if they differ, UsageError is raised, and its folder in the cache is removed.
+    network: an `openvino.Model`. known: a picture, and torch's first output for it, with which the network's is
+    compared before the first batch; if they differ, UsageError is raised, and its folder in the cache is removed.
     If a single camera's pictures come one by one, each gets all threads, which has the lowest latency. If there are
     several, each gets a share of the threads: then no thread waits for the slowest one at every layer, which has the
     highest throughput.
@@ -201,14 +202,23 @@ class OpenVinoNetwork:
         return Requests(openvino_core().compile_model(network, "CPU", settings))
 
     def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
+        """Compare the network's first output with torch's: its scores, and the boxes, unless it has chosen some."""
         (outputs,) = self._begin(self._of_any, list(picture), -1.0)()
-        found = self.spec.scores_in(outputs[0][None])
-        difference = np.abs(_logits(found) - _logits(wanted)).mean() if found.shape == wanted.shape else np.inf
-        if not difference <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
-            if self._folder:
-                forget(self._folder)  # probably damaged: the next run makes it again
-            raise UsageError(f"its scores differ from torch's by {difference:.2g} (logits, on average)")
-        log.debug("%s is within %.1g of torch", self.name, difference)
+        found, spec = outputs[0][None], self.spec
+        if found.shape != wanted.shape:
+            self._refuse(f"it gives {found.shape} values, and torch gives {wanted.shape}")
+        scores = np.abs(_logits(spec.scores_in(found)) - _logits(spec.scores_in(wanted))).mean()
+        boxes = np.median(np.abs(found[:, :4] - wanted[:, :4]))
+        if not scores <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
+            self._refuse(f"its scores differ from torch's by {scores:.2g} (logits, on average)")
+        if not (spec.nms_free or boxes <= BOX_TOLERANCE):
+            self._refuse(f"its boxes differ from torch's by {boxes:.2g} pixels")
+        log.debug("%s is within %.1g of torch", self.name, scores)
+
+    def _refuse(self, why: str) -> NoReturn:
+        if self._folder:
+            forget(self._folder)  # probably damaged: the next run makes it again
+        raise UsageError(why)
 
 
 class Requests:

@@ -18,7 +18,7 @@ from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
 from vidclf.models.openvino_runtime import import_openvino, openvino_core
 from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of
 
-LAYOUT = 10  # version of the detectors in the cache; another number makes them again
+LAYOUT = 11  # version of the detectors in the cache; another number makes them again
 
 
 def converted(weights: Path, precision: str) -> OpenVinoNetwork:
@@ -86,7 +86,7 @@ def convert(weights: Path, folder: Path) -> None:
     to_openvino(model, folder / "network.xml")
     spec = spec_of(model)
     (folder / "spec.json").write_text(json.dumps(asdict(spec) | {"sha256": hash_file(folder / "network.bin")}))
-    np.save(folder / "answers.npy", spec.scores_in(TorchNetwork(model, "cpu", "f32").start(pattern(spec.stride))()[0]))
+    np.save(folder / "answers.npy", TorchNetwork(model, "cpu", "f32").start(pattern(spec.stride))()[0])
 
 
 def pattern(stride: int) -> np.ndarray:

@@ -154,14 +154,17 @@ def open_pictures(
     )
 
 
-def check_outside(run: Path, folder: Path | None) -> None:
-    """Raise UsageError if a run's folder would be among class folders, and be taken for a class the next time."""
+def check_outside(run: Path, output: Path, folder: Path | None) -> None:
+    """Raise UsageError if a run, or its weights, would make a folder that is taken for a class the next time."""
     if folder is None or not folder.is_dir() or fashion_mnist.find_idx(folder):
         return
     for place in pictures.folders_of_classes(folder):
         if run.resolve().is_relative_to(place.resolve()):
             ways = "choose another place with --run FOLDER"
             raise UsageError(f"{run} would be among the class folders in {place}: {ways}")
+        if place.resolve() in output.resolve().parents and not output.parent.exists():
+            ways = "choose another place with -o FILE"
+            raise UsageError(f"{output.parent} would be among the class folders in {place}: {ways}")
 
 
 def holds_back(folder: Path | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from rich.cells import cell_len, set_cell_size
 from torch import Tensor
 
 from vidclf.calibration import calibration_error
-from vidclf.models.classifier import Classifier
 
 # Minimum to fit a temperature. With fewer crops, or almost no mistakes among them, the best fit can be anything from
 # 0.1 to 10, which is worse than none for other pictures.
@@ -19,9 +18,10 @@ LEAST_CROPS, LEAST_MISTAKES = 100, 5
 
 
 @torch.inference_mode()
-def predict(model: Classifier, images: Tensor, batch: int | None = None) -> Tensor:
+def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch: int | None = None) -> Tensor:
     """(N, channels, size, size) uint8 -> (N, classes) float32 logits, before the temperature.
 
+    model: a `Classifier`, or what does the same.
     batch: crops at a time, because a network needs far more memory than they do; by default 512 of 28x28 grey pixels,
     or fewer larger ones.
     """

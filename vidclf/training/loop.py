@@ -54,7 +54,7 @@ def train(
     on a CPU with AMX (a network twice as wide as `lean`: 460 instead of 547 ms); no gain was seen on others.
     """
     progress = progress or Progress()
-    data.check_outside(folder, data_folder)
+    data.check_outside(folder, output, data_folder)
     replace = force or output.exists()
     before = load_start(config)
     policy = before.preprocess if before else config.policy

@@ -66,7 +66,7 @@ def open_folder(folder: Path, part: str, labels: Sequence[str] | None = None, wh
     # Training opens the same folder for both parts: what is skipped is told once.
     files = {name: _files(place / spelled, part != "test" or whole) for name, spelled in classes.items()}
     if "test" not in parts and part != "valid" and not whole:
-        files = {name: _share(found, part, place / name) for name, found in files.items()}
+        files = {name: _share(found, part, place / classes[name]) for name, found in files.items()}
 
     labels = tuple(classes) if labels is None else tuple(labels)
     by_folder(labels, "labels")

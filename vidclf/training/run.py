@@ -112,6 +112,8 @@ class Run:
             raise UsageError(f"{last}: damaged (its tensors are not those of the run, {wrong[0]} for one)")
         for name, tensor in tensors.items():
             tensor.copy_(saved[name])
+        if self.files.best.is_file() and checkpoint.read_header(self.files.best).get("epoch", 0) > state.epoch:
+            state.best = -1.0  # it was killed between the two files: that epoch is done again, and may end otherwise
         return state
 
     def _check(self) -> None:
