@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from threading import Thread
+from threading import Lock, Thread
 from time import sleep
 
 import pytest
@@ -258,27 +259,50 @@ def test_a_wait_counts_while_it_goes_on() -> None:
     assert channel.take_wait == before
 
 
-def test_ctrl_c_while_a_woken_thread_waits_for_the_lock_leaves_it_with_the_lock() -> None:
+class Interrupted:
+    """A lock that Ctrl-C interrupts the first time that it is taken back: before it is taken, or just after."""
+
+    def __init__(self, before: bool):
+        self.lock, self.before, self.presses = Lock(), before, 1
+        self.lock.acquire()
+        self.release = self.lock.release
+
+    def acquire(self, blocking: bool = True) -> bool:
+        if self.before and self.presses:
+            self.presses -= 1
+            raise KeyboardInterrupt
+        assert self.lock.acquire(timeout=2)
+        return True
+
+
+def test_ctrl_c_while_a_woken_thread_takes_the_lock_back_leaves_it_with_the_lock() -> None:
     """Else it released the lock of another thread, whose run then failed with that."""
-
-    class Held:
-        """A lock that Ctrl-C interrupts the first time that it is taken back."""
-
-        def __init__(self) -> None:
-            self.calls: list[str] = []
-
-        def acquire(self) -> None:
-            self.calls.append("acquire")
-            if self.calls.count("acquire") == 1:
-                raise KeyboardInterrupt
-
-        def release(self) -> None:
-            self.calls.append("release")
-
-    lock = Held()
+    lock = Interrupted(before=True)
     waits = Waits(lock)  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         waits.wait(0.001)
-    assert lock.calls == ["release", "acquire", "acquire"]
+    assert lock.lock.locked()
     assert waits.bells == []
     assert waits.seconds() == waits.seconds()  # the wait is over
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that raises")
+def test_a_thread_does_not_wait_for_a_lock_that_it_has_taken_when_ctrl_c_comes() -> None:
+    """Python looks for signals just after the lock is taken: this waited for itself, for ever."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, press)
+    try:
+        for _ in range(300):
+            lock = Lock()
+            waits = Waits(lock)
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.0002)
+                while True:
+                    waits._take_lock_back()
+                    lock.release()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -11,8 +11,8 @@ from time import perf_counter
 
 from vidclf.frame import Frame, Source
 
-# Of pictures that may wait in one channel: two of 1080p, one of 4K. It is the limit for large
-# pictures, in place of the number of frames. With 24 MB, motion on 1080p took 50 to 80 MB more, and was no faster.
+# Of pictures that may wait in one channel: two of 1080p, one of 4K. It is the limit for large pictures, in place of the
+# number of frames. With 24 MB, motion on 1080p took 50 to 80 MB more, and was no faster.
 QUEUE_BYTES = 16 << 20
 LIVE_BYTES = 24 << 20  # the same for each live source, whose pictures may come in bunches
 PATIENCE = 0.03  # seconds that frames may wait for each other, if the network delivers them in a bunch
@@ -84,10 +84,12 @@ class Waits:
 
     def _take_lock_back(self) -> None:
         """Even if Ctrl-C interrupts that: the caller will release the lock, which must not be another thread's then."""
+        taken: list[bool] = []
         try:
-            self._lock.acquire()
+            taken.extend(map(self._lock.acquire, (True,)))  # noted before Python looks for signals
         except BaseException:
-            self._take_lock_back()
+            if not taken:
+                self._take_lock_back()
             raise
 
     def wake(self) -> None:

@@ -187,7 +187,8 @@ def test_settings_that_are_not_given_again_are_those_of_the_run(
     output = tmp_path / "again.safetensors"
     words = ["--data", pictures, "--no-verify", "--run", tmp_path / "run", "-o", output, "--resume"]
     assert CliRunner().invoke(train, list(map(str, words)), catch_exceptions=False).exit_code == 0
-    assert read_header(output)["config"] == read_header(trained[0] / "mine.safetensors")["config"]
+    for name in ("config", "command"):
+        assert read_header(output)[name] == read_header(trained[0] / "mine.safetensors")[name]
     assert "was started with epochs=" in refused(*words, "--epochs", "77")
     assert "was started with " in refused(*words, "--recipe", "v1")  # its settings count as given
     config = tmp_path / "run" / "config.json"

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ def test_the_best_epoch_is_kept_or_the_last(
     run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 4, "keep": keep}))  # type: ignore[arg-type]
     assert read_header(tmp_path / "best.safetensors")["epoch"] == epoch
     assert read_header(tmp_path / "out.safetensors")["validation_top1"] == tops[epoch - 1]
+
+
+def test_the_best_weights_are_never_those_of_an_epoch_that_did_not_end(tmp_path: Path, pictures: Path) -> None:
+    """The best weights are written first: a run that is killed then had them, and their accuracy, for good."""
+    run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 2}))  # type: ignore[arg-type]
+    last = (tmp_path / "last.safetensors").read_bytes()
+    run(tmp_path / "longer", pictures, Config(**SMALL.to_dict() | {"epochs": 3, "keep": "last"}))  # type: ignore[arg-type]
+    shutil.copy(tmp_path / "longer" / "best.safetensors", tmp_path)  # of epoch 3
+    (tmp_path / "last.safetensors").write_bytes(last)
+    run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 2}), resume=True, force=True)  # type: ignore[arg-type]
+    header = read_header(tmp_path / "out.safetensors")
+    assert (read_header(tmp_path / "best.safetensors")["epoch"], header["epochs"]) == (2, 2)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert header["validation_top1"] == rows[-1]["valid_top1"]
 
 
 def test_weights_are_there_whatever_happens_to_a_picture(

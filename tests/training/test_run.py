@@ -93,7 +93,8 @@ def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, pictures, progress=Interrupt("epoch 2"))
     asked = json.loads((tmp_path / "config.json").read_text())
-    assert list(asked) == ["settings", "data", "validation", "test", "classes", "start", "teachers"]
+    names = ["settings", "data", "validation", "test", "classes", "start", "teachers", "command", "time_limit"]
+    assert list(asked) == names
     assert asked["settings"].pop("start") == ""  # a setting that came later
     (tmp_path / "config.json").write_text(json.dumps({name: asked[name] for name in ("settings", "data")}))
     run(tmp_path, pictures, resume=True)

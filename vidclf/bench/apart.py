@@ -33,10 +33,10 @@ class LoopProcess:
         self.names: list[str] = []
 
     def __enter__(self) -> LoopProcess:
-        with spared():
-            self._process.start()
-        self._theirs.close()  # the only open end is the process's own: when it ends, so does the pipe
         try:
+            with spared():
+                self._process.start()
+            self._theirs.close()  # the only open end is the process's own: when it ends, so does the pipe
             self.names = self._answer()
         except BaseException:
             self.__exit__()
@@ -44,8 +44,9 @@ class LoopProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()  # it waits for its next task, or after Ctrl-C is in the middle of one
-        self._process.join()
+        if self._process.pid:
+            self._process.kill()  # it waits for its next task, or after Ctrl-C is in the middle of one
+            self._process.join()
         self._pipe.close()
 
     def run(self, name: str) -> tuple[Cost, list[Seen]]:
@@ -70,7 +71,7 @@ class LoopProcess:
         return answer
 
 
-def _serve(pipe: Connection, setting: Setting, others: bool) -> None:
+def _serve(pipe: Connection[Any, Any], setting: Setting, others: bool) -> None:
     """The process: tell the loops' names, then run those that are asked for, until it is killed."""
     settle()
     name = "loading the loops"
@@ -79,7 +80,10 @@ def _serve(pipe: Connection, setting: Setting, others: bool) -> None:
         loops = _loops(setting, others)
         pipe.send(list(loops))
         while True:
-            name = pipe.recv()
+            try:
+                name = pipe.recv()
+            except (EOFError, OSError):  # the other process has ended
+                return
             seen: list[Seen] = []
             cost = cost_of(partial(_run, loops[name], seen))
             pipe.send((cost, seen))

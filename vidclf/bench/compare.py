@@ -15,7 +15,7 @@ from vidclf.bench.ours import Ours
 from vidclf.bench.setting import Setting
 from vidclf.errors import UsageError
 from vidclf.memory import keep_warm
-from vidclf.threads import cores
+from vidclf.threads import granted
 
 Tell = Callable[[str], None]
 # The loops read every picture in its size, name every object, and write with the encoder's usual quality.
@@ -99,7 +99,7 @@ def efficiency(pipeline: list[Cost], stages: dict[str, list[Cost]]) -> dict[str,
         ((name, spread([cost.wall / cost.count for cost in costs])["median"]) for name, costs in stages.items()),
         key=lambda pair: pair[1],
     )
-    bounds = [max(alone * cost.count, cost.cpu / cores()) for cost in pipeline]
+    bounds = [max(alone * cost.count, cost.cpu / granted()) for cost in pipeline]
     return {
         "slowest_stage": slowest,
         "slowest_stage_ms": 1000 * alone,

@@ -38,12 +38,14 @@ class Setting:
     def of(cls, clip: Path, items: Sequence[Item], folder: Path, name: str = "", codec: str = "libx264") -> Setting:
         """The setting for a pipeline's items, whose `write` uses this codec and writes into the folder.
 
-        Other outputs are left out: the loops have none, and what runs many times must not write into the user's files.
-        codec: h264, hevc, ... stands for the encoder that `write` would choose, for both sides.
+        Its other outputs are left out: the loops have none, and what runs many times must not write into the user's
+        files. codec: h264, hevc, ... stands for the encoder that `write` would choose, for both sides.
         """
         from vidclf.video.codecs import check_codec, choose_encoder
 
-        codec = choose_encoder(check_codec(Path("vidclf.mp4"), codec)[1], PROBED)
+        hardware = all(item.options.get("hardware", True) for item in items if item.name == "write")
+        size = cls(clip, items, folder).size() if clip.is_file() else PROBED
+        codec = choose_encoder(check_codec(Path("vidclf.mp4"), codec, hardware)[1], size)
         where = {"path": str(folder / "vidclf.mp4"), "codec": codec, "force": True}
         own = [
             replace(item, options=item.options | (where if item.name == "write" else {}))

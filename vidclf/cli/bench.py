@@ -38,7 +38,10 @@ setting_options = with_options(
     [
         click.argument("clip", required=False, type=FilePath(path_type=Path)),
         click.option(
-            "--codec", default="libx264", show_default=True, help="FFmpeg encoder; supervision has only mp4v."
+            "--codec",
+            default="libx264",
+            show_default=True,
+            help="Codec or encoder; supervision's loop has only mp4v.",
         ),
         repeat_option,
         figures_option,

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--backend",
     type=click.Choice(get_args(Backend)),
-    help="Runtime, as in `run`; default: torch in 32 bits, and the fastest for an exported file.",
+    help="Runtime, as in `run`; default: torch in 32 bits, or with --precision or an exported file the fastest.",
 )
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="Floats, as in the stage classify.")
 @VERIFY
@@ -105,14 +105,13 @@ def evaluate(
     run: Callable[[torch.Tensor], torch.Tensor]
     if backend or precision or checkpoint.find(weights).suffix.lower() in READERS:
         model = predictor = Predictor(weights, backend or "auto", device, precision or "auto", cores())
-        place, runs_on = "cpu", predictor.name  # its runtime takes crops from there
+        place = "cpu"  # its runtime takes crops from there
 
         def run(crops: torch.Tensor) -> torch.Tensor:
             return torch.from_numpy(predictor.logits(crops.numpy()))
     else:
         place = choose_device(device)
         run = model = checkpoint.load(weights, place)
-        runs_on = f"torch f32 on {place}"
     is_fifth = pictures.holds_back(data) and not whole
     if whole and not pictures.holds_back(data):
         click.echo("--all has no effect here: the test pictures are separate ones, and only they are tested", err=True)
@@ -120,9 +119,11 @@ def evaluate(
     logits = evaluation.predict(run, test.images, batch)
     if not logits.isfinite().all():
         raise VidclfError(f"{weights}: its outputs are not finite; damaged weights?")
+    # Asked for afterwards: it may have had to fall back.
+    runs_on = model.name if isinstance(model, Predictor) else f"torch f32 on {place}"
     metrics = {
         "weights": weights,
-        "parameters": header.get("parameters"),
+        "parameters": header.get("parameters", getattr(model, "parameter_count", None)),
         "runs_on": runs_on,
         **evaluation.score(logits, test.targets, model.labels, model.temperature),
     }

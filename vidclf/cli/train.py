@@ -165,8 +165,8 @@ def train(
     """Train a network on Fashion-MNIST or on your own pictures, and write its weights.
 
     No finished epoch is lost: after Ctrl-C, SIGTERM or a crash, the same command with --resume produces the same
-    weights as an uninterrupted run (bit for bit on a CPU without --time-limit, with as many threads). Settings that are
-    not given again are those of the run.
+    weights as an uninterrupted run (bit for bit on a CPU without --time-limit, with as many threads). Settings and the
+    time limit need not be given again; --data, -o and --threads do.
 
     \b
     Examples:
@@ -182,8 +182,9 @@ def train(
     names = tuple(read_labels(labels)) if labels else ()
     config = Config(labels=names, **_with_recipe(recipe, settings, given))
     folder = folder or Path("runs") / f"{config.model}-{config.seed}"
-    if resume and not recipe:
-        config = _continued(folder, config, given | ({"labels"} if labels else set()))
+    if resume:
+        own = RECIPES[recipe].keys() if recipe else set()
+        config = _continued(folder, config, given | own | ({"labels"} if labels else set()))
     output = output or folder / f"{config.model}.safetensors"
     checkpoint.check_name(output)
     if resume and force:

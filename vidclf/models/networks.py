@@ -20,7 +20,7 @@ from vidclf.models.cache import forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster, on_stream
 from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
-from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once
+from vidclf.models.parallel import pictures_at_once
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 from vidclf.threads import threads
 
@@ -31,8 +31,8 @@ Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and mas
 # Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
 # 3e-6 in f32; 0.03 in bf16, by torch.
 TOLERANCE = {"f32": 0.01, "f16": 0.5, "bf16": 0.5}
-BOX_TOLERANCE = 1.0  # pixels, the median of all corners: YOLO11n in bf16 is 0.02 off
-MANY = 64  # pictures of another size in a row, until the network is compiled for them: that takes as long as 20 to 40
+BOX_TOLERANCE = 1.0  # pixels, the median of centres and sizes: YOLO11n in bf16 is 0.02 off
+MANY = 64  # pictures of another size in a row, after which the network is compiled for them, as long as 20 to 40 take
 
 
 class TorchNetwork:
@@ -157,7 +157,7 @@ class OpenVinoNetwork:
 
         several: others may come before they are done.
         """
-        streams = min(pictures_at_once(), MOST_AT_ONCE if several else len(pictures))
+        streams = pictures_at_once() if several else 1
         if streams > self.streams:
             is_first, self.streams = not self.streams, streams
             self._forget("_of_any", "_of_usual")

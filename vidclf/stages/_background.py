@@ -141,7 +141,7 @@ class Scene:
         there = cv2.dilate(objects, ROUND5) > 0
         self._still = ~there & (ghosts == 0)
         # Counted down, not reset: a half-learned object flickers, and must not start a new hold each time.
-        self._age += np.where(there, 1, -10)
+        self._age += np.where(there, np.int32(1), np.int32(-10))
         np.clip(self._age, 0, 2 * self._hold + 1, out=self._age)
         # Learn a tenth of the change of light, so that the background drifts towards it: otherwise the noise of an
         # evening picture would always be stretched to noon's contrast.

@@ -66,7 +66,8 @@ class Classify:
         if self._model is None:
             from vidclf.models.predictor import Predictor
 
-            self._model = Predictor(self.weights, self.backend, self.device, self.precision)
+            # One thread: another would wait for it actively, for a millisecond after each pass (oneTBB).
+            self._model = Predictor(self.weights, self.backend, self.device, self.precision, threads=1)
         with torch_threads("classifier", share=CLASSIFIER_IN_TORCH) if self._model.on_torch else nullcontext():
             yield from self._classify(frames, self._model)
 

@@ -132,6 +132,8 @@ class Motion:
 
     def _together(self, outlines: list[np.ndarray], mask: np.ndarray) -> list[list[np.ndarray]]:
         """Join parts that are above each other: a belt in the colour of the wall does not make two people."""
+        if len(outlines) < 2:
+            return [outlines] if outlines else []
         gap = round(self.merge * mask.shape[0])
         stretched = cv2.dilate(_fill(outlines, mask.shape), np.ones((gap + 1, 1), np.uint8))
         _, labels = cv2.connectedComponents(stretched)
@@ -158,4 +160,4 @@ def _to_detection(parts: list[np.ndarray], searched: np.ndarray, image: np.ndarr
     down, across = image.shape[0] / searched.shape[0], image.shape[1] / searched.shape[1]
     x0, y0, x1, y1 = round(x * across), round(y * down), round((x + columns) * across), round((y + rows) * down)
     mask = cv2.resize(_fill(parts, (rows, columns), (-x, -y)), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 127
-    return Detection((x0, y0, x1, y1), score=float(mask.mean()), kind="motion", mask=mask)
+    return Detection((x0, y0, x1, y1), score=np.count_nonzero(mask) / mask.size, kind="motion", mask=mask)

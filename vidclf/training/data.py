@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidclf.errors import UsageError
 from vidclf.models.classifier import to_tensor
-from vidclf.models.labels import named, order
+from vidclf.models.labels import UNSORTED, named, order
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import fashion_mnist, pictures
 from vidclf.training.config import Config
@@ -162,9 +162,12 @@ def check_outside(run: Path, output: Path, folder: Path | None) -> None:
         if run.resolve().is_relative_to(place.resolve()):
             ways = "choose another place with --run FOLDER"
             raise UsageError(f"{run} would be among the class folders in {place}: {ways}")
-        if place.resolve() in output.resolve().parents and not output.parent.exists():
-            ways = "choose another place with -o FILE"
-            raise UsageError(f"{output.parent} would be among the class folders in {place}: {ways}")
+        below = output.resolve().parent
+        if below.is_relative_to(place.resolve()) and below != place.resolve():
+            name = below.relative_to(place.resolve()).parts[0]
+            if not ((place / name).exists() or name.startswith(".") or name == UNSORTED):
+                ways = "choose another place with -o FILE"
+                raise UsageError(f"{place / name} would be among the class folders in {place}: {ways}")
 
 
 def holds_back(folder: Path | None) -> bool:

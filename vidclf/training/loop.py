@@ -65,12 +65,16 @@ def train(
     teachers = load_teachers(config.distill, parts.labels, policy, device)
     views = Views(parts.learning.images, teachers, config)
     replaces = hash_file(output) if replace and output.is_file() else None
-    run = Run(folder, config.to_dict(), parts.digests | weights_digests(config), replaces)
+    run = Run(folder, config.to_dict(), parts.digests | weights_digests(config), replaces, command, time_limit)
     tensors = run_tensors(learner.model, learner.average, learner.optimizer)
     with run:
         state = run.restore(tensors) if resume else run.start()
+        if state.epoch and checkpoint.read_header(run.files.best)["epoch"] > state.epoch:
+            # It was killed between the two files; that epoch is done again, and may end otherwise.
+            state.best = state.history[-1].get("valid_top1", 0.0)
+            checkpoint.save(run.files.best, learner.average, epoch=state.epoch, seed=config.seed)
         board = Board(folder, state.epoch, progress.line)
-        clock = Clock(learner.steps * config.epochs, time_limit, state.seconds)
+        clock = Clock(learner.steps * config.epochs, run.time_limit, state.seconds)
         progress.line(
             f"{config.model}: {learner.model.parameter_count:,} parameters, {len(parts.learning):,} training crops, "
             f"{len(parts.validation):,} validation, {len(parts.test):,} test; {device}, "
@@ -110,8 +114,8 @@ def train(
                 f"{row['seconds']} s  {duration(clock.left(state.epoch * learner.steps))} left"
             )
         if not state.epoch:
-            raise UsageError(f"the time limit of {duration(time_limit or 0)} is too short for a single step")
-        return conclude(config, run, state, parts, board, output, replace, progress, command)
+            raise UsageError(f"the time limit of {duration(run.time_limit or 0)} is too short for a single step")
+        return conclude(config, run, state, parts, board, output, replace, progress)
 
 
 def validate(config: Config, epoch: int, average: Classifier, validation: Dataset) -> dict[str, float]:
@@ -135,7 +139,6 @@ def conclude(
     output: Path,
     replace: bool,
     progress: Progress,
-    command: str,
 ) -> dict[str, Any]:
     """Calibrate the kept weights of a run, test them, write checkpoint and report; returns the test metrics.
 
@@ -170,7 +173,7 @@ def conclude(
         config=config.to_dict(),
         epochs=state.epoch,
         seconds=round(state.seconds),
-        command=command,
+        command=run.command,
         commit=git_commit(),
     )
     page.write_report(

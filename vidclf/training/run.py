@@ -46,17 +46,25 @@ class Run:
     Every file is replaced in one step and the state comes last, so a run killed at any moment can be continued.
     digests: hashes of its inputs: "data" (the training pictures), "validation", ...
     replaces: the hash of a file that it is started to replace, by --force, so that it may be resumed without that.
+    command, time_limit: those it was started with, also after `restore`, unless that is given another limit.
     `with run:` keeps other trainings out of the folder, from `start` or `restore` to the end.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], digests: Mapping[str, Any], replaces: str | None = None
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        digests: Mapping[str, Any],
+        replaces: str | None = None,
+        command: str = "",
+        time_limit: float | None = None,
     ) -> None:
         self.folder = folder
         self.files = RunFiles(folder)
         self.settings = dict(settings)
         self.digests = dict(digests)
         self._replaces = replaces
+        self.command, self.time_limit = command, time_limit
         self._lock = NameLock(folder / "run")
 
     def __enter__(self) -> Run:
@@ -78,7 +86,8 @@ class Run:
         self._take()
         for path in (self.files.last, self.files.best, self.files.metrics, self.files.report):
             path.unlink(missing_ok=True)
-        more = {"replaces": self._replaces} if self._replaces else {}
+        more: dict[str, Any] = {"command": self.command, "time_limit": self.time_limit}
+        more |= {"replaces": self._replaces} if self._replaces else {}
         _write(self.files.config, json.dumps({"settings": self.settings, **self.digests, **more}, indent=2) + "\n")
         return State()
 
@@ -112,14 +121,14 @@ class Run:
             raise UsageError(f"{last}: damaged (its tensors are not those of the run, {wrong[0]} for one)")
         for name, tensor in tensors.items():
             tensor.copy_(saved[name])
-        if self.files.best.is_file() and checkpoint.read_header(self.files.best).get("epoch", 0) > state.epoch:
-            state.best = -1.0  # it was killed between the two files: that epoch is done again, and may end otherwise
         return state
 
     def _check(self) -> None:
         asked = read_config(self.folder)
         if asked is None:
             raise UsageError(f"{self.folder}: nothing to resume, it has no run with a config.json")
+        self.command = asked.get("command", self.command)
+        self.time_limit = self.time_limit or asked.get("time_limit")
         then = asked["settings"]
         changed = [
             f"{name}={_shown(then.get(name))} (now {_shown(value)})"
