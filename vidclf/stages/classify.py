@@ -66,8 +66,7 @@ class Classify:
         if self._model is None:
             from vidclf.models.predictor import Predictor
 
-            # One thread: another would wait for it actively, for a millisecond after each pass (oneTBB).
-            self._model = Predictor(self.weights, self.backend, self.device, self.precision, threads=1)
+            self._model = Predictor(self.weights, self.backend, self.device, self.precision)
         with torch_threads("classifier", share=CLASSIFIER_IN_TORCH) if self._model.on_torch else nullcontext():
             yield from self._classify(frames, self._model)
 
