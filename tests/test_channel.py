@@ -260,24 +260,23 @@ def test_a_wait_counts_while_it_goes_on() -> None:
 
 
 class Interrupted:
-    """A lock that Ctrl-C interrupts the first time that it is taken back: before it is taken, or just after."""
+    """A lock that Ctrl-C interrupts the first time that it is taken back."""
 
-    def __init__(self, before: bool):
-        self.lock, self.before, self.presses = Lock(), before, 1
+    def __init__(self) -> None:
+        self.lock, self.presses = Lock(), 1
         self.lock.acquire()
         self.release = self.lock.release
 
-    def acquire(self, blocking: bool = True) -> bool:
-        if self.before and self.presses:
+    def acquire(self, blocking: bool) -> bool:
+        if self.presses:
             self.presses -= 1
             raise KeyboardInterrupt
-        assert self.lock.acquire(timeout=2)
-        return True
+        return self.lock.acquire(blocking)
 
 
 def test_ctrl_c_while_a_woken_thread_takes_the_lock_back_leaves_it_with_the_lock() -> None:
     """Else it released the lock of another thread, whose run then failed with that."""
-    lock = Interrupted(before=True)
+    lock = Interrupted()
     waits = Waits(lock)  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         waits.wait(0.001)

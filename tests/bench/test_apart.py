@@ -77,7 +77,7 @@ def test_an_error_of_another_library_survives_the_pipe(setting: Setting, monkeyp
         raise Odd("no such\nthing", "of that")
 
     monkeypatch.setattr(apart, "settle", lambda: None)
-    monkeypatch.setattr(apart, "_loops", lambda *_: {SERIAL: fails})
+    monkeypatch.setattr(apart, "loops_of", lambda *_: {SERIAL: fails})
     apart._serve(Pipe(), setting, False)  # type: ignore[arg-type]
     assert answers[0] == [SERIAL]
     assert str(answers[1]) == "serial loop: Odd: no such thing" and isinstance(answers[1], VidclfError)

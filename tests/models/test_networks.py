@@ -110,7 +110,7 @@ def test_one_picture_at_first_does_not_keep_those_that_follow_from_running_side_
     weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--detect-every` lets one picture of the first group through, and the pipeline then used one stream for ever."""
-    monkeypatch.setattr("vidclf.models.networks.pictures_at_once", lambda: 2)
+    monkeypatch.setenv("VIDCLF_THREADS", "2")
     network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
     batch = np.stack(pictures(2, 192, 96))
     streams = []

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vidclf.bench.apart import SERIAL, loops_of
 from vidclf.bench.measure import Cost, cost_of
 from vidclf.bench.setting import Setting
 from vidclf.errors import VidclfError
@@ -63,11 +64,9 @@ def _ours(setting: Setting) -> Cost:
 
 
 def _loop(setting: Setting) -> Cost:
-    from vidclf.bench.loops import Person, ReferencePicture
-
-    loop = (Person if setting.has("yolo") else ReferencePicture)(setting)
-    loop.run()
-    return cost_of(lambda: len(loop.run()))
+    loop = loops_of(setting, others=False)[SERIAL]
+    loop()
+    return cost_of(lambda: len(loop()))
 
 
 if __name__ == "__main__":

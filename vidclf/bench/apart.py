@@ -77,7 +77,7 @@ def _serve(pipe: Connection[Any, Any], setting: Setting, others: bool) -> None:
     name = "loading the loops"
     try:
         _share_limits()
-        loops = _loops(setting, others)
+        loops = loops_of(setting, others)
         pipe.send(list(loops))
         while True:
             try:
@@ -98,7 +98,7 @@ def _run(loop: Callable[[], list[Seen]], seen: list[Seen]) -> int:
     return len(seen)
 
 
-def _loops(setting: Setting, others: bool) -> dict[str, Callable[[], list[Seen]]]:
+def loops_of(setting: Setting, others: bool) -> dict[str, Callable[[], list[Seen]]]:
     """Each loop by its name, with its models loaded."""
     from vidclf.bench.loops import Person, ReferencePicture
     from vidclf.bench.others import other_loops

@@ -146,6 +146,7 @@ class OpenVinoNetwork:
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
         self.streams = 0  # pictures computed at the same time; 0 before the first
+        self._most_streams = pictures_at_once()  # asks the system, so not for every picture
         self._network, self._known, self._folder = network, known, folder
         self._usual: tuple[int, ...] = ()  # the shape of most pictures
         self._unusual = 0  # pictures of other shapes in a row
@@ -157,7 +158,7 @@ class OpenVinoNetwork:
 
         several: others may come before they are done.
         """
-        streams = pictures_at_once() if several else 1
+        streams = self._most_streams if several else 1
         if streams > self.streams:
             is_first, self.streams = not self.streams, streams
             self._forget("_of_any", "_of_usual")
