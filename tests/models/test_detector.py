@@ -16,15 +16,23 @@ import pytest
 
 from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
-from vidclf.models import exported_detector, networks
+from vidclf.models import backends, exported_detector, networks, onnx_detector
 from vidclf.models.detector import Detector, open_detector
 from vidclf.models.exported_detector import ExportedDetector, _check_exporters
 from vidclf.models.selection import Found
+from vidclf.models.ultralytics_model import load_detector
 from vidclf.stages.yolo import to_detections
+
+NAMES = {"torch": "torch f32 on cpu", "openvino": "openvino f32", "onnx": "onnx on cpu"}  # of a detector in f32
 
 
 def boxes(results: list[Found]) -> list[np.ndarray]:
     return [found.boxes for found in results]
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Ours: ultralytics writes much about an export, if a test has imported it before vidclf, which silences it."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("vidclf")]
 
 
 def by_ultralytics(weights: str, images: list[np.ndarray]) -> list[Found]:
@@ -32,10 +40,18 @@ def by_ultralytics(weights: str, images: list[np.ndarray]) -> list[Found]:
     return ExportedDetector(weights, "cpu", 160).start(images, SOME)()
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def need(backend: str) -> None:
+    """Skip the test if the optional packages of a backend are missing."""
+    if backend == "onnx":
+        pytest.importorskip("onnx")
+        pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino", "onnx"])
 def test_the_boxes_are_those_of_ultralytics_whatever_runs_the_network(
     weights: str, backend: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    need(backend)
     with caplog.at_level(logging.WARNING, "vidclf"):
         detector = open_detector(weights, "cpu", backend, "f32", 160)
         for count, width, height in ((1, 160, 90), (4, 160, 90), (2, 90, 160), (1, 90, 33)):
@@ -49,9 +65,9 @@ def test_the_boxes_are_those_of_ultralytics_whatever_runs_the_network(
                 if backend == "torch":
                     assert np.allclose(one.boxes, other.boxes, atol=1e-3) and np.array_equal(one.kinds, other.kinds)
                 assert (one.masks is None) == (other.masks is None)
-    assert detector.name == {"torch": "torch f32 on cpu", "openvino": "openvino f32"}[backend]
+    assert detector.name == NAMES[backend]
     assert detector.names[1] == "tie"
-    assert caplog.records == []
+    assert warnings_in(caplog) == []
 
 
 def test_masks_are_those_of_ultralytics(weights: str) -> None:
@@ -71,18 +87,20 @@ COLD = """
 import sys
 from tests.models.conftest import SOME, pictures
 from vidclf.models.detector import open_detector
-detector = open_detector(sys.argv[1], "cpu", "openvino", "f32", 160)
+detector = open_detector(sys.argv[1], "cpu", sys.argv[2], "f32", 160)
 (found,) = detector.start(pictures(1), SOME)()
-assert len(found.boxes) == 20 and detector.name == "openvino f32" and detector.names[1] == "tie"
+assert len(found.boxes) == 20 and detector.name == sys.argv[3] and detector.names[1] == "tie"
 print(sorted({"torch", "torchvision", "ultralytics"} & set(sys.modules)))
 """
 
 
-def test_once_the_network_is_in_the_cache_torch_is_not_needed(weights: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["openvino", "onnx"])
+def test_once_the_network_is_in_the_cache_torch_is_not_needed(weights: str, backend: str, tmp_path: Path) -> None:
     """Neither is imported, which takes seconds and hundreds of megabytes."""
+    need(backend)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "VIDCLF_CACHE": str(tmp_path)}
     for imported in (["torch", "torchvision", "ultralytics"], []):
-        command = [sys.executable, "-c", COLD, weights]
+        command = [sys.executable, "-c", COLD, weights, backend, NAMES[backend]]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert (run.stdout.strip(), run.returncode) == (str(imported), 0), run.stderr
 
@@ -96,8 +114,8 @@ def warning_of(detector: Detector, caplog: pytest.LogCaptureFixture, precision: 
         for _ in range(2):
             detector.start(pictures(2), PEOPLE)()
     assert detector.name == f"torch {precision} on cpu"
-    (record,) = caplog.records
-    return record.getMessage()
+    (message,) = warnings_in(caplog)
+    return message
 
 
 def let_openvino_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +135,36 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
     assert "does not run on openvino, using torch instead: its scores differ from torch's by " in (
         warning_of(detector, caplog)
     )
+
+
+def test_onnx_runtime_that_disagrees_on_the_first_picture_gives_way_to_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ran whatever it computed, and ended the run if it failed."""
+    need("onnx")
+    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    works = networks.OnnxNetwork._run
+
+    def other(*request: Any) -> list[networks.Outputs]:
+        return [(boxes + 0.5, *masks) for boxes, *masks in works(*request)]
+
+    monkeypatch.setattr(networks.OnnxNetwork, "_run", other)
+    told = warning_of(open_detector(weights, "cpu", "onnx", "f32", 160), caplog)
+    assert "does not run on onnx, using torch instead: its scores differ from torch's by " in told
+    assert not list(tmp_path.rglob("model.onnx"))  # the next run makes it again
+
+
+def test_onnx_runtime_that_fails_later_gives_way_to_torch_too(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    need("onnx")
+    detector = open_detector(weights, "cpu", "onnx", "f32", 160)
+    detector.start(pictures(2), PEOPLE)()
+    monkeypatch.setattr(networks.OnnxNetwork, "_run", fails)
+    assert warning_of(detector, caplog).endswith("does not run on onnx, using torch instead: no such operation")
+    torch = open_detector(weights, "cpu", "torch", "f32", 160)
+    for one, other in zip(*(boxes(each.start(pictures(2), PEOPLE)()) for each in (detector, torch)), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_what_was_under_way_when_openvino_gave_way_is_done_by_torch(
@@ -143,7 +191,7 @@ def test_damaged_weights_in_the_cache_are_found_and_made_anew(
     content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
     network.write_bytes(content)
     damaged = open_detector(weights, "cpu", "openvino", "f32", 160)
-    assert warning_of(damaged, caplog).endswith("using torch instead: its weights in the cache were damaged")
+    assert warning_of(damaged, caplog).endswith("using torch instead: its network.bin in the cache was damaged")
     assert open_detector(weights, "cpu", "openvino", "f32", 160).name == "openvino f32"
 
 
@@ -171,7 +219,9 @@ def test_an_export_that_fails_leaves_torch_in_the_precision_that_was_asked_for(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
-    monkeypatch.setattr(exported_detector, "export", fails)
+    monkeypatch.setattr(onnx_detector, "check_exporters", lambda _: None)
+    monkeypatch.setattr(onnx_detector, "version", lambda _: "1")
+    monkeypatch.setattr(onnx_detector, "export", fails)
     monkeypatch.setattr(networks, "is_bf16_faster", lambda: True)
     for precision, used in (("f32", "f32"), ("auto", "bf16")):
         assert open_detector(weights, "cpu", "onnx", precision, 160).name == f"torch {used} on cpu"
@@ -191,34 +241,32 @@ def test_a_package_that_an_export_needs_is_missed_before_it_begins(
     precision: str, tensorrt: str, missing: str, install: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exported_detector, "version", lambda _: tensorrt)
-    monkeypatch.setattr(exported_detector, "find_spec", lambda package: None if package == missing else package)
+    monkeypatch.setattr(backends, "find_spec", lambda package: None if package == missing else package)
     told = None
     try:
-        _check_exporters("tensorrt", precision)
+        _check_exporters(precision)
     except RuntimeError as error:
         told = str(error)
     wanted = f"its export needs {missing}, which is not installed: pip install {install}"
     assert told == (wanted if install else None)
 
 
-def test_an_exported_model_keeps_its_task(
-    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_exported_model_keeps_its_task(weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A segmentation model ran as one without masks, whose classes were numbers that do not exist."""
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    need("onnx")
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
+    open_detector(weights, "cpu", "onnx", "f32", 160)
+    (file,) = tmp_path.rglob("model.onnx")
+    file = file.rename(tmp_path / "renamed.onnx")
+    task = load_detector(weights).task
     images = pictures(2, 160, 160)
-    wanted = by_ultralytics(weights, images)
-    for _ in range(2):  # the second one is in the cache
-        detector = open_detector(weights, "cpu", "onnx", "f32", 160)
-        assert isinstance(detector, ExportedDetector), caplog.text
-        for image, one in zip(images, wanted, strict=True):
+    for name in (task, None):  # from its metadata
+        detector = ExportedDetector(str(file), "cpu", 160, name)
+        assert detector._model.task == task
+        for image, one in zip(images, by_ultralytics(weights, images), strict=True):
             (other,) = detector.start([image], SOME)()
             assert np.allclose(np.sort(one.scores), np.sort(other.scores), atol=1e-3)
-            assert (one.masks is None) == (other.masks is None) == ("seg" not in detector._model.task)
-    (file,) = tmp_path.rglob("model.onnx")
-    assert ExportedDetector(str(file), "cpu", 160)._model.task == detector._model.task  # from its metadata
+            assert (one.masks is None) == (other.masks is None) == (task == "detect")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.models.conftest import SOME, pictures
 from vidclf.models import networks
 from vidclf.models.detector import open_detector
 from vidclf.models.networks import Outputs, Requests, TorchNetwork
-from vidclf.models.openvino_detector import converted
+from vidclf.models.openvino_detector import converted_to_openvino
 from vidclf.models.ultralytics_model import load_detector
 
 
@@ -92,7 +92,7 @@ def test_pictures_of_the_first_size_have_a_network_of_their_own_and_all_sizes_ge
         return begin(self, images, *more, **choose)
 
     monkeypatch.setattr(Requests, "start", watch)
-    network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
+    network, torch = converted_to_openvino(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
     wide, high, large = (np.stack(pictures(2, *size)) for size in ((192, 96), (96, 192), (256, 224)))
     batches = [wide, high, wide[1:], large, high[:1], wide, high]
     under_way = [network.start(list(batch)) for batch in batches]
@@ -111,7 +111,7 @@ def test_one_picture_at_first_does_not_keep_those_that_follow_from_running_side_
 ) -> None:
     """`--detect-every` lets one picture of the first group through, and the pipeline then used one stream for ever."""
     monkeypatch.setenv("VIDCLF_THREADS", "2")
-    network, torch = converted(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
+    network, torch = converted_to_openvino(Path(weights), "f32"), TorchNetwork(load_detector(weights), "cpu", "f32")
     batch = np.stack(pictures(2, 192, 96))
     streams = []
     for images, several in ((batch[:1], False), (batch[:1], True), (batch[:1], False), (batch, False)):
@@ -128,7 +128,7 @@ def test_the_network_is_compiled_for_another_size_once_many_pictures_have_it(
     weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vidclf.models.networks.MANY", 3)
-    network = converted(Path(weights), "f32")
+    network = converted_to_openvino(Path(weights), "f32")
     (wide,), (high,) = pictures(1, 192, 96), pictures(1, 96, 192)
     sizes = []
     for picture in (wide, *[high, wide] * 4, *[high] * 5):

@@ -12,7 +12,7 @@ from tests.models.conftest import PEOPLE, SOME, pictures
 from vidclf.errors import UsageError
 from vidclf.models.detector import Detector, open_detector
 from vidclf.models.exported_detector import ExportedDetector
-from vidclf.models.openvino_detector import converted, exported
+from vidclf.models.openvino_detector import converted_to_openvino, exported
 from vidclf.models.openvino_runtime import openvino_core, openvino_settings
 from vidclf.models.ultralytics_model import load_detector
 
@@ -66,7 +66,7 @@ def test_a_network_leaves_out_the_boxes_below_a_confidence_and_no_other(tmp_path
     for branch in model.model.model[-1].cv3:
         branch[-1].weight.data *= 0.001
     model.save(tmp_path / "random.pt")
-    network = converted(tmp_path / "random.pt", "f32")
+    network = converted_to_openvino(tmp_path / "random.pt", "f32")
     ((everything,),) = network.start(picture)()
     best = everything[4:].max(axis=0)
     assert len(np.unique(best)) > 200

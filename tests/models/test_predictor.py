@@ -15,8 +15,8 @@ import torch
 from tests.models.conftest import COLOUR
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import create, load, predictor, save
+from vidclf.models.onnx_runtime import ProviderError
 from vidclf.models.predictor import Predictor, patterns
-from vidclf.models.runners import ProviderError
 from vidclf.preprocess import Preprocess
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -21,21 +21,17 @@ class Runtime(NamedTuple):
     install: str  # what pip has to install for it
     suffixes: tuple[str, ...]  # of the classifier files that it can run
     only_on: Literal["cpu", "cuda"] | None = None
-    exports_as: str = ""  # ultralytics' name, and suffix, of the format in which it exports detectors for this runtime
-    exported_by: str = ""  # the package that writes it
 
 
 BACKENDS = {
     "torch": Runtime("torch", "torch", (".safetensors", ".pt", ".torchscript")),
     "openvino": Runtime("openvino", "openvino", (".safetensors", ".xml", ".onnx"), only_on="cpu"),
-    "onnx": Runtime("onnxruntime", '"vidclf[onnx]"', (".safetensors", ".onnx"), exports_as="onnx", exported_by="onnx"),
+    "onnx": Runtime("onnxruntime", '"vidclf[onnx]"', (".safetensors", ".onnx")),
     "tensorrt": Runtime(
         "tensorrt",
         '"tensorrt<11" onnx onnxscript onnxruntime-gpu',  # from 11 on, 16 bits need nvidia-modelopt, too
         (".safetensors", ".onnx"),
         only_on="cuda",
-        exports_as="engine",
-        exported_by="tensorrt",
     ),
 }
 
@@ -69,6 +65,13 @@ def check_precision(precision: str) -> str:
 def is_installed(backend: str) -> bool:
     """Whether a backend's package is installed, without importing it."""
     return find_spec(BACKENDS[backend].package) is not None
+
+
+def check_exporters(packages: Mapping[str, str]) -> None:
+    """Raise RuntimeError, before a long export, for a package that is missing; packages: what pip installs for each."""
+    for package, install in packages.items():
+        if find_spec(package) is None:
+            raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")
 
 
 def choose_backend(backend: str, device: str, weights: Path) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.models.backends import check_available, check_place, fastest, is_installed
 from vidclf.models.device import choose_devices
-from vidclf.models.exported_detector import ExportedDetector, export_detector
+from vidclf.models.exported_detector import ExportedDetector, export_to_tensorrt
 from vidclf.models.letterbox import Letterbox
-from vidclf.models.networks import OpenVinoNetwork, Outputs, TorchNetwork
-from vidclf.models.openvino_detector import converted, exported
+from vidclf.models.networks import OnnxNetwork, OpenVinoNetwork, Outputs, TorchNetwork
+from vidclf.models.onnx_detector import converted_to_onnx
+from vidclf.models.openvino_detector import converted_to_openvino, exported
 from vidclf.models.parallel import MOST_AT_ONCE, Executor, pictures_at_once, pool_for_torch
 from vidclf.models.selection import Found, Selection, corners
 from vidclf.models.ultralytics_model import fetch_weights, find_weights, load_detector
@@ -49,41 +50,43 @@ def open_detector(
         backend = fastest(["openvino", "torch"], is_cpu) or "torch"
     check_place(backend, is_cpu, device)
     check_available(precision, backend)
-    network = None
+    compiled = None
     if backend != "torch":
         try:
             path = fetch_weights(weights)
-            if backend != "openvino":
-                return export_detector(path, devices[0], backend, precision, image_size)
-            network = converted(path, precision)
+            if backend == "tensorrt":
+                return export_to_tensorrt(path, devices[0], precision, image_size)
+            is_onnx = backend == "onnx"
+            compiled = converted_to_onnx(path, devices[0]) if is_onnx else converted_to_openvino(path, precision)
         except UsageError:  # it is not a model
             raise
         except Exception as error:
             _warn(weights, backend, error)
-    return Detector(weights, image_size, network, load_torch)
+    return Detector(weights, image_size, compiled, load_torch)
 
 
 class Detector:
     """A detector whose network we run ourselves, for pictures of all sizes, any number of one size at once.
 
     weights: their name, for messages. image_size: pixels of the longer side that the network sees.
-    openvino: its network there. load_torch: loads it in torch, for the CPU or for each GPU, which then share each
-    batch; called if there is no network in OpenVINO, or, with one warning, if that fails or disagrees with torch.
+    compiled: its network in another runtime than torch. load_torch: loads it in torch, for the CPU or for each GPU,
+    which then share each batch; called if there is no other, or, with one warning, if that fails or disagrees with
+    torch.
     """
 
     def __init__(
         self,
         weights: str,
         image_size: int,
-        openvino: OpenVinoNetwork | None,
+        compiled: OpenVinoNetwork | OnnxNetwork | None,
         load_torch: Callable[[], list[TorchNetwork]] | None = None,
     ):
-        self._weights, self._openvino, self._load_torch = weights, openvino, load_torch
+        self._weights, self._compiled, self._load_torch = weights, compiled, load_torch
         self._torch: list[TorchNetwork] = []
         self._pool: Executor | None = None
-        if openvino is None:
+        if compiled is None:
             self._use_torch()
-        self._spec = spec = (openvino or self._torch[0]).spec
+        self._spec = spec = (compiled or self._torch[0]).spec
         # The next multiple of the stride, as ultralytics' check_imgsz does.
         side = -(-image_size // spec.stride) * spec.stride
         self._letterbox = Letterbox(spec.side or side, spec.side or spec.stride, spec.stretches)
@@ -97,11 +100,10 @@ class Detector:
     def most(self) -> int:
         """Pictures in one batch.
 
-        In OpenVINO, as many as it computes at the same time. In torch on a CPU, a few: the data between the layers of
-        more would not fit its caches.
+        In torch on a CPU, a few: the data between the layers of more would not fit its caches.
         """
-        if self._openvino is not None:
-            return self._openvino.streams or 1024
+        if self._compiled is not None:
+            return self._compiled.most
         return MOST_AT_ONCE if self._pool else 1024
 
     @property
@@ -112,24 +114,24 @@ class Detector:
         CPU, pictures are done when `start` returns, because two of different sizes in one network at a time would get
         wrong boxes: ultralytics' head keeps the places of the last picture's anchors. A GPU takes one after the other.
         """
-        if self._openvino is not None:
-            return 2 * self._openvino.streams
+        if self._compiled is not None:
+            return self._compiled.most_under_way
         return 2048 if self.on_gpu else 1
 
     @property
     def on_torch(self) -> bool:
         """Whether it runs on torch."""
-        return self._openvino is None
+        return self._compiled is None
 
     @property
     def on_gpu(self) -> bool:
         """Whether it runs on GPUs, which take batches of any size, and the next one while one is under way."""
-        return self._openvino is None and self._pool is None
+        return self._compiled is None and self._pool is None
 
     @property
     def name(self) -> str:
         """The runtime and precision, such as "openvino bf16"."""
-        return (self._openvino or self._torch[0]).name
+        return (self._compiled or self._torch[0]).name
 
     def start(self, images: list[np.ndarray], which: Selection, several: bool = False) -> Callable[[], list[Found]]:
         """Begin to search pictures of one size, each (height, width, 3) uint8 BGR.
@@ -143,14 +145,14 @@ class Detector:
         def select(outputs: list[Outputs]) -> list[Found]:
             return [self._select(which, width, height, *each) for each in outputs]
 
-        if self._openvino is None:
+        if self._compiled is None:
             in_torch = self._start_torch(boxed, which.confidence)
             if self.on_gpu:
                 return lambda: select(in_torch())
             found = select(in_torch())
             return lambda: found
         try:
-            outputs = self._openvino.start(boxed, which.confidence, several)
+            outputs = self._compiled.start(boxed, which.confidence, several)
         except Exception as error:
             self._fall_back(error)
             return self.start(images, which)
@@ -159,7 +161,7 @@ class Detector:
             try:
                 return select(outputs())
             except Exception as error:
-                if self._openvino is not None:  # it was, until a batch before this one went wrong
+                if self._compiled is not None:  # it was, until a batch before this one went wrong
                     self._fall_back(error)
                 return select(self._start_torch(boxed, which.confidence)())
 
@@ -191,10 +193,11 @@ class Detector:
         return lambda: [each for finish in started for each in zip(*finish(), strict=True)]
 
     def _fall_back(self, error: Exception) -> None:
+        runtime = self.name.partition(" ")[0]
         if self._load_torch is None:
-            raise VidclfError(f"{self._weights} does not run on openvino: {one_line(error, 200)}") from error
-        _warn(self._weights, "openvino", error)
-        self._openvino = None
+            raise VidclfError(f"{self._weights} does not run on {runtime}: {one_line(error, 200)}") from error
+        _warn(self._weights, runtime, error)
+        self._compiled = None
         self._use_torch()
 
     def _use_torch(self) -> None:

@@ -1,69 +1,57 @@
-"""Detectors that ultralytics exports for a runtime, keeps in the cache, and runs there."""
+"""Detectors that ultralytics has exported, and runs: files of a user, and engines for TensorRT, from the cache."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vidclf.errors import UsageError, VidclfError
-from vidclf.models.backends import BACKENDS
+from vidclf.models.backends import check_exporters
 from vidclf.models.cache import cached, forget
-from vidclf.models.openvino_detector import LAYOUT
+from vidclf.models.converted import LAYOUT
 from vidclf.models.selection import Found, Selection
 from vidclf.models.ultralytics_model import export, load_detector
 
 log = logging.getLogger(__name__)
 
+ENGINE = "model.engine"
 
-def export_detector(path: Path, device: str, backend: str, precision: str, image_size: int) -> ExportedDetector:
-    """A .pt model as exported by ultralytics for another runtime, from the cache; raises any error of it."""
-    kind, exported_by = BACKENDS[backend].exports_as, BACKENDS[backend].exported_by
-    _check_installed({exported_by: exported_by})
-    made_by = f"{backend}-{image_size}-{version(exported_by)}-{version('ultralytics')}-{LAYOUT}"
-    options: dict[str, Any] = {}
-    if backend == "tensorrt":  # made for one kind of GPU
-        import torch
 
-        options = {"device": device, "half": precision != "f32"}
-        made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")
+def export_to_tensorrt(path: Path, device: str, precision: str, image_size: int) -> ExportedDetector:
+    """A .pt model as exported by ultralytics for TensorRT, from the cache; raises any error of it."""
+    import torch
+
+    made_by = f"tensorrt-{image_size}-{version('tensorrt')}-{version('ultralytics')}-{LAYOUT}"
+    made_by += "-" + re.sub(r"\W+", "-", f"{torch.cuda.get_device_name(device)} {precision}")  # for one kind of GPU
 
     def make(folder: Path) -> None:
-        _check_exporters(backend, precision)
+        _check_exporters(precision)
         model = load_detector(str(path), device)
-        export(model, kind, image_size, folder, **options)
+        export(model, "engine", folder / ENGINE, imgsz=image_size, device=device, half=precision != "f32")
         (folder / "task").write_text(model.task)
 
     folder = cached(path, made_by, make)
     try:
         task = (folder / "task").read_text()
-        return ExportedDetector(str(folder / f"model.{kind}"), device, image_size, task)
+        return ExportedDetector(str(folder / ENGINE), device, image_size, task)
     except Exception as error:
         if isinstance(error, UsageError) or not isinstance(error, VidclfError):  # not a GPU that is full for a moment
             forget(folder)  # probably damaged: the next run makes it again
         raise RuntimeError(str(error)) from error
 
 
-def _check_exporters(backend: str, precision: str) -> None:
-    """Raise RuntimeError, before the long export, if a package is missing that ultralytics needs for it."""
+def _check_exporters(precision: str) -> None:
     needed = {"onnx": "onnx"}
-    if backend == "tensorrt" and precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
+    if precision != "f32" and int(version("tensorrt").partition(".")[0]) >= 11:
         # From TensorRT 11 on, the network itself has to be in 16 bits; see ultralytics' utils/export/engine.py.
         needed["modelopt"] = '"tensorrt<11", or "nvidia-modelopt[onnx]>=0.44"'
-    _check_installed(needed)
-
-
-def _check_installed(packages: Mapping[str, str]) -> None:
-    """Raise RuntimeError for a package that is missing; packages: what pip has to install for each."""
-    for package, install in packages.items():
-        if find_spec(package) is None:
-            raise RuntimeError(f"its export needs {package}, which is not installed: pip install {install}")
+    check_exporters(needed)
 
 
 class ExportedDetector:

@@ -1,4 +1,6 @@
-"""A detector's network in torch and in OpenVINO: letterboxed pictures in, (height, width, 3) uint8 BGR, outputs out.
+"""A detector's network in torch, OpenVINO and ONNX Runtime: letterboxed pictures in, outputs out.
+
+Pictures: (height, width, 3) uint8 BGR.
 
 The outputs are float32: boxes with scores, as `selection` takes them, without those below a confidence, and for a
 segmentation model the masks.
@@ -10,17 +12,17 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import cv2
 import numpy as np
 
-from vidclf.errors import UsageError
-from vidclf.models.cache import forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster, on_stream
+from vidclf.models.onnx_runtime import onnx_session
 from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
-from vidclf.models.parallel import pictures_at_once
+from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once
+from vidclf.models.parity import Parity
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 from vidclf.threads import threads
 
@@ -28,10 +30,6 @@ log = logging.getLogger(__name__)
 
 Outputs = tuple[np.ndarray, ...]  # of a network for one picture: boxes, and masks of a segmentation model
 
-# Most that the logits of the scores on a picture may differ from torch's in 32 bits, on average. Measured with YOLO11n:
-# 3e-6 in f32; 0.03 in bf16, by torch.
-TOLERANCE = {"f32": 0.01, "f16": 0.5, "bf16": 0.5}
-BOX_TOLERANCE = 1.0  # pixels, the median of centres and sizes: YOLO11n in bf16 is 0.02 off
 MANY = 64  # pictures of another size in a row, after which the network is compiled for them, as long as 20 to 40 take
 
 
@@ -124,8 +122,7 @@ def _flat(outputs: Any) -> list[Any]:
 class OpenVinoNetwork:
     """A network in OpenVINO's CPU plugin, which takes the bytes as they are.
 
-    network: an `openvino.Model`. known: a picture, and torch's first output for it, with which the network's is
-    compared before the first batch; if they differ, UsageError is raised, and its folder in the cache is removed.
+    network: an `openvino.Model`. parity: checked before the first picture; raises UsageError then.
     If a single camera's pictures come one by one, each gets all threads, which has the lowest latency. If there are
     several, each gets a share of the threads: then no thread waits for the slowest one at every layer, which has the
     highest throughput.
@@ -134,20 +131,13 @@ class OpenVinoNetwork:
     to copy what it joins and splits.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        spec: DetectorSpec,
-        precision: str,
-        known: tuple[np.ndarray, np.ndarray] | None = None,
-        folder: Path | None = None,
-    ):
+    def __init__(self, network: Any, spec: DetectorSpec, precision: str, parity: Parity | None = None):
         self.spec = spec
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
         self.streams = 0  # pictures computed at the same time; 0 before the first
         self._most_streams = pictures_at_once()  # asks the system, so not for every picture
-        self._network, self._known, self._folder = network, known, folder
+        self._network, self._parity = network, parity
         self._usual: tuple[int, ...] = ()  # the shape of most pictures
         self._unusual = 0  # pictures of other shapes in a row
 
@@ -162,8 +152,9 @@ class OpenVinoNetwork:
         if streams > self.streams:
             is_first, self.streams = not self.streams, streams
             self._forget("_of_any", "_of_usual")
-            if is_first and self._known:
-                self._check(*self._known)
+            if is_first and self._parity:
+                (outputs,) = self._begin(self._of_any, [self._parity.picture], -1.0)()
+                self._parity.check(outputs[0], self.precision)
         self._unusual = self._unusual + len(pictures) if pictures[0].shape != self._usual else 0
         if self._unusual > MANY or not self._usual:
             self._usual, self._unusual = pictures[0].shape, 0
@@ -175,18 +166,22 @@ class OpenVinoNetwork:
     ) -> Callable[[], list[Outputs]]:
         if len(self._network.inputs) > 1:  # the network itself leaves out the boxes below a confidence
             return requests.start(pictures, _loose_logit(confidence))
-        return requests.start(pictures, choose=partial(self._surer_than, confidence))
+        return requests.start(pictures, choose=partial(_surer_than, self.spec, confidence))
 
     def _forget(self, *compiled: str) -> None:
         """Compile them again when they are needed; pictures under way in the old ones are not disturbed."""
         for name in compiled:
             self.__dict__.pop(name, None)
 
-    def _surer_than(self, confidence: float, boxes: np.ndarray) -> np.ndarray:
-        """A copy of the boxes above a confidence; those that are NMS-free are few."""
-        if self.spec.nms_free:
-            return boxes.copy()
-        return boxes[:, self.spec.scores_in(boxes[None])[0].max(axis=0) > confidence]
+    @property
+    def most(self) -> int:
+        """Pictures in one batch: as many as it computes at the same time."""
+        return self.streams or 1024
+
+    @property
+    def most_under_way(self) -> int:
+        """Pictures under way: it works on the next ones while boxes are made of some."""
+        return 2 * self.streams
 
     @cached_property
     def _of_any(self) -> Requests:
@@ -201,25 +196,6 @@ class OpenVinoNetwork:
     def _compile(self, network: Any) -> Requests:
         settings = openvino_settings(self.precision, threads("detector")) | {"NUM_STREAMS": self.streams}
         return Requests(openvino_core().compile_model(network, "CPU", settings))
-
-    def _check(self, picture: np.ndarray, wanted: np.ndarray) -> None:
-        """Compare the network's first output with torch's: its scores, and the boxes, unless it has chosen some."""
-        (outputs,) = self._begin(self._of_any, list(picture), -1.0)()
-        found, spec = outputs[0][None], self.spec
-        if found.shape != wanted.shape:
-            self._refuse(f"it gives {found.shape} values, and torch gives {wanted.shape}")
-        scores = np.abs(_logits(spec.scores_in(found)) - _logits(spec.scores_in(wanted))).mean()
-        boxes = np.median(np.abs(found[:, :4] - wanted[:, :4]))
-        if not scores <= TOLERANCE[self.precision]:  # `not`, so that NaN counts as different
-            self._refuse(f"its scores differ from torch's by {scores:.2g} (logits, on average)")
-        if not (spec.nms_free or boxes <= BOX_TOLERANCE):
-            self._refuse(f"its boxes differ from torch's by {boxes:.2g} pixels")
-        log.debug("%s is within %.1g of torch", self.name, scores)
-
-    def _refuse(self, why: str) -> NoReturn:
-        if self._folder:
-            forget(self._folder)  # probably damaged: the next run makes it again
-        raise UsageError(why)
 
 
 class Requests:
@@ -258,6 +234,50 @@ class Requests:
         return found
 
 
+class OnnxNetwork:
+    """A network in ONNX Runtime, in 32 bits, on the CPU or on a GPU; its work is done when `start` returns.
+
+    parity: of its folder, whose NETWORK is as ultralytics exports it: (N, 3, height, width) float32 RGB from 0 to 1.
+    It is loaded and checked before the first picture; raises UsageError then.
+    """
+
+    NETWORK = "model.onnx"
+    most = MOST_AT_ONCE  # in one batch
+    most_under_way = 1
+
+    def __init__(self, parity: Parity, device: str):
+        self.spec = parity.spec
+        self.name = f"onnx on {device}"
+        self._file, self._device = parity.folder / self.NETWORK, device
+        self._parity: Parity | None = parity
+
+    def start(
+        self, pictures: Sequence[np.ndarray], confidence: float = -1.0, several: bool = False
+    ) -> Callable[[], list[Outputs]]:
+        """Compute the outputs for pictures of one size; the function that is returned returns them."""
+        if self._parity:
+            self._parity.check(self._run([self._parity.picture])[0][0], "f32")
+            self._parity = None
+        outputs = [(_surer_than(self.spec, confidence, boxes), *masks) for boxes, *masks in self._run(pictures)]
+        return lambda: outputs
+
+    @cached_property
+    def _session(self) -> Any:
+        return onnx_session(self._file, self._device, threads("detector"))
+
+    def _run(self, pictures: Sequence[np.ndarray]) -> list[Outputs]:
+        batch = cv2.dnn.blobFromImages(pictures, 1 / 255, swapRB=True)
+        outputs = self._session.run(None, {self._session.get_inputs()[0].name: batch})
+        return list(zip(*outputs[: 1 + self.spec.masks], strict=True))
+
+
+def _surer_than(spec: DetectorSpec, confidence: float, boxes: np.ndarray) -> np.ndarray:
+    """A copy of the boxes above a confidence; those that are NMS-free are few."""
+    if spec.nms_free:
+        return boxes.copy()
+    return boxes[:, spec.scores_in(boxes[None])[0].max(axis=0) > confidence]
+
+
 def _loose_logit(confidence: float) -> np.ndarray:
     """A confidence as a logit, () float32, a little lower: the network may round it to bfloat16 (8 bits).
 
@@ -268,8 +288,3 @@ def _loose_logit(confidence: float) -> np.ndarray:
     share = min(confidence, 1 - 1e-15)
     logit = math.log(share / (1 - share))
     return np.array(logit - abs(logit) / 128, np.float32)
-
-
-def _logits(scores: np.ndarray) -> np.ndarray:
-    scores = scores.clip(1e-9, 1 - 1e-7)
-    return np.log(scores / (1 - scores))

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vidclf.errors import UsageError, one_line
-from vidclf.files import hash_file
-from vidclf.models.cache import cached, forget
+from vidclf.models.converted import converted
 from vidclf.models.detector_spec import DetectorSpec
-from vidclf.models.networks import OpenVinoNetwork, TorchNetwork
+from vidclf.models.networks import OpenVinoNetwork
 from vidclf.models.openvino_runtime import import_openvino, openvino_core
-from vidclf.models.ultralytics_model import TASKS, load_detector, spec_of
+from vidclf.models.ultralytics_model import TASKS
 
-LAYOUT = 11  # version of the detectors in the cache; another number makes them again
+NETWORK = "network.xml"
 
 
-def converted(weights: Path, precision: str) -> OpenVinoNetwork:
+def converted_to_openvino(weights: Path, precision: str) -> OpenVinoNetwork:
     """The network of a .pt file; once it is in the cache, neither torch nor ultralytics is imported for it.
 
     That saves seconds at the start, and hundreds of megabytes.
     Raises UsageError if the file is not a model, and any error of OpenVINO, or of torch while it is converted.
     """
-    folder = cached(
-        weights,
-        f"openvino-{version('openvino')}-{version('ultralytics')}-{LAYOUT}",
-        lambda folder: convert(weights, folder),
-    )
-    try:
-        known = json.loads((folder / "spec.json").read_text())
-        if known.pop("sha256") != hash_file(folder / "network.bin"):
-            raise RuntimeError("its weights in the cache were damaged")
-        names = {int(number): name for number, name in known.pop("names").items()}
-        answers = np.load(folder / "answers.npy", allow_pickle=False)
-        network = openvino_core().read_model(str(folder / "network.xml"))
-        stride = known["stride"]
-        return OpenVinoNetwork(network, DetectorSpec(names, **known), precision, (pattern(stride), answers), folder)
-    except Exception:
-        forget(folder)  # the next run makes it again
-        raise
+    runtime = f"openvino-{version('openvino')}-{version('ultralytics')}"
+    with converted(weights, runtime, _write) as parity:
+        network = openvino_core().read_model(str(parity.folder / NETWORK))
+        return OpenVinoNetwork(network, parity.spec, precision, parity)
+
+
+def _write(model: Any, folder: Path) -> None:
+    from vidclf.models.openvino_conversion import to_openvino  # after ultralytics is imported, with its guards
+
+    to_openvino(model, folder / NETWORK)
 
 
 def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
@@ -76,23 +64,6 @@ def exported(folder: Path, precision: str) -> OpenVinoNetwork | None:
         return OpenVinoNetwork(take_bytes(network), spec, precision)
     except RuntimeError as error:
         raise UsageError(f"{folder} is not a detector that OpenVINO can load: {one_line(error, 200)}") from None
-
-
-def convert(weights: Path, folder: Path) -> None:
-    """Fill a folder of the cache: the network in OpenVINO's format, and what is known of it, with torch's answers."""
-    model = load_detector(str(weights))  # imports ultralytics with its guards, so before the next line does
-    from vidclf.models.openvino_conversion import to_openvino
-
-    to_openvino(model, folder / "network.xml")
-    spec = spec_of(model)
-    (folder / "spec.json").write_text(json.dumps(asdict(spec) | {"sha256": hash_file(folder / "network.bin")}))
-    np.save(folder / "answers.npy", TorchNetwork(model, "cpu", "f32").start(pattern(spec.stride))()[0])
-
-
-def pattern(stride: int) -> np.ndarray:
-    """(1, side, side, 3) uint8, the same on every machine: patches of colour, which get scores of all sizes."""
-    patches = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3), np.uint8)
-    return patches.repeat(stride, axis=1).repeat(stride, axis=2)
 
 
 def take_bytes(network: Any) -> Any:

@@ -15,7 +15,8 @@ from vidclf.models import checkpoint, exported
 from vidclf.models.backends import check_backend, check_precision, choose_backend, choose_precision, runs_on_cuda
 from vidclf.models.cache import cached, forget
 from vidclf.models.device import choose_devices
-from vidclf.models.runners import OnnxRunner, OpenVinoRunner, ProviderError, Runner, TorchRunner
+from vidclf.models.onnx_runtime import ProviderError
+from vidclf.models.runners import OnnxRunner, OpenVinoRunner, Runner, TorchRunner
 from vidclf.preprocess import Preprocess, stack_crops
 
 log = logging.getLogger(__name__)

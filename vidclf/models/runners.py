@@ -13,6 +13,7 @@ from vidclf.files import hash_file
 from vidclf.models import checkpoint
 from vidclf.models.device import on_stream
 from vidclf.models.exported import READERS, weights_of
+from vidclf.models.onnx_runtime import onnx_session
 from vidclf.models.openvino_runtime import openvino_core, openvino_settings
 from vidclf.threads import threads
 
@@ -104,36 +105,11 @@ class OpenVinoRunner:
         return openvino_core().compile_model(self._network, "CPU", self._settings).create_infer_request()
 
 
-class ProviderError(UsageError):
-    """ONNX Runtime cannot use what it was asked to run on; the file is not to blame."""
-
-
 class OnnxRunner:
     """An ONNX file in ONNX Runtime: on the CPU, on CUDA, or on TensorRT, which compiles it for the GPU."""
 
     def __init__(self, weights: Path, device: str, precision: str, tensorrt: bool = False):
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads("classifier")
-        options.log_severity_level = 3  # errors only: its warnings cannot be acted on
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if device.startswith("cuda"):
-            place = {"device_id": int(device.partition(":")[2] or 0)}
-            providers.insert(0, ("CUDAExecutionProvider", place))
-            if tensorrt:
-                providers.insert(0, ("TensorrtExecutionProvider", place | {"trt_fp16_enable": precision != "f32"}))
-        available = onnxruntime.get_available_providers()
-        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
-        if wanted not in available:
-            raise ProviderError(f"ONNX Runtime has no {wanted} here (pip install onnxruntime-gpu), only {available}")
-        try:
-            # Its own fallback to another provider would print to stdout, where a record may go.
-            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers, enable_fallback=0)
-        except Exception as error:  # its exceptions have no common base class
-            raise UsageError(f"{weights}: ONNX Runtime cannot load it ({one_line(error, 200)})") from None
-        if wanted not in (used := self._session.get_providers()):
-            raise ProviderError(f"{wanted} cannot run here, only {', '.join(used)}")
+        self._session = onnx_session(weights, device, threads("classifier"), precision if tensorrt else None)
         self._input = self._session.get_inputs()[0].name
         self.name = f"tensorrt {precision} on {device}" if tensorrt else f"onnx on {device}"
 

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,20 +94,21 @@ def keep_boxes_exact(network: Any) -> bool:
     return bool(heads)
 
 
-def export(model: Any, kind: str, image_size: int, folder: Path, **options: Any) -> None:
-    """Let ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to `folder`/model.KIND.
+def export(model: Any, kind: str, path: Path, **options: Any) -> None:
+    """Let ultralytics export an `ultralytics.YOLO` as "onnx" or "engine" (TensorRT), to a path with that suffix.
 
     options: more of ultralytics' own.
     """
     import shutil
 
-    source = folder / "model.pt"
+    source = path.with_suffix(".pt")
     shutil.copyfile(model.ckpt_path, source)  # it writes beside the file it reads
-    with undisturbed():
-        type(model)(str(source)).export(format=kind, imgsz=image_size, verbose=False, **options)
+    with undisturbed(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's old exporter, which it uses, is deprecated
+        type(model)(str(source)).export(format=kind, verbose=False, **options)
     source.unlink()
-    if not (folder / f"model.{kind}").is_file():
-        raise RuntimeError(f"ultralytics did not export a model.{kind}")
+    if not path.is_file():
+        raise RuntimeError(f"ultralytics did not export a {path.name}")
 
 
 def find_weights(weights: str) -> Path:

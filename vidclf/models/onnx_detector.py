@@ -1,0 +1,29 @@
+"""Detectors for ONNX Runtime, converted from .pt files, once, into the cache."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vidclf.models.backends import check_exporters
+from vidclf.models.converted import converted
+from vidclf.models.networks import OnnxNetwork
+from vidclf.models.ultralytics_model import export
+
+
+def converted_to_onnx(weights: Path, device: str) -> OnnxNetwork:
+    """The network of a .pt file, on cpu, cuda or cuda:N; once in the cache, torch and ultralytics are not imported.
+
+    Raises UsageError if the file is not a model, RuntimeError if the package onnx is missing, and any error of
+    ultralytics while it exports.
+    """
+    check_exporters({"onnx": "onnx"})
+    with converted(weights, f"onnx-{version('onnx')}-{version('ultralytics')}", _write) as parity:
+        return OnnxNetwork(parity, device)
+
+
+def _write(model: Any, folder: Path) -> None:
+    export(
+        model, "onnx", folder / OnnxNetwork.NETWORK, dynamic=True, simplify=False
+    )  # for which it needs one more package
