@@ -99,12 +99,17 @@ def stack_crops(crops: Sequence[np.ndarray]) -> np.ndarray:
 def letterbox(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scale a picture to fit width x height, its aspect ratio kept, centred on black."""
     rows, columns = picture.shape[:2]
-    left, top, right, bottom = letterbox_area(columns, rows, width, height)
-    scaled = _resize(picture, right - left, bottom - top)
+    area = left, top, right, bottom = letterbox_area(columns, rows, width, height)
+    return on_black(_resize(picture, right - left, bottom - top), area, width, height)
+
+
+def on_black(picture: np.ndarray, area: Box, width: int, height: int) -> np.ndarray:
+    """A black picture of width x height with another one in it; that one itself if it fills all of it."""
+    left, top, right, bottom = area
     if (right - left, bottom - top) == (width, height):
-        return scaled
+        return picture
     canvas = np.zeros((height, width, *picture.shape[2:]), np.uint8)
-    canvas[top:bottom, left:right] = scaled
+    canvas[top:bottom, left:right] = picture
     return canvas
 
 

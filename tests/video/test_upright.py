@@ -36,6 +36,27 @@ def test_photos_are_shown_as_opencv_shows_them(tmp_path: Path, tag: int) -> None
     assert np.abs(image.astype(int) - expected).mean() < 3
 
 
+@pytest.mark.parametrize("size", [(40, 30), (36, 54), (144, 216), (200, 150)])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_a_picture_is_scaled_to_the_size_that_it_shall_have_upright(
+    tmp_path: Path, tag: int, size: tuple[int, int]
+) -> None:
+    """It is scaled before it is turned, in its own colours."""
+    path = photo(tmp_path / "photo.jpg", tag)
+    image = Upright()(first(path), size)
+    expected = cv2.resize(cv2.imread(str(path)), size, interpolation=cv2.INTER_AREA)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 5
+
+
+def test_a_picture_is_made_smaller_without_skipping_pixels() -> None:
+    """Lines one pixel wide become grey, not black or white."""
+    lines = np.zeros((64, 96), np.uint8)
+    lines[:, ::2] = 255
+    image = Upright()(av.VideoFrame.from_ndarray(lines, format="gray"), (24, 16))
+    assert image.min() > 120 and image.max() < 136
+
+
 def test_a_picture_goes_when_nobody_needs_it(tmp_path: Path) -> None:
     """`picture.side_data` makes a cycle of references: hundreds of pictures piled up until they were collected."""
     path = write_clip(tmp_path / "clip.mp4", 1)

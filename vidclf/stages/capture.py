@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from vidclf.errors import UsageError, VidclfError
 from vidclf.frame import LARGEST, Frame, Placement, Source
 from vidclf.limits import check_range, check_size
-from vidclf.preprocess import letterbox, letterbox_area
+from vidclf.preprocess import letterbox_area, on_black
 from vidclf.units import to_seconds
 from vidclf.video.address import is_live, readable, redact
 
@@ -204,7 +204,7 @@ class Capture:
     ) -> Iterator[Frame | None]:
         """Make frames of pictures, up to `max_frames`; yields None for a skipped one, and while there is none."""
         from vidclf.video.description import upright_ratio
-        from vidclf.video.upright import Upright
+        from vidclf.video.upright import Upright, upright_size
 
         upright = Upright()
         for shot in shots:
@@ -219,19 +219,20 @@ class Capture:
                 yield None
                 continue
             try:
-                image, placement = upright(picture), None
+                size = upright_size(picture)
+                if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
+                    source.size = self.size or size
+                    source.sample_aspect_ratio = upright_ratio(stream, picture)
+                area = None if source.size == size else letterbox_area(*size, *source.size)
+                image = upright(picture, (area[2] - area[0], area[3] - area[1]) if area else None)
             except (OSError, ValueError) as error:  # what it says of its colours or format is damaged
                 log.debug("a picture of %s cannot be converted: %s", source.name, error)
                 source.corrupt += 1
                 yield None
                 continue
-            size = image.shape[1], image.shape[0]
-            if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
-                source.size = self.size or size
-                source.sample_aspect_ratio = upright_ratio(stream, picture)
-            if source.size != size:
-                image = letterbox(image, *source.size)
-                placement = Placement(size, letterbox_area(*size, *source.size))
+            placement = None
+            if area:
+                image, placement = on_black(image, area, *source.size), Placement(size, area)
             yield Frame(source, index, pts, image, captured=taken, placement=placement)
             progress.given += 1
             if progress.given == self.max_frames:
