@@ -154,18 +154,34 @@ class Queue:
 
 
 @pytest.mark.parametrize(
-    ("batch", "every", "most"),
-    [(8, 1, 4), (8, 3, 3), (8, 20, 1), (3, 1, 3), (1, 1, 1)],  # every: of so many frames one is searched
+    ("batch", "every", "most", "most_large"),  # every: of so many frames one is searched
+    [(8, 1, 4, 4), (8, 3, 4, 3), (8, 20, 2, 1), (3, 1, 3, 3), (1, 1, 1, 1), (1, 2, 1, 1)],
 )
-def test_pictures_are_searched_ahead(batch: int, every: int, most: int, segmenter: str) -> None:
+@pytest.mark.parametrize("large", [False, True])  # of large frames, fewer wait
+def test_pictures_are_searched_ahead(
+    batch: int, every: int, most: int, most_large: int, large: bool, segmenter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:
+        monkeypatch.setattr("vidclf.stages.yolo.SMALL", 0)
     stage, detector = Yolo(segmenter, device="cpu", batch=batch), Queue()
     stage._detector = detector  # type: ignore[assignment]
     frames = list(make_frames(40))
     for frame in frames:
         frame.skip = frame.index % every > 0
     assert [frame.index for frame in stage(Channel.of(frames))] == list(range(40))
-    assert max(detector.counts) == most
+    assert max(detector.counts) == (most_large if large else most)
     assert not detector.under_way
+
+
+def test_frames_that_need_no_search_do_not_wait_for_more(segmenter: str) -> None:
+    stage = Yolo(segmenter, device="cpu")
+    stage._detector = Queue()  # type: ignore[assignment]
+    frames = list(make_frames(40))
+    for frame in frames:
+        frame.skip = True
+    rest = Channel.of(frames)
+    assert next(stage(rest)).index == 0
+    assert rest.depth > 30
 
 
 def test_on_a_gpu_two_whole_batches_are_under_way(segmenter: str) -> None:

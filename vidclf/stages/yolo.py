@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Frames whose pictures are being searched, and what waits for their results.
 Search = tuple[list[Frame], Callable[[], list[Found]]]
 Group = tuple[list[Frame], list[Search]]  # frames in the order of the stream, and the searches of some of them
+SMALL = 32 << 20  # bytes of frames that may wait for others' results beyond those of a batch
 USUAL = "person"  # the class that is kept where none is asked for
 
 
@@ -90,6 +91,8 @@ class Yolo:
         under_way = deque[Group]()
         cameras: set[Source] = set()
         while True:
+            while under_way and not under_way[0][1]:  # none of its frames is searched
+                yield from _finish(under_way.popleft(), detector.names)
             room = self._room(detector, under_way)
             if room and (not under_way or frames.wait(0)):
                 try:
@@ -115,7 +118,9 @@ class Yolo:
         # A live frame waits in the channel, where a fresher one may replace it, rather than here.
         if any(frame.source.live for frame in held) or _pictures(under_way) >= detector.most_under_way:
             return 0
-        return self.batch * (2 if detector.on_gpu else 1) - len(held)
+        is_little = sum(frame.image.nbytes for frame in held) < SMALL
+        counted = _pictures(under_way) if is_little else len(held)  # frames that are not searched only wait
+        return self.batch * (2 if detector.on_gpu else 1) - counted
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
         """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""
