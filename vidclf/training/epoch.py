@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,9 +9,10 @@ from torch.nn import functional as F
 from vidclf.models.device import mixed_precision
 from vidclf.training import evaluation
 from vidclf.training.augment import mix
+from vidclf.training.clock import Clock
 from vidclf.training.learner import Learner
 from vidclf.training.optim import learning_rate, update_average
-from vidclf.training.progress import Progress
+from vidclf.training.progress import Progress, duration
 from vidclf.training.targets import distillation, smoothed
 
 
@@ -23,14 +22,13 @@ def train_epoch(
     targets: Tensor,
     soft_targets: Tensor | None,
     epoch: int,
-    done: Callable[[int], float],
+    clock: Clock,
     progress: Progress,
 ) -> tuple[list[Tensor], list[Tensor], float]:
     """Learn from the crops in random order; returns each step's loss and hits, and the last learning rate.
 
     What remains after the last whole batch, other crops in every epoch, is left out.
-    soft_targets: the teachers', for all crops. done: the share of the run before a step; at 1 the epoch ends early,
-    because the clock may run out in the middle of it.
+    soft_targets: the teachers', for all crops. The epoch ends early if the clock runs out in the middle of it.
     """
     config, batch, steps = learner.config, learner.batch, learner.steps
     torch.manual_seed(config.seed * 200_003 + epoch)
@@ -39,7 +37,7 @@ def train_epoch(
     learner.model.train()
     for i in range(steps):
         step = epoch * steps + i
-        if (share := done(step)) >= 1:
+        if (share := clock.share(step)) >= 1:
             break
         rate = learning_rate(config, share)
         for group in learner.optimizer.param_groups:
@@ -53,7 +51,7 @@ def train_epoch(
         update_average(learner.average, learner.model, min(config.ema, (1 + step) / (10 + step)))
         losses.append(loss.detach())
         hits.append(right)
-        progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}")
+        progress.live(f"epoch {epoch + 1}, step {i + 1} of {steps}, {duration(clock.left(step + 1))} left")
     return losses, hits, rate
 
 

@@ -89,7 +89,7 @@ def train(
             progress.live(f"epoch {state.epoch + 1}, making crops")
             crops, soft_targets = views.of(state.epoch)
             losses, hits, rate = train_epoch(
-                learner, crops, parts.learning.targets, soft_targets, state.epoch, clock.share, progress
+                learner, crops, parts.learning.targets, soft_targets, state.epoch, clock, progress
             )
             if not losses:  # the clock ran out while the crops were made
                 break
