@@ -1,4 +1,4 @@
-"""What the README says is so: its commands, options and stages exist, and its examples run."""
+"""What the README and the pages in docs/ say is so: their commands, options and stages exist, and their examples run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from vidclf.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = README + "".join(page.read_text(encoding="utf-8") for page in sorted(ROOT.glob("docs/*.md")))
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
 COMMAND_LINES = [
     shlex.split(line, comments=True)
     for language, block in BLOCKS
@@ -55,22 +56,22 @@ def test_every_option_has_help(name: str):
     assert missing in ([], ["device"])  # --device says it all in its metavar
 
 
-def test_every_option_the_readme_names_exists():
+def test_every_option_the_pages_name_exists():
     options = {flag for name in COMMANDS for p in command(name).params for flag in (*p.opts, *p.secondary_opts)}
-    ours = re.sub(r"`(?:tensorboard|pip) [^`]*`", "", README).replace("--help", "")
+    ours = re.sub(r"`(?:tensorboard|pip) [^`]*`", "", PAGES).replace("--help", "")
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours))
     assert len(named) > 10
     assert named <= options
 
 
 @pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
-def test_every_command_line_of_the_readme_is_one(words: list[str]):
+def test_every_command_line_of_the_pages_is_one(words: list[str]):
     found = command(words[1])
     found.make_context(words[1], words[2:])  # raises on options and arguments that are none
 
 
-def test_every_setting_the_readme_names_exists():
-    settings = re.findall(r"--set ([\w.]+)=([\w.:]+)", README)
+def test_every_setting_the_pages_name_exists():
+    settings = re.findall(r"--set ([\w.-]+)=([\w.:]+)", PAGES)
     assert len(settings) > 5
     for target, value in settings:
         stage, _, option = target.partition(".")
@@ -129,7 +130,7 @@ def test_the_design_page_names_files_that_exist():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with a short `in.mp4` in which something moves, and the README's files, those with a name on top."""
+    """A folder with a short `in.mp4` in which something moves, and the pages' files, those with a name on top."""
     folder = tmp_path_factory.mktemp("readme")
     write_clip(folder / "in.mp4", frames=30)
     for _, block in BLOCKS:
@@ -181,7 +182,7 @@ def test_the_stage_example_runs(folder: Path):
 
 
 def test_a_wrong_option_of_the_stage_example_is_told(folder: Path):
-    """The README says that options are checked before anything is opened."""
+    """docs/python.md says that options are checked before anything is opened."""
     wrong = folder / "wrong.yaml"
     wrong.write_text((folder / "mine.yaml").read_text().replace("radius: 41", "radios: 41"), encoding="utf-8")
     words = [sys.executable, "-m", "vidclf", "run", "none.mp4", "-o", "never.mp4", "-p", "wrong.yaml"]
