@@ -1,4 +1,4 @@
-"""What the README and the pages in docs/ say is so: their commands, options and stages exist, and their examples run."""
+"""What the README and docs/ say is so: their commands, options and stages exist, and their examples run."""
 
 from __future__ import annotations
 

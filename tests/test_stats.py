@@ -68,3 +68,18 @@ def test_sources_that_share_a_channel_wait_each_for_itself() -> None:
     channel.take()
     thread.join()
     assert meters[0].wait_out < 0.1 < meters[1].wait_out
+
+
+def test_frames_that_a_stage_lets_through_to_nowhere_are_dropped_before_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stage of a user's that passes on only frames with objects: on a quiet camera, the books grew for ever."""
+    monkeypatch.setattr("vidclf.stats.INSIDE", 10)
+    frames = list(make_frames(30))
+    meter = take_all(frames, 1)
+    source = frames[0].source
+    assert meter.dropped[source] == 20
+    meter.gave(frames[29])
+    assert meter.dropped[source] == 29
+    meter.end()
+    assert meter.dropped[source] == 29

@@ -10,6 +10,7 @@ from typing import Any
 from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 
+INSIDE = 8192  # frames of a source inside a stage: more than any stage holds; earlier ones will not come out any more
 RECENT = 1024  # latencies kept per stage: percentiles cover this many frames, and memory use stays flat
 
 
@@ -84,6 +85,9 @@ class Meter:
         if index > passage.latest:  # else repeated by an earlier stage: count it once, however often it comes
             passage.latest = index
             passage.inside.append((index, now))
+            if len(passage.inside) > INSIDE:  # of a stage that lets few frames through
+                passage.inside.popleft()
+                self.dropped[frame.source] += 1
 
     def gave(self, frame: Frame) -> None:
         """Note a frame that leaves the stage; frames taken before it but not yielded are dropped."""

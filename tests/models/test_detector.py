@@ -19,9 +19,11 @@ from vidclf.errors import UsageError
 from vidclf.models import backends, exported_detector, networks, onnx_detector
 from vidclf.models.detector import Detector, open_detector
 from vidclf.models.exported_detector import ExportedDetector, _check_exporters
+from vidclf.models.onnx_runtime import ProviderError
 from vidclf.models.selection import Found
 from vidclf.models.ultralytics_model import load_detector
 from vidclf.stages.yolo import to_detections
+from vidclf.threads import threads
 
 NAMES = {"torch": "torch f32 on cpu", "openvino": "openvino f32", "onnx": "onnx on cpu"}  # of a detector in f32
 
@@ -138,11 +140,10 @@ def test_openvino_that_disagrees_on_the_first_picture_gives_way_to_torch(
 
 
 def test_onnx_runtime_that_disagrees_on_the_first_picture_gives_way_to_torch(
-    weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It ran whatever it computed, and ended the run if it failed."""
     need("onnx")
-    monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     works = networks.OnnxNetwork._run
 
     def other(*request: Any) -> list[networks.Outputs]:
@@ -151,7 +152,6 @@ def test_onnx_runtime_that_disagrees_on_the_first_picture_gives_way_to_torch(
     monkeypatch.setattr(networks.OnnxNetwork, "_run", other)
     told = warning_of(open_detector(weights, "cpu", "onnx", "f32", 160), caplog)
     assert "does not run on onnx, using torch instead: its scores differ from torch's by " in told
-    assert not list(tmp_path.rglob("model.onnx"))  # the next run makes it again
 
 
 def test_onnx_runtime_that_fails_later_gives_way_to_torch_too(
@@ -195,13 +195,47 @@ def test_damaged_weights_in_the_cache_are_found_and_made_anew(
     assert open_detector(weights, "cpu", "openvino", "f32", 160).name == "openvino f32"
 
 
-def test_a_network_that_disagrees_is_made_anew(
+def test_a_network_that_disagrees_is_not_made_again_by_every_run(
     weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("VIDCLF_CACHE", str(tmp_path))
     let_openvino_disagree(monkeypatch)
     warning_of(open_detector(weights, "cpu", "openvino", "f32", 160), caplog)
-    assert not list(tmp_path.rglob("network.xml"))
+    monkeypatch.setattr("vidclf.models.openvino_conversion.to_openvino", fails)
+    assert open_detector(weights, "cpu", "openvino", "f32", 160).name == "openvino f32"
+
+
+def test_a_runtime_that_has_no_such_device_gives_way_to_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*_: object) -> None:
+        raise ProviderError("no GPU")
+
+    monkeypatch.setattr("vidclf.models.detector.converted_to_onnx", missing)
+    detector = open_detector(weights, "cpu", "onnx", "f32", 160)
+    assert warning_of(detector, caplog).endswith("does not run on onnx, using torch instead: no GPU")
+
+
+def test_torch_uses_the_detectors_threads_after_another_runtime_failed(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used as many as another thread had happened to set last."""
+    import torch
+
+    monkeypatch.setenv("VIDCLF_THREADS", "2")
+    detector = open_detector(weights, "cpu", "openvino", "f32", 160)
+    monkeypatch.setattr(networks.Requests, "start", fails)
+    used = []
+    begin = networks.TorchNetwork.start
+
+    def start(self: networks.TorchNetwork, *batch: Any) -> Callable[[], list[np.ndarray]]:
+        used.append(torch.get_num_threads())
+        return begin(self, *batch)
+
+    monkeypatch.setattr(networks.TorchNetwork, "start", start)
+    torch.set_num_threads(1)
+    detector.start(pictures(1), PEOPLE)()
+    assert used == [threads("detector")] != [1]
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])

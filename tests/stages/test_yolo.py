@@ -135,7 +135,7 @@ def test_pictures_of_several_sizes_are_searched_in_one_batch_as_alone(segmenter:
 class Queue:
     """A detector that finds nothing, and remembers how many pictures were under way."""
 
-    names, most, most_under_way, on_torch, on_gpu = {0: "person"}, 2, 4, False, False
+    names, most, most_under_way, on_gpu = {0: "person"}, 2, 4, False
 
     def __init__(self) -> None:
         self.under_way, self.counts = deque[int](), [0]

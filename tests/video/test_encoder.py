@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from tests.clips import index_of, picture
@@ -134,3 +135,25 @@ def test_a_gap_that_a_format_cannot_hold_is_refused(tmp_path: Path, suffix: str,
     with pytest.raises(VidclfError, match=r"a gap of [\d.]+ hours between two pictures, which this format cannot hold"):
         encoder.write(picture(2), round(seconds / encoder.time_base))
     encoder.close()
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_full_disk_leaves_no_file_open(tmp_path: Path, suffix: str) -> None:
+    """A paused recording tries again every ten seconds, and each try kept a file open, until the run had too many."""
+    resource = pytest.importorskip("resource", reason="needs limits on the size of files")
+    container, encoders = check_codec(tmp_path / f"out{suffix}", None, hardware=False)
+    process, before = psutil.Process(), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def attempt() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                Encoder(tmp_path / "part", container, encoders, (96, 72), Fraction(25), Fraction(1, 12_800))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    attempt()
+    opened = process.num_fds()
+    attempt()
+    attempt()
+    assert process.num_fds() == opened

@@ -233,6 +233,24 @@ def test_a_live_playlist_begins_with_its_latest_segment_and_is_shown_at_its_own_
     assert frames[-1].captured - frames[0].captured > 0.4  # they all came at once
 
 
+def test_a_live_playlist_that_ends_may_begin_again(web: tuple[Path, str]) -> None:
+    """A server that restarts ends its playlist: the camera was lost for good, and the run ended without an error."""
+    folder, address = web
+    hls(folder, 5, ended=False)
+    capture = Capture(f"{address}/list.m3u8")
+    stream = capture()
+    enough(stream, 5)
+    playlist = hls(folder, 5, ended=True)
+    source = capture.reading
+    assert source
+    until = perf_counter() + 20
+    while source.reconnects < 2 and perf_counter() < until:
+        next(stream)
+    assert source.state == "reconnecting"
+    playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    assert all(frame.source is source for frame in enough(stream, 8))
+
+
 def test_a_recording_over_http_whose_name_does_not_say_so(web: tuple[Path, str]) -> None:
     folder, address = web
     write_clip(folder / "clip.mp4", 12).rename(folder / "download")

@@ -57,6 +57,35 @@ def test_a_picture_is_made_smaller_without_skipping_pixels() -> None:
     assert image.min() > 120 and image.max() < 136
 
 
+def test_a_picture_made_smaller_keeps_its_colours() -> None:
+    """Two neighbours shared one colour: stripes of red and blue were purple."""
+    stripes = np.zeros((64, 96, 3), np.uint8)
+    stripes[:, :, 2] = 255  # red
+    stripes[:, 4::8] = stripes[:, 5::8] = stripes[:, 6::8] = stripes[:, 7::8] = 255, 0, 0
+    frame = av.VideoFrame.from_ndarray(stripes, format="bgr24").reformat(format="yuv420p")
+    image = Upright()(frame, (24, 16)).astype(int)
+    assert np.abs(image[:, ::2] - (0, 0, 255)).max() < 8
+    assert np.abs(image[:, 1::2] - (255, 0, 0)).max() < 8
+
+
+def test_a_picture_of_two_fields_is_made_smaller_as_one(tmp_path: Path) -> None:
+    """Each field was scaled by itself: what differs between them stayed as a comb."""
+    path = tmp_path / "interlaced.mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25, options={"flags": "+ildct+ilme", "q": "1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        stream.bit_rate = 8_000_000
+        lines = np.zeros((72, 96, 3), np.uint8)
+        lines[::2] = 255
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(lines, format="bgr24")))
+        container.mux(stream.encode(None))
+    frame = first(path)
+    assert frame.interlaced_frame
+    image = Upright()(frame, (48, 36))
+    assert image.shape == (36, 48, 3)
+    assert image[4:-4].min() > 100 and image[4:-4].max() < 155
+
+
 def test_a_picture_goes_when_nobody_needs_it(tmp_path: Path) -> None:
     """`picture.side_data` makes a cycle of references: hundreds of pictures piled up until they were collected."""
     path = write_clip(tmp_path / "clip.mp4", 1)

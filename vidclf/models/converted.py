@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,22 +14,29 @@ from vidclf.files import hash_file
 from vidclf.models.cache import cached, forget
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.networks import TorchNetwork
-from vidclf.models.parity import Parity, pattern
+from vidclf.models.parity import pattern
 from vidclf.models.ultralytics_model import load_detector, spec_of
 
-LAYOUT = 12  # version of the detectors in the cache; another number makes them again
+LAYOUT = 13  # version of the detectors in the cache; another number makes them again
 
 
-@contextmanager
-def converted(weights: Path, runtime: str, write: Callable[[Any, Path], None]) -> Iterator[Parity]:
-    """The folder in the cache of a .pt file's network, and what is known of it; if it cannot be used, it is removed.
+class Converted(NamedTuple):
+    """A network in the cache, and what is known of it."""
 
-    runtime: its name and version. write: converts an `ultralytics.YOLO` into that folder.
-    Raises UsageError if the file is not a model, and any error of `write`.
+    folder: Path
+    spec: DetectorSpec
+    answers: np.ndarray  # torch's first output for `pattern`, in 32 bits
+
+
+def converted(weights: Path, runtime: str, write: Callable[[Any, Path], None]) -> Converted:
+    """A .pt file's network for another runtime, from the cache; one that was damaged there is removed.
+
+    runtime: its name and version. write: converts an `ultralytics.YOLO` into an empty folder.
+    Raises UsageError if the file is not a model, RuntimeError if it was damaged, and any error of `write`.
     """
     folder = cached(weights, f"{runtime}-{LAYOUT}", lambda folder: _convert(weights, folder, write))
     try:
-        yield _read(folder)
+        return _read(folder)
     except Exception:
         forget(folder)  # the next run makes it again
         raise
@@ -45,7 +51,7 @@ def _convert(weights: Path, folder: Path, write: Callable[[Any, Path], None]) ->
     (folder / "spec.json").write_text(json.dumps({"spec": asdict(spec), "sha256": hashes}))
 
 
-def _read(folder: Path) -> Parity:
+def _read(folder: Path) -> Converted:
     known = json.loads((folder / "spec.json").read_text())
     for name, wanted in known["sha256"].items():
         if hash_file(folder / name) != wanted:
@@ -53,4 +59,4 @@ def _read(folder: Path) -> Parity:
     spec = known["spec"]
     names = {int(number): name for number, name in spec.pop("names").items()}
     answers = np.load(folder / "answers.npy", allow_pickle=False)
-    return Parity(DetectorSpec(names, **spec), answers, folder)
+    return Converted(folder, DetectorSpec(names, **spec), answers)

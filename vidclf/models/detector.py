@@ -1,7 +1,8 @@
 """Detects objects in pictures: an ultralytics model whose network runs on the fastest runtime.
 
 The letterbox before the network and the selection of boxes after it are the same on every runtime, and the same as
-ultralytics'. On OpenVINO, neither ultralytics nor torch is needed once the network is in the cache.
+ultralytics'. On OpenVINO and ONNX Runtime, neither ultralytics nor torch is needed once the network
+is in the cache.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import numpy as np
 
 from vidclf.errors import UsageError, VidclfError, one_line
 from vidclf.models.backends import check_available, check_place, fastest, is_installed
-from vidclf.models.device import choose_devices
+from vidclf.models.device import choose_devices, torch_threads
 from vidclf.models.exported_detector import ExportedDetector, export_to_tensorrt
 from vidclf.models.letterbox import Letterbox
 from vidclf.models.networks import OnnxNetwork, OpenVinoNetwork, Outputs, TorchNetwork
 from vidclf.models.onnx_detector import converted_to_onnx
+from vidclf.models.onnx_runtime import ProviderError
 from vidclf.models.openvino_detector import converted_to_openvino, exported
 from vidclf.models.parallel import MOST_AT_ONCE, Executor, pictures_at_once, pool_for_torch
 from vidclf.models.selection import Found, Selection, corners
@@ -58,9 +60,9 @@ def open_detector(
                 return export_to_tensorrt(path, devices[0], precision, image_size)
             is_onnx = backend == "onnx"
             compiled = converted_to_onnx(path, devices[0]) if is_onnx else converted_to_openvino(path, precision)
-        except UsageError:  # it is not a model
-            raise
         except Exception as error:
+            if isinstance(error, UsageError) and not isinstance(error, ProviderError):  # it is not a model
+                raise
             _warn(weights, backend, error)
     return Detector(weights, image_size, compiled, load_torch)
 
@@ -117,11 +119,6 @@ class Detector:
         if self._compiled is not None:
             return self._compiled.most_under_way
         return 2048 if self.on_gpu else 1
-
-    @property
-    def on_torch(self) -> bool:
-        """Whether it runs on torch."""
-        return self._compiled is None
 
     @property
     def on_gpu(self) -> bool:
@@ -187,9 +184,11 @@ class Detector:
         def start(network: TorchNetwork, part: np.ndarray) -> Callable[[], list[np.ndarray]]:
             return network.start(part, confidence)
 
-        # One picture alone gets all threads; GPUs run by themselves, all at once.
-        at_once = self._pool.map if self._pool and len(parts) > 1 else map
-        started = list(at_once(start, networks, parts))
+        if self._pool and len(parts) > 1:
+            started = list(self._pool.map(start, networks, parts))
+        else:  # one picture alone gets all threads; GPUs run by themselves, all at once
+            with torch_threads("detector"):
+                started = list(map(start, networks, parts))
         return lambda: [each for finish in started for each in zip(*finish(), strict=True)]
 
     def _fall_back(self, error: Exception) -> None:

@@ -14,13 +14,14 @@ import numpy as np
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models.backends import check_exporters
 from vidclf.models.cache import cached, forget
-from vidclf.models.converted import LAYOUT
+from vidclf.models.device import torch_threads
 from vidclf.models.selection import Found, Selection
 from vidclf.models.ultralytics_model import export, load_detector
 
 log = logging.getLogger(__name__)
 
 ENGINE = "model.engine"
+LAYOUT = 11  # version of the engines in the cache; another number makes them again
 
 
 def export_to_tensorrt(path: Path, device: str, precision: str, image_size: int) -> ExportedDetector:
@@ -62,7 +63,6 @@ class ExportedDetector:
 
     most = 1  # its batch size is fixed, usually one
     most_under_way = 1
-    on_torch = True  # or on what ultralytics has chosen, together with torch
     on_gpu = False  # it may be, but its pictures are done when `start` returns
 
     def __init__(self, weights: str, device: str, image_size: int, task: str | None = None):
@@ -75,16 +75,17 @@ class ExportedDetector:
 
     def start(self, images: list[np.ndarray], which: Selection, several: bool = False) -> Callable[[], list[Found]]:
         """Like `Detector`'s, but it does all the work before it returns."""
-        results = self._model.predict(
-            images,
-            imgsz=self._size,
-            device=self._device,
-            conf=which.confidence,
-            iou=which.iou,
-            classes=which.kinds,
-            max_det=which.most,
-            verbose=False,
-        )
+        with torch_threads("detector"):
+            results = self._model.predict(
+                images,
+                imgsz=self._size,
+                device=self._device,
+                conf=which.confidence,
+                iou=which.iou,
+                classes=which.kinds,
+                max_det=which.most,
+                verbose=False,
+            )
         found = [_found(result) for result in results]
         return lambda: found
 

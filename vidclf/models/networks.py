@@ -17,12 +17,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vidclf.models import parity
 from vidclf.models.detector_spec import DetectorSpec
 from vidclf.models.device import is_bf16_faster, on_stream
-from vidclf.models.onnx_runtime import onnx_session
 from vidclf.models.openvino_runtime import openvino_core, openvino_precision, openvino_settings
 from vidclf.models.parallel import MOST_AT_ONCE, pictures_at_once
-from vidclf.models.parity import Parity
 from vidclf.models.ultralytics_model import keep_boxes_exact, spec_of
 from vidclf.threads import threads
 
@@ -122,7 +121,8 @@ def _flat(outputs: Any) -> list[Any]:
 class OpenVinoNetwork:
     """A network in OpenVINO's CPU plugin, which takes the bytes as they are.
 
-    network: an `openvino.Model`. parity: checked before the first picture; raises UsageError then.
+    network: an `openvino.Model`. answers: torch's for `parity.pattern`; it is compared with them before the first
+    picture, and raises UsageError if it differs.
     If a single camera's pictures come one by one, each gets all threads, which has the lowest latency. If there are
     several, each gets a share of the threads: then no thread waits for the slowest one at every layer, which has the
     highest throughput.
@@ -131,13 +131,13 @@ class OpenVinoNetwork:
     to copy what it joins and splits.
     """
 
-    def __init__(self, network: Any, spec: DetectorSpec, precision: str, parity: Parity | None = None):
+    def __init__(self, network: Any, spec: DetectorSpec, precision: str, answers: np.ndarray | None = None):
         self.spec = spec
         self.precision = openvino_precision() if precision == "auto" else precision
         self.name = f"openvino {self.precision}"
         self.streams = 0  # pictures computed at the same time; 0 before the first
         self._most_streams = pictures_at_once()  # asks the system, so not for every picture
-        self._network, self._parity = network, parity
+        self._network, self._answers = network, answers
         self._usual: tuple[int, ...] = ()  # the shape of most pictures
         self._unusual = 0  # pictures of other shapes in a row
 
@@ -152,9 +152,9 @@ class OpenVinoNetwork:
         if streams > self.streams:
             is_first, self.streams = not self.streams, streams
             self._forget("_of_any", "_of_usual")
-            if is_first and self._parity:
-                (outputs,) = self._begin(self._of_any, [self._parity.picture], -1.0)()
-                self._parity.check(outputs[0], self.precision)
+            if is_first and self._answers is not None:
+                (outputs,) = self._begin(self._of_any, [parity.pattern(self.spec.stride)], -1.0)()
+                parity.check(outputs[0][None], self._answers, self.spec, self.precision)
         self._unusual = self._unusual + len(pictures) if pictures[0].shape != self._usual else 0
         if self._unusual > MANY or not self._usual:
             self._usual, self._unusual = pictures[0].shape, 0
@@ -237,33 +237,32 @@ class Requests:
 class OnnxNetwork:
     """A network in ONNX Runtime, in 32 bits, on the CPU or on a GPU; its work is done when `start` returns.
 
-    parity: of its folder, whose NETWORK is as ultralytics exports it: (N, 3, height, width) float32 RGB from 0 to 1.
-    It is loaded and checked before the first picture; raises UsageError then.
+    session: of a network that takes (N, 3, height, width) float32 RGB from 0 to 1, as ultralytics exports it. answers:
+    torch's for `parity.pattern`; it is compared with them before the first picture, and raises UsageError if it
+    differs.
     """
 
-    NETWORK = "model.onnx"
     most = MOST_AT_ONCE  # in one batch
     most_under_way = 1
 
-    def __init__(self, parity: Parity, device: str):
-        self.spec = parity.spec
+    def __init__(self, session: Any, spec: DetectorSpec, device: str, answers: np.ndarray):
+        self.spec = spec
         self.name = f"onnx on {device}"
-        self._file, self._device = parity.folder / self.NETWORK, device
-        self._parity: Parity | None = parity
+        # A GPU may multiply 32-bit floats as TF32, which is as exact as f16.
+        self._precision = "f32" if device == "cpu" else "f16"
+        self._session = session
+        self._answers: np.ndarray | None = answers
 
     def start(
         self, pictures: Sequence[np.ndarray], confidence: float = -1.0, several: bool = False
     ) -> Callable[[], list[Outputs]]:
         """Compute the outputs for pictures of one size; the function that is returned returns them."""
-        if self._parity:
-            self._parity.check(self._run([self._parity.picture])[0][0], "f32")
-            self._parity = None
-        outputs = [(_surer_than(self.spec, confidence, boxes), *masks) for boxes, *masks in self._run(pictures)]
-        return lambda: outputs
-
-    @cached_property
-    def _session(self) -> Any:
-        return onnx_session(self._file, self._device, threads("detector"))
+        if self._answers is not None:
+            outputs = self._run([parity.pattern(self.spec.stride)])[0]
+            parity.check(outputs[0][None], self._answers, self.spec, self._precision)
+            self._answers = None
+        outputs_of_all = [(_surer_than(self.spec, confidence, boxes), *masks) for boxes, *masks in self._run(pictures)]
+        return lambda: outputs_of_all
 
     def _run(self, pictures: Sequence[np.ndarray]) -> list[Outputs]:
         batch = cv2.dnn.blobFromImages(pictures, 1 / 255, swapRB=True)

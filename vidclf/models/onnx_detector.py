@@ -9,21 +9,24 @@ from typing import Any
 from vidclf.models.backends import check_exporters
 from vidclf.models.converted import converted
 from vidclf.models.networks import OnnxNetwork
+from vidclf.models.onnx_runtime import onnx_session
 from vidclf.models.ultralytics_model import export
+from vidclf.threads import threads
+
+NETWORK = "model.onnx"
 
 
 def converted_to_onnx(weights: Path, device: str) -> OnnxNetwork:
     """The network of a .pt file, on cpu, cuda or cuda:N; once in the cache, torch and ultralytics are not imported.
 
-    Raises UsageError if the file is not a model, RuntimeError if the package onnx is missing, and any error of
-    ultralytics while it exports.
+    Raises UsageError if the file is not a model, RuntimeError if the package onnx is missing, ProviderError if ONNX
+    Runtime cannot use the device, and any error of ultralytics while it exports.
     """
     check_exporters({"onnx": "onnx"})
-    with converted(weights, f"onnx-{version('onnx')}-{version('ultralytics')}", _write) as parity:
-        return OnnxNetwork(parity, device)
+    known = converted(weights, f"onnx-{version('onnx')}-{version('ultralytics')}", _write)
+    session = onnx_session(known.folder / NETWORK, device, threads("detector"))
+    return OnnxNetwork(session, known.spec, device, known.answers)
 
 
 def _write(model: Any, folder: Path) -> None:
-    export(
-        model, "onnx", folder / OnnxNetwork.NETWORK, dynamic=True, simplify=False
-    )  # for which it needs one more package
+    export(model, "onnx", folder / NETWORK, dynamic=True, simplify=False)  # for which it needs one more package

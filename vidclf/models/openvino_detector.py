@@ -23,9 +23,9 @@ def converted_to_openvino(weights: Path, precision: str) -> OpenVinoNetwork:
     Raises UsageError if the file is not a model, and any error of OpenVINO, or of torch while it is converted.
     """
     runtime = f"openvino-{version('openvino')}-{version('ultralytics')}"
-    with converted(weights, runtime, _write) as parity:
-        network = openvino_core().read_model(str(parity.folder / NETWORK))
-        return OpenVinoNetwork(network, parity.spec, precision, parity)
+    known = converted(weights, runtime, _write)
+    network = openvino_core().read_model(str(known.folder / NETWORK))
+    return OpenVinoNetwork(network, known.spec, precision, known.answers)
 
 
 def _write(model: Any, folder: Path) -> None:

@@ -189,10 +189,11 @@ class Capture:
                 continue
             container, stream = connection
             if is_recording(self.uri, container):
-                if not progress.read:
-                    self.reading = None
-                    container.close()  # a live source's time limits are too short for a recording
-                    yield from self._read()
+                if progress.read:
+                    continue  # a camera's server has ended its playlist; it may begin another
+                self.reading = None
+                container.close()  # a live source's time limits are too short for a recording
+                yield from self._read()
                 return
             source.rate = rate_of(stream)
             yield from self._frames(live.pictures(container, stream), source, stream, progress)
@@ -220,19 +221,21 @@ class Capture:
                 continue
             try:
                 size = upright_size(picture)
-                if source.live or not progress.given:  # a file keeps its size; a camera may come back with another
-                    source.size = self.size or size
-                    source.sample_aspect_ratio = upright_ratio(stream, picture)
-                area = None if source.size == size else letterbox_area(*size, *source.size)
+                # A file keeps its size; a camera may come back with another.
+                wanted = self.size or (size if source.live or not progress.given else source.size)
+                area = None if wanted == size else letterbox_area(*size, *wanted)
                 image = upright(picture, (area[2] - area[0], area[3] - area[1]) if area else None)
             except (OSError, ValueError) as error:  # what it says of its colours or format is damaged
                 log.debug("a picture of %s cannot be converted: %s", source.name, error)
                 source.corrupt += 1
                 yield None
                 continue
+            if source.live or not progress.given:
+                source.size = wanted
+                source.sample_aspect_ratio = upright_ratio(stream, picture)
             placement = None
             if area:
-                image, placement = on_black(image, area, *source.size), Placement(size, area)
+                image, placement = on_black(image, area, *wanted), Placement(size, area)
             yield Frame(source, index, pts, image, captured=taken, placement=placement)
             progress.given += 1
             if progress.given == self.max_frames:

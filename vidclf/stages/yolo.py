@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,7 +14,7 @@ from vidclf.errors import UsageError
 from vidclf.frame import Box, Detection, Frame, Source
 from vidclf.limits import check_range, did_you_mean
 from vidclf.models.backends import Backend, Precision, check_backend, check_precision
-from vidclf.models.device import check_device, torch_threads
+from vidclf.models.device import check_device
 from vidclf.models.selection import Found, Selection
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Yolo:
     ... yolo11x, yolo11n-seg: n is the fastest, x the most accurate. classes: kinds to keep, by name; empty keeps all;
     by default persons, or all where the model knows no class "person".
     confidence: the lowest score. iou: boxes of one kind that overlap more count as one. image_size: pixels of the
-    longer side the network sees. batch: maximum frames at work at a time; on a GPU, in each of two batches.
+    longer side the network sees. batch: maximum pictures searched at a time; on a GPU, in each of two batches.
     max_objects: maximum objects per frame.
     device: auto, cpu, cuda, cuda:N, or several GPUs that share each batch, cuda:0,1.
     backend: runtime for the network of a .pt model; auto is OpenVINO on a CPU, if it is installed, and torch on a
@@ -83,8 +82,7 @@ class Yolo:
             from vidclf.models.detector import open_detector
 
             self._detector = open_detector(self.weights, self.device, self.backend, self.precision, self.image_size)
-        with torch_threads("detector") if self._detector.on_torch else nullcontext():
-            yield from self._detect_all(frames, self._detector)
+        yield from self._detect_all(frames, self._detector)
 
     def _detect_all(self, frames: Channel, detector: Detector | ExportedDetector) -> Iterator[Frame]:
         which = Selection(self.confidence, self.iou, self.class_numbers(detector.names), self.max_objects)
@@ -120,7 +118,7 @@ class Yolo:
             return 0
         is_little = sum(frame.image.nbytes for frame in held) < SMALL
         counted = _pictures(under_way) if is_little else len(held)  # frames that are not searched only wait
-        return self.batch * (2 if detector.on_gpu else 1) - counted
+        return max(0, self.batch * (2 if detector.on_gpu else 1) - counted)
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
         """The numbers of the classes to keep, None for all; UsageError for a class that is not among `names`."""

@@ -28,6 +28,7 @@ H273_BT709, H273_BT601 = 1, 6  # colour spaces in H.273; 6 is SMPTE 170M, which 
 # Between two pictures, in ticks of the track: MP4 stores them in 32 bits, and FFmpeg fills AVI with so many at most.
 LONGEST_GAP = {"mp4": 1 << 31, "mov": 1 << 31, "avi": 60_000}
 SEEK_SECONDS = 5
+HEADER = 8 << 10  # bytes, more than any container's header
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 
@@ -69,6 +70,8 @@ class Encoder:
             time_base = 1 / rate
         self._what = f"{codec} to {part}"
         with self._explained():
+            # PyAV (18.1) never closes a file whose header cannot be written, so a full disk is noticed before it.
+            part.write_bytes(bytes(HEADER))
             # The file: prefix keeps FFmpeg from taking what is before a colon for a protocol.
             self._output = av.open(f"file:{part}", "w", format=container, options=options)
             self._stream: Any = self._output.add_stream(codec, rate=rate, options=encoder_options(codec, quality))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from av.sidedata import sidedata
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+
+# No pixel is skipped, and none shares its colour with the next one.
+EXACT = Interpolation.AREA | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
 class Upright:
@@ -19,9 +23,9 @@ class Upright:
         self._reformatter = VideoReformatter()  # reused, since creating one may take longer than using it
 
     def __call__(self, picture: VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Convert, and at the same time scale to a size, (width, height), that the upright picture shall have.
+        """Convert, and scale to a size, (width, height), that the upright picture shall have.
 
-        Scaling first, in the picture's own colours, takes a quarter of the time that it takes in BGR (1080p to 720p).
+        Both at once takes half of the time that scaling takes in BGR (1080p to 720p).
         """
         # Untagged video is BT.709 from 720 lines up and BT.601 below, by convention.
         space, limits = picture.colorspace, picture.color_range
@@ -33,14 +37,16 @@ class Upright:
         colours: dict[str, Any] = (
             {} if is_rgb else {"src_colorspace": space, "src_color_range": limits, "dst_color_range": ColorRange.JPEG}
         )
-        # By default it uses every core for a millisecond's work, and waits for the busiest of them.
         is_mirrored, turns = orientation(picture)
-        if size:
-            width, height = size[::-1] if turns % 2 else size
-            way = Interpolation.AREA if width < picture.width else Interpolation.BILINEAR  # area: no pixel is skipped
-            colours |= {"width": width, "height": height, "interpolation": way}
-        image = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
-        return np.ascontiguousarray(np.rot90(image[::-1] if is_mirrored else image, turns))
+        if size and not picture.interlaced_frame:  # swscale would scale each of its two fields by itself
+            colours["width"], colours["height"] = size[::-1] if turns % 2 else size
+            colours["interpolation"] = EXACT
+        # By default it uses every core for a millisecond's work, and waits for the busiest of them.
+        lying = self._reformatter.reformat(picture, format="bgr24", threads=1, **colours).to_ndarray()
+        image = np.ascontiguousarray(np.rot90(lying[::-1] if is_mirrored else lying, turns))
+        if size and image.shape[1::-1] != size:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return image
 
 
 def upright_size(picture: VideoFrame) -> tuple[int, int]:
