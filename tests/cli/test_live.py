@@ -169,6 +169,10 @@ def test_ctrl_c_is_the_normal_end_of_a_live_stream_and_its_segments_play() -> No
             "several sources are called a; give each its own name (NAME=URL)",
         ),
         (
+            ["http://host/a?token=b", "http://host/a?token=c"],  # their rows were of one source
+            "several sources are called http://host/a?token=***; give each its own name (NAME=URL)",
+        ),
+        (
             ["front door=rtsp://me:secret@host/a"],
             "a source's name must be letters, digits, - and _, got 'front door' for rtsp://me:***@host/a",
         ),

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,6 +62,17 @@ def test_segments_hold_every_frame_once(tmp_path: Path) -> None:
         "a-000002.mp4": list(range(20, 40)),
         "a-000004.mp4": list(range(40, 45)),
     }
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_cameras_of_one_name_have_the_same_files_in_every_run(tmp_path: Path, first: int) -> None:
+    """The one whose picture came first got the name, and after a restart went on with the other's recordings."""
+    cameras = [camera(f"rtsp://user{n}:***@host/cam") for n in range(2)]
+    write = Write(f"{tmp_path}/", segment="2s")
+    write.attach(SimpleNamespace(sources=[SimpleNamespace(reading=source) for source in cameras]))  # type: ignore[arg-type]
+    paths: dict[Source, Path] = {}
+    names = {number: write._path_of(cameras[number], paths).stem for number in (first, 1 - first)}
+    assert names == {0: "host-cam", 1: "host-cam-2"}
 
 
 def test_a_player_that_has_a_segment_open_does_not_end_a_live_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.frames import Frames, make_frames
 from vidclf.cli.assemble import RunOptions, assemble
 from vidclf.cli.run import run
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 from vidclf.pipeline import Pipeline
 from vidclf.stages import Serve
 from vidclf.stages.serve import parse_address
@@ -57,7 +58,6 @@ def test_beyond_this_machine_a_token_is_needed_and_the_error_says_so(address: st
         ({"quality": 0}, "quality must be 1 to 100, got 0"),
         ({"token": ""}, "the token must be one or more visible ASCII characters, without spaces"),
         ({"token": "my secret"}, "the token must be one or more visible ASCII characters, without spaces"),
-        ({"address": "no-such-host.invalid:1", "token": "x"}, "not an address of this machine"),
     ],
 )
 def test_wrong_options_are_told_but_never_the_token(options: dict, message: str) -> None:
@@ -69,9 +69,29 @@ def test_wrong_options_are_told_but_never_the_token(options: dict, message: str)
 def test_a_port_that_is_taken_is_told_before_anything_runs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"cannot serve on 127.0.0.1:{port}: the port is in use"):
+        with pytest.raises(VidclfError, match=f"cannot serve on 127.0.0.1:{port}: the port is in use") as caught:
             Serve(f"127.0.0.1:{port}")
+    assert caught.value.exit_code == 1
     Serve(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_that_the_machine_may_still_get_is_no_wrong_usage(host: str) -> None:
+    """A service that began before its network was up ended with exit code 2, after which systemd does not restart."""
+    with pytest.raises(VidclfError, match=f"cannot serve on {host}:8000: {host} is not an address") as caught:
+        Serve(f"{host}:8000", token="x")
+    assert caught.value.exit_code == 1
+
+
+def test_a_port_that_is_not_allowed_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not become free by waiting."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(UsageError, match=r"cannot serve on 127\.0\.0\.1:80: Permission denied"):
+        Serve("127.0.0.1:80")
 
 
 def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from tests.web.cameras import Camera, get, page, until
 from vidclf.stages import Serve
+from vidclf.web.connection import Connection
 
 TOKEN = "correct-horse"
 HEAD = b"Host: x\r\nAuthorization: Bearer correct-horse\r\n\r\n"
@@ -100,6 +102,33 @@ def test_a_client_that_reads_nothing_is_cut_off(serve: Serve, monkeypatch: pytes
         connection.connect(("127.0.0.1", serve.port))
         connection.sendall(200 * (b"GET /page.js HTTP/1.1\r\n" + HEAD))
         until(lambda: serve_connections(serve))
+        until(lambda: not serve_connections(serve), seconds=20)
+
+
+def test_a_client_that_leaves_little_unread_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below asyncio's 64 KB, nothing counted as unread, and closing waited for the client for ever."""
+    monkeypatch.setattr("vidclf.web.connection.STUCK", 3.0)  # longer than PATIENCE: it is being closed by then
+    transports: list[asyncio.Transport] = []
+    begin = Connection.connection_made
+
+    def connection_made(self: Connection, transport: asyncio.Transport) -> None:
+        transports.append(transport)
+        begin(self, transport)
+
+    def unread() -> int:
+        """Bytes that the server could not pass on after another request."""
+        connection.sendall(b"GET /page.css HTTP/1.1\r\n" + HEAD)
+        sleep(0.05)
+        return transports[0].get_write_buffer_size()
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with closing(connection):
+        connection.connect(("127.0.0.1", serve.port))
+        until(lambda: transports)
+        assert until(unread, seconds=60) < 64 << 10
+        until(transports[0].is_closing)
         until(lambda: not serve_connections(serve), seconds=20)
 
 

@@ -57,13 +57,20 @@ def split_name(source: str) -> tuple[str | None, str]:
 
 
 def refuse_same_names(captures: Sequence[Item]) -> None:
-    """Raise UsageError if a given name is also another source's: tables and files could not tell them apart."""
-    taken: list[str] = []
+    """Raise UsageError if two sources would have the same name: tables and files could not tell them apart.
+
+    The same address twice is no mistake; two that differ only in a password, which no name shows, need names.
+    """
+    from vidclf.video.address import readable, redact
+
+    taken: dict[str, str] = {}  # the address of each name
     for item in sorted(captures, key=lambda item: "name" in item.options):  # named ones last
-        name = str(item.options.get("name") or item.options["source"])
-        if "name" in item.options and name.casefold() in taken:
+        address = str(item.options["source"])
+        name = str(item.options.get("name") or readable(redact(address)))
+        other = taken.get(name.casefold())
+        if other is not None and ("name" in item.options or other != address):
             raise UsageError(f"several sources are called {name}; give each its own name (NAME=URL)")
-        taken.append(name.casefold())
+        taken[name.casefold()] = address
 
 
 def together(sources: Sequence[str]) -> bool:

@@ -34,7 +34,8 @@ class Serve:
     fps, width: maximum pictures per second, and maximum pixels on the longer side.
     quality: of the JPEG pictures, 1 to 100.
     A picture is encoded once for all viewers, and only while somebody is watching. Slow viewers miss pictures.
-    Raises UsageError if the address is taken, or if vidclf's extra `web` is not installed.
+    Raises VidclfError if the address is taken, or not yet one of this machine; UsageError if vidclf's extra `web` is
+    not installed.
     """
 
     def __init__(

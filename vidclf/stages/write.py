@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -160,14 +160,18 @@ class Write:
 
     def _path_of(self, source: Source, paths: dict[Source, Path]) -> Path:
         """The path of a source's files without times; unique among `paths`, and added to them."""
-        if source not in paths:
-            path, stem, number = self.path, stem_of(source), 2
-            if self.is_folder:
-                path = self.path.with_stem(stem)
-                while path in paths.values():
-                    path, number = self.path.with_stem(f"{stem}-{number}"), number + 1
-            paths[source] = path
+        if source not in paths:  # in the order of the cameras, so that each gets the same name in every run
+            cameras = [capture.reading for capture in self._captures if getattr(capture, "reading", None)]
+            for each in [*cameras, source]:
+                if each not in paths:
+                    paths[each] = self._unique(stem_of(each), paths.values())
         return paths[source]
+
+    def _unique(self, stem: str, taken: Collection[Path]) -> Path:
+        path, number = self.path.with_stem(stem) if self.is_folder else self.path, 2
+        while self.is_folder and path in taken:
+            path, number = self.path.with_stem(f"{stem}-{number}"), number + 1
+        return path
 
     def _sweep(self, paths: dict[Source, Path], taken: set[Path]) -> None:
         if self.keep is None and self.keep_size is None:

@@ -16,13 +16,17 @@ STUCK = 30.0  # seconds that a client may read nothing of what is sent to it
 
 
 class Connection(H11Protocol):
-    """A client's connection: closed at once if there are too many, and later if no request comes."""
+    """A client's connection: closed at once if there are too many, and later if no request comes.
+
+    Whoever closes it, the transport first sends all that it holds: without end if the client reads nothing.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # `pause_writing` at the first byte that waits, not only after 64 KB
         if len(self.connections) > MOST:
             transport.abort()
         else:

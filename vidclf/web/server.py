@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from vidclf.errors import UsageError
+from vidclf.errors import UsageError, VidclfError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -24,23 +24,27 @@ SEND_BUFFER = 256 << 10  # bytes: by default the system takes megabytes, which a
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; UsageError, with the reason, if that is not possible."""
+    """A listening socket; an error with the reason if that is not possible.
+
+    It is a UsageError only if it can never work. An address may come with the network, and a port may become free: a
+    service must try again then, which exit code 2 would keep it from.
+    """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    failure, absent = f"cannot serve on {address}", f"{host} is not an address of this machine"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # its connections inherit it
         return listening
     except socket.gaierror:
-        raise UsageError(f"cannot serve on {address}: {host} is not an address of this machine") from None
+        raise VidclfError(f"{failure}: {absent}") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            hint = f"the port is in use; choose another one, such as {address.rpartition(':')[0]}:{port + 1}"
-        elif error.errno == errno.EADDRNOTAVAIL:
-            hint = f"{host} is not an address of this machine"
-        else:
-            hint = error.strerror or str(error)
-        raise UsageError(f"cannot serve on {address}: {hint}") from None
+            other = f"{address.rpartition(':')[0]}:{port + 1}"
+            raise VidclfError(f"{failure}: the port is in use; choose another one, such as {other}") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise VidclfError(f"{failure}: {absent}") from None
+        raise UsageError(f"{failure}: {error.strerror or error}") from None
 
 
 @contextmanager
