@@ -94,7 +94,8 @@ def test_a_second_ctrl_c_aborts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidclf.interrupt.ECHO_SECONDS", 0.0)
     sink = Finalise()
     with pytest.raises(KeyboardInterrupt):
-        Pipeline([Frames(1_000_000), sink, Pass()], queue=4).run(watch=press)
+        # The slow stage still has frames when the second one comes.
+        Pipeline([Frames(1_000_000), Pass(pause=0.02), sink, Pass()], queue=4).run(watch=press)
     assert sink.ended == "aborted"
     assert no_threads_left()
 
@@ -152,3 +153,33 @@ def test_who_aborts_need_not_wait_for_a_stage_that_hangs(monkeypatch: pytest.Mon
     let_go.set()
     while not no_threads_left():
         sleep(0.01)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_source_that_never_returns_does_not_keep_the_outputs_from_being_completed(
+    others: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A camera's driver or a network drive may block for ever, and a service was killed with all its files open."""
+    monkeypatch.setattr("vidclf.pipeline.STUCK_SECONDS", 0.3)
+    released = threading.Event()
+
+    class Stuck(Frames):
+        def __call__(self, _: object) -> Iterator[Frame]:
+            yield from super().__call__(_)
+            released.wait(30)
+            yield from super().__call__(_)
+
+    sink = Finalise()
+    pipeline = Pipeline([[Stuck(5), *[Frames(7)] * others], Pass(), sink])
+    threading.Timer(0.3, pipeline.stop).start()
+    began = perf_counter()
+    stats = pipeline.run()
+    assert perf_counter() - began < 5
+    assert stats["ledger"]["read"] == stats["ledger"]["finished"] == 5 + 7 * others
+    assert sink.ended == "complete"
+    assert "does not return; the run ends without it" in caplog.text
+    released.set()
+    until = perf_counter() + 5
+    while not no_threads_left() and perf_counter() < until:
+        sleep(0.01)
+    assert no_threads_left()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import ceil, inf
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ FASTEST = 120  # pictures per second of a live source, all of which may wait unt
 END: Any = object()  # of a stage's frames
 LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
+STUCK_SECONDS = 30.0  # that a source has to return once no more frames are wanted: its own time limits are shorter
 
 # Takes a Channel, or any iterable of frames. A source yields None while it has nothing yet, so that it can be stopped.
 Stage = Callable[[Any], Iterable[Frame | None]]
@@ -113,6 +114,9 @@ class Pipeline:
         threads = [Thread(target=self._work, args=job, name=f"vidclf {job[1].name}", daemon=True) for job in jobs[:-1]]
         for thread in threads:
             thread.start()
+        over = Event()
+        guard = Thread(target=self._leave_stuck_sources, args=(threads, over), name="vidclf guard", daemon=True)
+        guard.start()
         try:
             self._work(*jobs[-1])
             if self._error and not isinstance(self._error, Exception):
@@ -123,6 +127,9 @@ class Pipeline:
             for channel in channels:
                 channel.cancel(failed=True)
             wait_for(threads, ABORT_SECONDS)
+        finally:
+            over.set()
+            guard.join()
         self._ended = perf_counter()
         if self._error:
             raise self._error
@@ -160,6 +167,19 @@ class Pipeline:
         If nothing is running, the next run ends at once.
         """
         self._stopping = True
+
+    def _leave_stuck_sources(self, threads: list[Thread], over: Event) -> None:
+        """Let the run end without sources that do not return: a read from a device or a share may take for ever."""
+        while not (self._stopping or self._is_over):
+            if over.wait(0.5):
+                return
+        if over.wait(STUCK_SECONDS):
+            return
+        for thread, meter in zip(threads[: len(self.sources)], self._meters, strict=False):
+            if thread.is_alive() and meter.outbox:
+                log.warning("%s does not return; the run ends without it", meter.name)
+                threads.remove(thread)
+                meter.outbox.close()
 
     def _work(self, stage: Stage, meter: Meter) -> None:
         """Run one stage: move its frames on until it ends, then notify its neighbours."""
@@ -286,10 +306,13 @@ def _check(frame: Any, meter: Meter, is_foreign: bool) -> None:
 
 
 def wait_for(threads: list[Thread], at_most: float = inf) -> None:
-    """Wait until all have ended, or this many seconds; on Windows, Ctrl-C works only between two waits."""
+    """Wait until all have ended, or this many seconds; on Windows, Ctrl-C works only between two waits.
+
+    One that is removed from the list meanwhile is not waited for any more.
+    """
     end = monotonic() + at_most
-    for thread in threads:
-        while thread.is_alive() and monotonic() < end:
+    for thread in [*threads]:
+        while thread in threads and thread.is_alive() and monotonic() < end:
             thread.join(timeout=min(0.5, end - monotonic()))
 
 

@@ -57,6 +57,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that are about the pauses before retries set their own."""
+    monkeypatch.setattr("vidclf.batch.plan.RETRY_PAUSES", (0.0,))
+
+
 class Inline:
     """Workers without processes: the clip is done while it is handed over."""
 

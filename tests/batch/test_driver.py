@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from vidclf.batch import chore, driver, plan
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.driver import Batch
+from vidclf.batch.events import Report
 from vidclf.batch.job import Job, Outcome
 from vidclf.batch.manifest import Manifest
 from vidclf.batch.plan import Settings
@@ -23,11 +25,15 @@ Make = Callable[..., Batch]
 
 
 class Idle:
-    """Workers for which every clip is done at once."""
+    """Workers for which every clip is done at once, or fails the first times for want of memory, with its hash known.
 
-    def __init__(self) -> None:
+    faults: how often it fails.
+    """
+
+    def __init__(self, faults: int = 0) -> None:
         self.jobs: list[str] = []
         self._told: list[Outcome] = []
+        self._faults = faults
 
     @property
     def free(self) -> int:
@@ -35,8 +41,11 @@ class Idle:
 
     def submit(self, job: Job) -> None:
         self.jobs.append(job.path)
-        stats = {"ledger": {"finished": 1}, "detections": 0, "labels": {}}
-        self._told.append(Outcome(job.path, size=10, mtime_ns=1, sha256="0", stats=stats))
+        outcome = Outcome(job.path, size=10, mtime_ns=1, sha256="0")
+        outcome.stats = {"ledger": {"finished": 1}, "detections": 0, "labels": {}}
+        if len(self.jobs) <= self._faults:
+            outcome.fault, outcome.error = "passing", "CUDA out of memory"
+        self._told.append(outcome)
 
     def wait(self, _: float) -> list[Outcome]:
         told, self._told = self._told, []
@@ -54,6 +63,7 @@ def workers() -> Idle:
 def watch(tmp_path: Path, workers: Idle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes a batch that watches, each look of which finds the next of these, or raises it, or calls it."""
     monkeypatch.setattr(plan, "SCAN_SECONDS", 0.0)
+    monkeypatch.setattr(plan, "SCAN_PAUSES", 0)
     manifest = Manifest(tmp_path / "manifest.sqlite")
 
     def make(*looks: Any, **options: Any) -> Batch:
@@ -227,3 +237,68 @@ def test_clips_that_vanish_and_come_back_are_done(watch: Make, monkeypatch: pyte
     report = batch.run()
     assert (report.done, report.failed) == (2, {})
     assert sorted(workers.jobs) == ["a.mp4", "a.mp4", "b.mp4"]
+
+
+class Clock:
+    """Time that goes on by a second whenever the workers wait; notes when they were given clips."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, workers: Idle):
+        self.now, self.begun = 100.0, list[float]()
+        submit, wait = workers.submit, workers.wait
+
+        def noted(job: Job) -> None:
+            self.begun.append(self.now - 100)
+            submit(job)
+
+        def pass_by(seconds: float) -> list[Outcome]:
+            self.now += 1
+            return wait(seconds)
+
+        workers.submit, workers.wait = noted, pass_by  # type: ignore[method-assign]
+        for module in (driver, plan, chore):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now)
+
+
+def run_once(folder: Path, workers: Idle, manifest: Manifest) -> Report:
+    """One run over the clip a.mp4, without a watch."""
+    settings = Settings(folder, {"record": "0"})
+    return Batch(settings, lambda: Found([A]), manifest, Folder(folder), workers, lambda _: None).run()
+
+
+def test_retries_wait_until_a_temporary_fault_may_be_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them came within a second, while the memory of the GPU was still in use."""
+    monkeypatch.setattr(plan, "RETRY_PAUSES", (5.0, 30.0))
+    workers = Idle(faults=2)
+    clock = Clock(monkeypatch, workers)
+    with closing(Manifest(tmp_path / "manifest.sqlite")) as manifest:
+        assert run_once(tmp_path, workers, manifest).done == 1
+    assert clock.begun == [0, 6, 37]  # the fault itself takes a second
+
+
+def test_a_clip_in_its_pause_holds_up_no_other(watch: Make, workers: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause is the clip's own: one at the head of the queue must not make the workers idle."""
+    monkeypatch.setattr(plan, "RETRY_PAUSES", (5.0,))
+    workers._faults = 1
+    Clock(monkeypatch, workers)
+    assert watch(*[Found([A, B])] * 9).run().done == 2
+    assert workers.jobs == ["a.mp4", "b.mp4", "a.mp4"]
+
+
+def test_the_next_run_tries_a_clip_again_that_failed_through_a_temporary_fault(tmp_path: Path) -> None:
+    """It took the fault for the clip's own, as the clip's hash was known, and told it again without an attempt."""
+    with closing(Manifest(tmp_path / "manifest.sqlite")) as manifest:
+        assert run_once(tmp_path, Idle(faults=3), manifest).failed == {"a.mp4": "CUDA out of memory"}
+        report = run_once(tmp_path, Idle(), manifest)
+    assert (report.done, report.failed) == (1, {})
+
+
+def test_a_watch_tries_a_clip_again_that_failed_through_a_temporary_fault(
+    watch: Make, workers: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the next run did, and a watch may run for months."""
+    monkeypatch.setattr(plan, "AGAIN_SECONDS", 20.0)
+    workers._faults = 6  # with two retries, it fails twice
+    clock = Clock(monkeypatch, workers)
+    report = watch(*[Found([A])] * 90).run()
+    assert (report.done, report.failed, report.skipped) == (1, {}, 0)
+    assert clock.begun == [0, 1, 2, 23, 24, 25, 66]  # the second pause is twice as long

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from sqlite3 import Row
 
 import pytest
 
+from vidclf.batch import manifest as manifest_module
+from vidclf.batch import plan as plan_module
 from vidclf.batch.clips import Clip, Found
 from vidclf.batch.events import Planned, Report
 from vidclf.batch.manifest import Manifest
@@ -83,3 +86,40 @@ def test_what_vanishes_from_the_queue_is_told_and_planned_when_it_comes_back(mak
     assert plan.look([]) == Planned([], 0, {}, gone=[B])
     assert list(plan.queue) == [A]
     assert plan.look([]) == Planned([B], 0, {})
+
+
+def test_the_next_scan_comes_long_after_one_that_took_long(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow share it came at once, and workers got no attention."""
+    now = 100.0
+    monkeypatch.setattr(plan_module, "monotonic", lambda: now)
+
+    def find() -> Found:
+        nonlocal now
+        now += 3
+        return Found([A])
+
+    plan = make()
+    plan._find = find
+    plan.look([])
+    due = []
+    for _ in range(13):
+        due.append(plan.is_due)
+        now += 1
+    assert due == [False] * 12 + [True]
+
+
+def test_only_the_rows_of_the_clips_in_question_are_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each new clip it was every row that was ever stored, which took seconds."""
+    read, checked = list[str](), manifest_module.check
+
+    def note(row: Row) -> None:
+        if "status" in row.keys():  # noqa: SIM118 - a row itself iterates over its values
+            read.append(row["path"])
+        checked(row)
+
+    plan = make(Found([A]), Found([A, B]))
+    plan.look([])
+    monkeypatch.setattr(manifest_module, "check", note)
+    assert plan.look(["a.mp4"]) == Planned([B], 0, {})
+    assert read == ["b.mp4"]
+    assert plan.outputs("a.mp4") == output_names("a")  # what runs is known further

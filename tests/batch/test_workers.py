@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.clips import write_clip
 from vidclf.batch.job import Job, Outcome, Progress, Runner
 from vidclf.batch.storage import Folder, Remote
 from vidclf.batch.workers import Processes, default_jobs
@@ -91,11 +93,48 @@ def test_a_clip_tells_while_it_is_looked_at_and_while_its_results_are_uploaded(
 
 def test_a_worker_that_looks_at_its_first_clip_has_not_loaded_its_models() -> None:
     workers = Processes([], None, jobs=1, timeout=60)  # type: ignore[arg-type]
-    pipe = SimpleNamespace(poll=lambda: True, recv=lambda: messages.pop(0))
-    worker = SimpleNamespace(ready=False, heard=0.0, pipe=pipe)
+    worker = SimpleNamespace(ready=False, heard=0.0)
     messages = [Progress("a.mp4", frames, 0.0, None) for frames in (0, 1)]
-    ready = [(list(workers._hear(worker)), worker.ready)[1] for _ in range(2)]  # type: ignore[arg-type]
+    ready = [(list(workers._take(worker, message)), worker.ready)[1] for message in messages]  # type: ignore[arg-type]
     assert ready == [False, True]
+
+
+def test_all_that_a_worker_has_sent_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was one message after each scan of a slow share: the pipe filled up, and the worker stood still."""
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", lambda _: None)
+    workers = Processes([], None, jobs=1, timeout=60)  # type: ignore[arg-type]
+    workers.submit(Job("a.mp4", "", {}))
+    worker = workers._workers[0]
+    messages: list[Progress | Outcome] = [Progress("a.mp4", frames, 0.0, None) for frames in range(9)]
+    messages.append(Outcome("a.mp4"))
+    worker.pipe, sender = multiprocessing.Pipe()
+    for message in messages:
+        sender.send(message)
+    assert list(workers._hear(worker)) == messages
+    assert workers.free == 1
+
+
+@pytest.mark.parametrize("end", ["killed", "closed"])
+def test_a_worker_that_is_killed_leaves_no_temporary_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """They filled the disk, as only the worker itself could have removed them."""
+    pytest.importorskip("fsspec")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    items = [Item("capture", {"realtime": True}), Item("record", {"frames": True})]
+    workers = Processes(items, Remote(f"local://{tmp_path}/bucket"), jobs=1, timeout=60)
+    try:
+        workers.submit(Job("long.mp4", str(write_clip(tmp_path / "long.mp4", 300)), {"record": "long.jsonl"}))
+        while not list(tmp_path.rglob("long.jsonl*")):
+            assert not any(isinstance(message, Outcome) for message in workers.wait(0.01))
+        if end == "killed":
+            workers._workers[0].process.kill()
+            while workers.free == 0:
+                workers.wait(1)
+    finally:
+        workers.close()
+    assert not list(tmp_path.glob("vidclf-*"))
 
 
 def test_a_process_that_failed_without_a_reason_in_its_clip_is_not_used_again() -> None:

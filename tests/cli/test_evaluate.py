@@ -13,6 +13,7 @@ from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint, create, save
 from vidclf.models.classifier import Classifier
 from vidclf.models.exporting import export
+from vidclf.models.zoo import FASHION_MNIST, last_layer
 from vidclf.preprocess import Preprocess
 from vidclf.threads import cores
 from vidclf.training import evaluation
@@ -140,6 +141,38 @@ def test_it_uses_the_cores_that_it_may(pets: Path, monkeypatch: pytest.MonkeyPat
 def test_the_data_set_in_idx_files(tmp_path: Path) -> None:
     found = figures("lean", "--data", str(write_bars(tmp_path)), "--no-verify")
     assert (found["weights"], found["total"]) == ("lean", 50)
+
+
+def test_numbered_classes_are_compared_by_name_if_the_weights_know_them(tmp_path: Path) -> None:
+    """They were compared by number, whatever the order of the weights."""
+    data, model = write_bars(tmp_path / "bars"), create("v1", FASHION_MNIST)
+    other = create("v1", sorted(FASHION_MNIST), mean=0.3, std=0.2)
+    places = [FASHION_MNIST.index(name) for name in other.labels]
+    for name, tensor in model.state_dict().items():
+        moved = tensor[places] if name.removeprefix("network.") in last_layer(model) else tensor
+        other.state_dict()[name].copy_(moved)
+    words = ("--data", str(data), "--no-verify")
+    one, two = (
+        figures(str(save(tmp_path / f"{i}.safetensors", each)), *words) for i, each in enumerate((model, other))
+    )
+    assert one["per_class"] == {name: two["per_class"][name] for name in FASHION_MNIST}  # type: ignore[index]
+
+
+def test_numbered_classes_of_other_names_are_compared_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights for ten other things were 10 % right about Fashion-MNIST, and nothing said why."""
+    names = [f"row {i}" for i in range(10)]
+    words = [str(save(tmp_path / "rows.safetensors", create("v1", names))), "--data", str(write_bars(tmp_path))]
+    done = CliRunner().invoke(evaluate, [*words, "--no-verify", "--device", "cpu"], catch_exceptions=False)
+    known = f"10 classes: {', '.join(names)}, not Fashion-MNIST's classes"
+    how = "they are compared by number, as `train --labels` numbers them"
+    assert (done.exit_code, done.stderr) == (0, f"warning: {words[0]} knows {known}; {how}\n")
+    assert "of 50 correct" in done.stdout
+    monkeypatch.setattr("vidclf.training.fashion_mnist.download", lambda: tmp_path)
+    for weights, said in ((words[0], done.stderr), ("lean", "")):
+        again = CliRunner().invoke(evaluate, [weights, "--no-verify", "--device", "cpu"], catch_exceptions=False)
+        assert (again.exit_code, again.stderr) == (0, said)
 
 
 def test_a_network_that_gives_no_numbers_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vidclf.cli.main import COMMANDS, main
+from vidclf.cli.main import COMMANDS, explained, main
+from vidclf.errors import UsageError
 from vidclf.resources import shipped
 
 SAMPLE = str(shipped("samples") / "wardrobe.mp4")
@@ -152,3 +154,12 @@ def test_a_name_that_is_too_long_is_a_mistake_in_one_line(
 
 def test_the_middle_of_such_a_name_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(capsys, "eval", LONG) == (2, "Error: the file name 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is too long\n")
+
+
+def test_a_place_that_may_not_be_entered_is_wrong_usage() -> None:
+    """It was an error without a name, with exit code 1 and a hint at --debug."""
+    error = PermissionError(errno.EACCES, "Permission denied", "theirs/file")
+    found = explained(error)
+    assert (type(found), str(found)) == (UsageError, "theirs/file: Permission denied")
+    error.add_note("stage write, frame 7")  # which the message must not lose
+    assert explained(error) is error

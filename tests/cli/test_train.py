@@ -128,6 +128,19 @@ def test_options_that_do_nothing_are_told(pictures: Path, tmp_path: Path) -> Non
     assert asked["lr"] == 0.003  # adamw's own
 
 
+def test_options_that_do_nothing_are_told_even_if_progress_is_not_wanted(pictures: Path, tmp_path: Path) -> None:
+    """--quiet hid that, too."""
+    _, said = settings(tmp_path, pictures, "--gamma", "0.5", "--quiet")
+    assert said == "gamma has no effect here: it is for schedule milestone\n"
+
+
+@pytest.mark.parametrize(("given", "written"), [("2000000s", "2000000s"), ("1h30m", "5400s"), ("90.5", "90.5s")])
+def test_a_recorded_time_limit_can_be_given_again(pictures: Path, tmp_path: Path, given: str, written: str) -> None:
+    """Long ones were rounded to something that is refused: 2e+06s."""
+    settings(tmp_path, pictures, "--time-limit", given)
+    assert f"--time-limit {written} " in json.loads((tmp_path / "config.json").read_text())["command"]
+
+
 def test_a_folder_of_pictures_that_validate_leaves_no_share_to_choose(tmp_path: Path) -> None:
     crops = tmp_path / "crops"
     for part in ("train", "valid"):

@@ -1,5 +1,6 @@
 """`vidclf train` and the folder of a run: what is kept, replaced, refused and resumed."""
 
+import json
 import os
 import shutil
 import signal
@@ -112,6 +113,42 @@ def test_settings_that_are_not_given_again_are_those_of_the_run(
     config.write_text(config.read_text().replace('"epochs": ', '"epochs": "many", "e": '))
     with pytest.raises(UsageError, match=r"the settings in its config\.json are damaged"):
         CliRunner().invoke(train, list(map(str, words)), catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.mark.parametrize("damage", [{"start": 5}, {"distill": 5}, {"distill": [5]}, {"labels": [5]}])
+def test_settings_of_a_wrong_kind_are_refused(
+    trained: tuple[Path, Result], pictures: Path, tmp_path: Path, damage: dict[str, object]
+) -> None:
+    """It was a TypeError, wherever they were used."""
+    shutil.copytree(trained[0] / "run", tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    asked = json.loads(config.read_text())
+    config.write_text(json.dumps(asked | {"settings": asked["settings"] | damage}))
+    told = f"{tmp_path / 'run'}: the settings in its config.json are damaged"
+    assert refused("--data", pictures, "--run", tmp_path / "run", "--resume") == told
+
+
+def test_weights_that_appear_while_the_libraries_are_loaded_are_not_replaced(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that appeared later were kept."""
+    output = tmp_path / "mine.safetensors"
+
+    def choose_device(_: str) -> str:
+        output.write_text("theirs")
+        return "cpu"
+
+    monkeypatch.setattr("vidclf.models.device.choose_device", choose_device)
+    told = f"{output} has appeared during the training: choose another with --resume -o FILE"
+    assert refused("--data", pictures, "--model", "v1", "--run", tmp_path / "run", "-o", output) == told
+    assert output.read_text() == "theirs"
+
+
+def test_weights_are_not_called_as_the_folder_of_the_run(pictures: Path, tmp_path: Path) -> None:
+    """They failed after the whole training."""
+    told = f"{tmp_path / 'a'} is a place for the run's own files: choose another name for the weights"
+    assert refused("--data", pictures, "--run", tmp_path / "a", "-o", tmp_path / "a") == told
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_was_started_to_replace_a_file_is_resumed_without_a_word(

@@ -45,6 +45,7 @@ def test_the_clock_ends_an_epoch_between_two_of_its_steps(
     progress = Progress(quiet=True)
     monkeypatch.setattr(progress, "live", said.append)
     run(tmp_path, pictures, Config(model="v1", epochs=9, batch=32), progress=progress, time_limit=6.0)
-    # Before the first step there are two looks at the clock.
-    assert [text for text in said if "step" in text] == [f"epoch 1, step {i} of 8" for i in (1, 2, 3, 4)]
+    # There are two looks at the clock before the first step, and three in each: one to go on, two for what is left.
+    steps = [text for text in said if "step" in text]
+    assert steps == ["epoch 1, step 1 of 8, 2 s left", "epoch 1, step 2 of 8, 0 s left"]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1

@@ -7,8 +7,11 @@ import torch
 from tests.idx import bars, write_bars
 from tests.pictures import write_classes
 from vidclf.errors import UsageError
+from vidclf.models.zoo import FASHION_MNIST
 from vidclf.preprocess import Preprocess, crop_picture
 from vidclf.training import data
+from vidclf.training.config import Config
+from vidclf.training.progress import Progress
 
 
 def test_every_picture_is_made_by_preprocess(tmp_path: Path) -> None:
@@ -68,6 +71,18 @@ def test_classes_of_one_folder_name_stay_apart() -> None:
     images, targets, labels = torch.zeros(3, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 1, 2]), ("<5", ">5", "c")
     renamed = data.Dataset(images, targets, labels).named_as(labels)
     assert (renamed.targets.tolist(), renamed.labels) == ([0, 1, 2], labels)
+
+
+@pytest.mark.parametrize("labels", [(), FASHION_MNIST[::-1]])
+def test_numbered_classes_in_the_order_of_the_first_weights_are_tested_by_name(
+    tmp_path: Path, labels: tuple[str, ...]
+) -> None:
+    """The training targets were put in that order, and the test targets were not: 100 % there, 40 % here."""
+    config, before = Config(labels=labels), sorted(FASHION_MNIST)
+    parts = data.load_parts(config, write_bars(tmp_path), Preprocess(), before, False, Progress(quiet=True))
+    assert parts.test.labels == parts.labels == tuple(before)
+    names = labels or FASHION_MNIST
+    assert [before[target] for target in parts.test.targets] == [names[target] for target in bars(50, seed=50)[1]]
 
 
 def test_rare_classes_weigh_more() -> None:

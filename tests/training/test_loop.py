@@ -88,7 +88,7 @@ def test_the_best_weights_are_never_those_of_an_epoch_that_did_not_end(tmp_path:
     run(tmp_path / "longer", pictures, Config(**SMALL.to_dict() | {"epochs": 3, "keep": "last"}))  # type: ignore[arg-type]
     shutil.copy(tmp_path / "longer" / "best.safetensors", tmp_path)  # of epoch 3
     (tmp_path / "last.safetensors").write_bytes(last)
-    run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 2}), resume=True, force=True)  # type: ignore[arg-type]
+    run(tmp_path, pictures, Config(**SMALL.to_dict() | {"epochs": 2}), resume=True, replace=True)  # type: ignore[arg-type]
     header = read_header(tmp_path / "out.safetensors")
     assert (read_header(tmp_path / "best.safetensors")["epoch"], header["epochs"]) == (2, 2)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -121,8 +121,8 @@ def test_a_file_that_appears_during_a_run_is_not_replaced(tmp_path: Path, pictur
     assert str(raised.value) == f"{output} has appeared during the training: choose another with --resume -o FILE"
     assert output.read_text() == "theirs"
     output.unlink()
-    run(tmp_path, pictures, config, force=True, progress=Other(quiet=True))
-    run(tmp_path, pictures, config, resume=True)  # it replaces its own
+    run(tmp_path, pictures, config, force=True, replace=True, progress=Other(quiet=True))
+    run(tmp_path, pictures, config, resume=True, replace=True)
 
 
 def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, pictures: Path) -> None:

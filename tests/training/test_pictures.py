@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -69,6 +71,28 @@ def test_all_pictures_of_a_folder_may_be_for_testing(tmp_path: Path) -> None:
     write_classes(tmp_path / "test", 4)
     assert len(data.load(tmp_path, "test", COLOUR, whole=True)) == 12
     assert not data.holds_back(tmp_path)
+
+
+def test_a_folder_that_cannot_be_listed_is_told_unless_it_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was skipped without a word, and so were its pictures."""
+    write_classes(tmp_path)
+    for name in (".cache", "more"):
+        (tmp_path / "red" / name).mkdir()
+    scan = os.scandir
+
+    def refuse(place: str | Path) -> object:
+        if Path(place).name in (".cache", "more"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UsageError) as raised:
+        open_folder(tmp_path, "train")
+    assert str(raised.value) == f"{tmp_path / 'red' / 'more'}: Permission denied"
+    (tmp_path / "red" / "more").rmdir()
+    assert len(open_folder(tmp_path, "train").targets) == 24
 
 
 def test_linked_folders_are_entered_and_loops_end(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vidclf.models.checkpoint import read_header, write_tensors
 from vidclf.training.config import Config
 from vidclf.training.progress import Progress
 from vidclf.training.run import Run, git_commit
-from vidclf.training.run_files import check_output
+from vidclf.training.run_files import check_output, check_target
 
 
 def test_resuming_wants_the_same_settings_and_the_same_pictures(tmp_path: Path, pictures: Path) -> None:
@@ -98,7 +98,7 @@ def test_runs_of_before_are_resumed(tmp_path: Path, pictures: Path) -> None:
     assert asked["settings"].pop("start") == ""  # a setting that came later
     (tmp_path / "config.json").write_text(json.dumps({name: asked[name] for name in ("settings", "data")}))
     run(tmp_path, pictures, resume=True)
-    check_output(tmp_path / "out.safetensors", tmp_path, resume=True)  # it is still this run's
+    assert check_output(tmp_path / "out.safetensors", tmp_path, resume=True)  # it is still this run's
     assert read_header(tmp_path / "out.safetensors")["data"] == asked["data"]
 
 
@@ -118,14 +118,77 @@ def test_two_trainings_in_one_folder_do_not_mix(tmp_path: Path, pictures: Path, 
     second = Second(quiet=True)
     run(tmp_path, pictures, progress=second)
     assert second.refused == f"{tmp_path}: another training is running there: choose another with --run FOLDER"
-    run(tmp_path, pictures, resume=True)  # when it is over, it may be continued
+    run(tmp_path, pictures, resume=True, replace=True)  # when it is over, it may be continued
+
+
+def test_a_run_that_came_and_went_in_the_meantime_is_kept(tmp_path: Path, pictures: Path) -> None:
+    """Only the command line asked, before it read the pictures: the finished run of another process was deleted."""
+    run(tmp_path, pictures)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="already contains a run: continue it with --resume, start again with --force"):
+        run(tmp_path, pictures, replace(SMALL, seed=6))
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
+def test_a_new_time_limit_is_also_that_of_the_next_time(tmp_path: Path) -> None:
+    """Only the run that was given it knew it: the one after had the first limit again."""
+    first = Run(tmp_path, {}, {"data": "x"}, "sha", "vidclf train", time_limit=60.0)
+    first.start()
+    before = json.loads((tmp_path / "config.json").read_text())
+    for limit in (90.0, None):
+        with Run(tmp_path, {}, {"data": "x"}, time_limit=limit) as again:
+            first._lock.release()
+            again.restore({})
+        assert again.time_limit == 90.0
+    assert json.loads((tmp_path / "config.json").read_text()) == before | {
+        "settings": Config(optimizer="sgd").to_dict(),
+        "time_limit": 90.0,
+    }
+
+
+@pytest.mark.parametrize(("name", "value"), [("command", 5), ("time_limit", "x")])
+def test_a_damaged_config_is_refused(tmp_path: Path, name: str, value: object) -> None:
+    """It was a TypeError, or an error about the header after all the training."""
+    with Run(tmp_path, {}, {"data": "x"}) as damaged:
+        damaged.start()
+        config = json.loads(damaged.files.config.read_text())
+        damaged.files.config.write_text(json.dumps(config | {name: value}))
+        with pytest.raises(UsageError) as raised:
+            damaged.restore({})
+    assert str(raised.value) == f"{tmp_path}: the settings in its config.json are damaged"
+
+
+def test_kept_weights_of_no_epoch_are_refused(tmp_path: Path, pictures: Path) -> None:
+    """It was a KeyError."""
+    run(tmp_path, pictures)
+    best = save(tmp_path / "best.safetensors", create("lean"))
+    with pytest.raises(UsageError) as raised:
+        run(tmp_path, pictures, resume=True, replace=True)
+    assert str(raised.value) == f"{best}: damaged (its header has no epoch)"
 
 
 def test_a_new_run_does_not_continue_an_old_one(tmp_path: Path, pictures: Path) -> None:
     run(tmp_path, pictures)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, pictures, progress=Interrupt("epoch 1"))
+        run(tmp_path, pictures, force=True, progress=Interrupt("epoch 1"))
     assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_drive_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a StopIteration."""
+    monkeypatch.setattr(Path, "exists", lambda *_, **__: False)
+    with pytest.raises(UsageError) as raised:
+        check_target(tmp_path / "mine")
+    assert str(raised.value) == f"cannot write {tmp_path / 'mine'}: {tmp_path.anchor} does not exist"
+
+
+@pytest.mark.parametrize("name", ["runs", "runs/a", "runs/a/tensorboard", "runs/a/tensorboard/train", "runs/b/../a"])
+def test_weights_do_not_take_the_place_of_a_folder_of_the_run(tmp_path: Path, name: str) -> None:
+    """That failed after the whole training."""
+    with pytest.raises(UsageError) as raised:
+        check_output(tmp_path / name, tmp_path / "runs" / "a")
+    told = "is a place for the run's own files: choose another name for the weights"
+    assert str(raised.value) == f"{tmp_path / name} {told}"
 
 
 def test_a_commit_is_that_of_the_code_not_of_what_it_is_installed_in(tmp_path: Path) -> None:

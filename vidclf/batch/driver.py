@@ -128,8 +128,9 @@ class Batch:
         self._when_idle.due = self._when_idle.due or self.problems != before
 
     def _submit(self) -> None:
-        while self._plan.queue and self._workers.free > 0 and not (self._stopping or self._plan.is_away):
-            clip = self._plan.queue[0]
+        while self._workers.free > 0 and not (self._stopping or self._plan.is_away):
+            if (clip := self._plan.next_clip()) is None:
+                return
             if lack := self._disk.lacks([clip.size, *(running.size for running in self._running.values())]):
                 if self._running or self._settings.watch:  # running clips may end, or somebody may free space
                     if not (self._running or self._is_short):
@@ -138,9 +139,8 @@ class Batch:
                     return
                 raise DiskFull(f"not enough disk space for the results of {clip.path}: {lack}")
             self._is_short = False
-            self._plan.queue.popleft()
+            self._plan.begin(clip)
             self._manifest.begin(clip, self._plan.config)
-            self._plan.tries[clip.path] += 1
             self._running[clip.path] = clip
             self._tell(Began(clip, self._plan.tries[clip.path]))
             self._workers.submit(Job(clip.path, str(self._settings.folder / clip.path), self._plan.outputs(clip.path)))
@@ -157,10 +157,12 @@ class Batch:
         again = outcome.fault == "passing" and self._plan.tries[clip.path] <= self._settings.retry
         if again:
             self._manifest.set_pending([clip.path], outcome.error)
-            self._plan.queue.append(clip)
+            self._plan.retry(clip)
         else:
             self._enter(clip, outcome)
             self._save.due = True
+            if outcome.fault == "passing":
+                self._plan.put_off(clip)
         self._tell(Ended(clip, outcome, again))
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:

@@ -74,10 +74,13 @@ class Progress:
 
 
 class Runner:
-    """Runs clips through one pipeline; stages that do not depend on the clip, and so models, are created only once."""
+    """Runs clips through one pipeline; stages that do not depend on the clip, and so models, are created only once.
 
-    def __init__(self, items: list[Item], storage: Storage):
-        self._items, self._storage = items, storage
+    scratch: the folder for results until they are uploaded; None is that of the system.
+    """
+
+    def __init__(self, items: list[Item], storage: Storage, scratch: Path | None = None):
+        self._items, self._storage, self._scratch = items, storage, scratch
         self._made: dict[int, Stage] = {}
 
     def run(self, job: Job, tell: Callable[[Progress], object] = lambda _: None) -> Outcome:
@@ -100,7 +103,7 @@ class Runner:
             raise VidclfError(f"cannot read {job.source}: {error.strerror}") from error
         if not outcome.size:
             raise VidclfError(f"{job.source} is empty (0 bytes)")
-        with self._storage.writing(job.outputs, watch.tell) as paths:
+        with self._storage.writing(job.outputs, watch.tell, self._scratch) as paths:
             if folder := next((path for path in paths.values() if path.is_dir()), None):  # `write` would write into it
                 raise VidclfError(f"{folder} is a folder, but a result needs this name")
             stages = [self._stage(number, job, paths) for number in range(len(self._items))]

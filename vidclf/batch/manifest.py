@@ -79,15 +79,21 @@ class Manifest:
                 other.close()
 
     def enter(self, clips: Iterable[Clip]) -> dict[str, sqlite3.Row]:
-        """Add rows for new clips, with a name for their outputs; returns path, name, identity and state, by path."""
+        """Add rows for new clips, with a name for their outputs; returns name, identity and state of these, by path.
+
+        A watch enters few clips at a time, while the manifest grows: the rows of other clips are not read.
+        """
         with self._transaction():
-            known = {row["path"]: row["name"] for row in self._select("SELECT path, name FROM clips")}
             paths = [clip.path for clip in clips]
-            names = name_outputs(paths, known)
-            new = [(path, names[path]) for path in paths if path not in known]
-            self._db.executemany("INSERT INTO clips (path, name) VALUES (?, ?)", new)
-            columns = "path, name, size, mtime_ns, sha256, status, attempts, config, outputs, seconds, error"
-            return {row["path"]: row for row in self._select(f"SELECT {columns} FROM clips")}
+            rows = self._rows_of(paths)
+            if new := [path for path in paths if path not in rows]:
+                known = {row["path"]: row["name"] for row in self._select("SELECT path, name FROM clips")}
+                names = name_outputs(new, known)
+                self._db.executemany(
+                    "INSERT INTO clips (path, name) VALUES (?, ?)", [(path, names[path]) for path in new]
+                )
+                rows |= self._rows_of(new)
+            return rows
 
     def forget(self, paths: Iterable[str]) -> None:
         """Remove clips, for example because they no longer exist."""
@@ -147,8 +153,8 @@ class Manifest:
         }
         if outcome.sha256:
             values["sha256"] = outcome.sha256
-        elif outcome.error:  # it could not be read, or its worker died: the next run tries it again
-            values["config"] = None
+        if outcome.fault == "passing" or (outcome.error and not outcome.sha256):
+            values["config"] = None  # the fault may be over, or the clip readable: the next run tries it again
         if outcome.size:
             values |= {"size": outcome.size, "mtime_ns": outcome.mtime_ns}
         columns = ", ".join(f"{name} = :{name}" for name in values)
@@ -177,10 +183,16 @@ class Manifest:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def _select(self, query: str) -> Iterator[sqlite3.Row]:
+    def _rows_of(self, paths: Iterable[str]) -> dict[str, sqlite3.Row]:
+        """What a plan needs to know of these clips, by path; without those that have no row."""
+        columns = "path, name, size, mtime_ns, sha256, status, attempts, config, outputs, error"
+        query = f"SELECT {columns} FROM clips WHERE path = ?"
+        return {path: row for path in paths for row in self._select(query, path)}
+
+    def _select(self, query: str, *values: str) -> Iterator[sqlite3.Row]:
         """The rows of a query, checked."""
         with self._explained():
-            for row in self._db.execute(query):
+            for row in self._db.execute(query, values):
                 try:
                     check(row)
                 except UsageError as error:

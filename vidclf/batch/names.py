@@ -25,7 +25,8 @@ def name_outputs(paths: Collection[str], known: dict[str, str]) -> dict[str, str
     """
     names = {path: known[path] for path in paths if path in known}
     taken = {_key(name) for name in known.values()}
-    folders = {_key(str(folder)) for path in (*paths, *known.values()) for folder in PurePosixPath(path).parents}
+    below = {path.rpartition("/")[0] for path in (*paths, *known.values())}  # many clips are in the same folder
+    folders = {_key(str(folder)) for path in below for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
 
     def is_free(name: str) -> bool:
         key = _key(name)

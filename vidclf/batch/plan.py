@@ -23,6 +23,10 @@ from vidclf.files import hash_file
 log = logging.getLogger(__name__)
 
 SCAN_SECONDS = 2.0  # between two scans for new clips
+SCAN_PAUSES = 4  # wait at least this many times the duration of a scan, because the driver does nothing else meanwhile
+RETRY_PAUSES = (5.0, 30.0)  # seconds before the first retry of a clip, and before each later one
+# Seconds until a watch tries a clip again that failed in spite of its retries; each time twice as many, up to the most.
+AGAIN_SECONDS, AGAIN_MOST = 600.0, 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +61,29 @@ class Plan:
         self.config = json.dumps(settings.config, sort_keys=True)  # as stored in the manifest
         self.queue: deque[Clip] = deque()
         self.tries: Counter[str] = Counter()  # in this run, of each clip that was ever in the queue
-        self.rows: dict[str, Row] = {}  # of the manifest, from when clips were last planned
+        self.rows: dict[str, Row] = {}  # of the manifest, from when each clip was last planned
         self.problems: dict[str, str] = {}  # clips that could not be tried at the latest scan, with the reasons
         self.is_away = False  # the folder, at the latest scan
         self._seen: dict[str, tuple[Clip, float]] = {}  # the state of each clip, and since when
         self._planned: dict[str, Clip] = {}  # so that a clip is planned again only when it changes
         self._foreign: dict[str, str] = {}  # those of them whose results' names are taken
         self._gone: list[Clip] = []  # from the queue, and not yet told
-        self._looked: float | None = None
+        self._next_look: float | None = None  # None before the first one
+        self._not_before: dict[str, float] = {}  # when the retry of a clip in the queue may begin
+        self._again: dict[str, float] = {}  # when to plan a failed clip again
+        self._pauses: dict[str, float] = {}  # of each clip that was ever in `_again`, the latest
 
     @property
     def is_due(self) -> bool:
         """Whether it is time to look for clips: once, or repeatedly when watching."""
-        return self._looked is None or (self._settings.watch and monotonic() - self._looked >= SCAN_SECONDS)
+        return self._next_look is None or (self._settings.watch and monotonic() >= self._next_look)
 
     def look(self, running: Collection[str]) -> Planned | None:
         """Look for clips and put those to process into the queue; None if there is nothing new.
 
         When watching, clips or results may be unavailable for a moment, like shares and buckets.
         """
-        first, self._looked = self._looked is None, monotonic()
+        first, began = self._next_look is None, monotonic()
         try:
             planned = self._plan(self._find(), running, first)
         except Exception as error:  # clients of buckets raise many kinds of errors
@@ -86,8 +93,34 @@ class Plan:
                 log.warning("%s; trying again", describe(error))
             self.is_away = True
             return None
+        finally:
+            ended = monotonic()
+            self._next_look = ended + max(SCAN_SECONDS, SCAN_PAUSES * (ended - began))
         self.is_away = False
         return planned
+
+    def next_clip(self) -> Clip | None:
+        """The first clip in the queue that may begin now."""
+        now = monotonic()
+        return next((clip for clip in self.queue if self._not_before.get(clip.path, now) <= now), None)
+
+    def begin(self, clip: Clip) -> None:
+        """Take a clip out of the queue for an attempt."""
+        self.queue.remove(clip)
+        self._not_before.pop(clip.path, None)
+        self.tries[clip.path] += 1
+
+    def retry(self, clip: Clip) -> None:
+        """Put a clip back into the queue after a pause, in which a temporary fault may pass."""
+        pause = RETRY_PAUSES[min(self.tries[clip.path], len(RETRY_PAUSES)) - 1]
+        self._not_before[clip.path] = monotonic() + pause
+        self.queue.append(clip)
+
+    def put_off(self, clip: Clip) -> None:
+        """Let a watch plan a clip again that failed through a temporary fault that lasted longer than its retries."""
+        before = self._pauses.get(clip.path, AGAIN_SECONDS / 2)
+        self._pauses[clip.path] = pause = min(2 * before, AGAIN_MOST)
+        self._again[clip.path] = monotonic() + pause
 
     def outputs(self, path: str) -> dict[str, str]:
         """The names of a clip's outputs, by the stage that writes them."""
@@ -103,6 +136,10 @@ class Plan:
         there = {clip.path for clip in found.clips}
         for path in {*found.problems, *self._foreign, *self._report.failed} - there:
             self._planned.pop(path, None)  # when it is repaired, or comes back, it is planned again
+        now = monotonic()
+        for path in [path for path, due in self._again.items() if due <= now]:
+            del self._again[path]
+            self._planned.pop(path, None)
         gone = [clip for clip in self.queue if clip.path not in there]
         for clip in gone:  # so is what has not begun
             self.queue.remove(clip)
@@ -131,7 +168,7 @@ class Plan:
 
     def _queue(self, clips: list[Clip], first: bool, paths: set[str]) -> Planned:
         """Put clips into the queue, except finished ones. paths: of all clips in the folder."""
-        self.rows = self._manifest.enter(clips)
+        self.rows |= self._manifest.enter(clips)
         if first:
             self._forget_vanished(paths)
         todo, skipped = [], 0
@@ -149,6 +186,8 @@ class Plan:
                 self._foreign[clip.path] = f"{min(foreign)} exists, but no batch made it; overwrite it with --force"
             else:
                 self.tries[clip.path] = 0
+                for times in (self._not_before, self._again):
+                    times.pop(clip.path, None)
                 todo.append(clip)
         self.queue.extend(todo)
         self._report.skipped += skipped
@@ -169,12 +208,9 @@ class Plan:
 
     def _forget_vanished(self, found: set[str]) -> None:
         """Remove clips that no longer exist and have no results."""
-        gone = [path for path, row in self.rows.items() if path not in found and row["status"] != "done"]
-        gone = [path for path in gone if not decoded(self.rows[path], "outputs")]
-        gone = [path for path in gone if not (self._settings.folder / path).exists()]
-        self._manifest.forget(gone)
-        for path in gone:
-            del self.rows[path]
+        rows = [row for row in self._manifest.rows("path, status, outputs") if row["path"] not in found]
+        gone = [row["path"] for row in rows if row["status"] != "done" and not decoded(row, "outputs")]
+        self._manifest.forget(path for path in gone if not (self._settings.folder / path).exists())
 
     def _is_finished(self, clip: Clip, row: Row, there: set[str]) -> bool:
         """Whether there is nothing to do for a clip, because neither it nor the configuration has changed."""

@@ -26,7 +26,9 @@ class Folder:
         self.root = root
 
     @contextmanager
-    def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
+    def writing(
+        self, outputs: dict[str, str], tell: Tell = lambda: None, scratch: Path | None = None
+    ) -> Iterator[Paths]:
         """Where to write the outputs (names by their key); a stage gives a file its name when it is complete.
 
         After an error no incomplete file is left.
@@ -73,12 +75,14 @@ class Remote:
         return Remote, (self.url,)
 
     @contextmanager
-    def writing(self, outputs: dict[str, str], tell: Tell = lambda: None) -> Iterator[Paths]:
+    def writing(
+        self, outputs: dict[str, str], tell: Tell = lambda: None, scratch: Path | None = None
+    ) -> Iterator[Paths]:
         """Where to write the outputs (names by their key); they are uploaded when the block ends without an error.
 
-        tell: called for every uploaded piece.
+        tell: called for every uploaded piece. scratch: where the temporary folder is made; None is the system's place.
         """
-        with tempfile.TemporaryDirectory(prefix="vidclf-") as folder:
+        with tempfile.TemporaryDirectory(prefix="vidclf-", dir=scratch) as folder:
             paths = {key: Path(folder) / PurePosixPath(name).name for key, name in outputs.items()}
             yield paths
             self.upload({outputs[key]: path for key, path in paths.items() if path.exists()}, tell)

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
 from vidclf.batch.job import Job, Outcome, Progress, Runner, devices_of
-from vidclf.batch.storage import Storage
+from vidclf.batch.storage import Remote, Storage
 from vidclf.child import death, settle, spared
 from vidclf.errors import VidclfError
 from vidclf.memory import keep_warm
@@ -116,14 +118,17 @@ class Processes:
         self._workers.clear()
 
     def _hear(self, worker: _Worker) -> Iterator[Progress | Outcome]:
+        """All that a worker has sent: if messages were left while the driver is slow, the full pipe would stop it."""
         try:
-            if not worker.pipe.poll() and not worker.process.is_alive():
+            while worker.job and worker.pipe.poll():
+                yield from self._take(worker, worker.pipe.recv())
+            if worker.job and not worker.process.is_alive():
                 raise EOFError
-            message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
             yield self._bury(worker, death(worker.process.exitcode))
-            return
+
+    def _take(self, worker: _Worker, message: Any) -> Iterator[Progress | Outcome]:
         worker.heard = monotonic()
         if message == READY:
             self._stillborn = None
@@ -161,7 +166,11 @@ class _Worker:
         settings = dict.fromkeys(THREAD_SETTINGS, str(threads)) | ({} if gpu is None else {GPU_SETTING: gpu})
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, items, storage)
+        # Made and removed here, because a worker that is killed cannot do it.
+        self._scratch: TemporaryDirectory[str] | None = None
+        if isinstance(storage, Remote):
+            self._scratch = TemporaryDirectory(prefix="vidclf-", ignore_cleanup_errors=True)
+        arguments = (theirs, items, storage, Path(self._scratch.name) if self._scratch else None)
         self.process = context.Process(target=work, args=arguments, name="vidclf worker", daemon=True)
         with _environment(settings), spared():
             self.process.start()
@@ -179,14 +188,19 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
+        if self._scratch:
+            self._scratch.cleanup()
 
 
-def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage) -> None:
-    """The main loop of a worker process: take a job, run it, send the outcome; until the pipe is closed."""
+def work(pipe: Connection[Any, Any], items: list[Item], storage: Storage, scratch: Path | None) -> None:
+    """The main loop of a worker process: take a job, run it, send the outcome; until the pipe is closed.
+
+    scratch: see `Runner`.
+    """
     settle()  # an orphaned worker could write a file that the next batch is writing as well
     limit_opencv()
     keep_warm()
-    runner = Runner(items, storage)
+    runner = Runner(items, storage, scratch)
     pipe.send(READY)
     while True:
         try:

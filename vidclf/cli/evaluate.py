@@ -14,7 +14,7 @@ from vidclf.cli.reports import check_reports
 from vidclf.errors import UsageError, VidclfError
 from vidclf.models import checkpoint
 from vidclf.models.backends import Backend, Precision
-from vidclf.models.labels import named
+from vidclf.models.labels import named, order
 from vidclf.models.zoo import FASHION_MNIST
 from vidclf.stdout import encodable
 from vidclf.threads import cores
@@ -112,10 +112,17 @@ def evaluate(
     else:
         place = choose_device(device)
         run = model = checkpoint.load(weights, place)
+    by_number, labels = pictures.is_numbered(data), model.labels
+    is_fashion = order(FASHION_MNIST, labels) is not None
+    if by_number and not is_fashion:  # right for weights of `train --labels`, and for no others
+        what = f"{weights} knows {named(labels)}, not Fashion-MNIST's classes"
+        click.echo(f"warning: {what}; they are compared by number, as `train --labels` numbers them", err=True)
     is_fifth = pictures.holds_back(data) and not whole
     if whole and not pictures.holds_back(data):
         click.echo("--all has no effect here: the test pictures are separate ones, and only they are tested", err=True)
-    test = pictures.load(data, "test", model.preprocess, verify, model.labels, whole=whole).to(place)
+    # Fashion-MNIST's numbers are those of its own order, which need not be that of the weights.
+    names = None if by_number and is_fashion else labels
+    test = pictures.load(data, "test", model.preprocess, verify, names, whole=whole).named_as(labels).to(place)
     logits = evaluation.predict(run, test.images, batch)
     if not logits.isfinite().all():
         raise VidclfError(f"{weights}: its outputs are not finite; damaged weights?")

@@ -111,10 +111,16 @@ def run(arguments: list[str]) -> int:
 
 
 def explained(error: Exception) -> Exception:
-    """The error, or a UsageError for a file name that is too long: even asking whether such a file exists raises it."""
-    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+    """The error, or a UsageError for a file name that is too long, or in a folder that may not be entered.
+
+    Even asking whether such a file exists raises these. The error of a stage has notes on where it was, and stays.
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        usage = UsageError(f"the file name {shown(str(error.filename))} is too long")
+    elif isinstance(error, PermissionError) and error.filename and not hasattr(error, "__notes__"):
+        usage = UsageError(f"{error.filename}: {error.strerror}")
+    else:
         return error
-    usage = UsageError(f"the file name {shown(str(error.filename))} is too long")
     usage.__cause__ = error
     return usage
 

@@ -73,10 +73,11 @@ def _continued(folder: Path, config: Config, given: Collection[str]) -> Config:
     settings: dict[str, Any] = config.to_dict()
     settings |= {name: value for name, value in asked["settings"].items() if name in settings and name not in given}
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    try:
-        return Config(**settings)
-    except TypeError:
-        raise UsageError(f"{folder}: the settings in its config.json are damaged") from None
+    with suppress(TypeError):
+        config = Config(**settings)
+        if all(isinstance(text, str) for text in (config.start, *config.labels, *config.distill)):
+            return config
+    raise UsageError(f"{folder}: the settings in its config.json are damaged")
 
 
 def _idle(config: Config, given: Collection[str], has_validation: bool) -> list[str]:
@@ -166,7 +167,8 @@ def train(
 
     No finished epoch is lost: after Ctrl-C, SIGTERM or a crash, the same command with --resume produces the same
     weights as an uninterrupted run (bit for bit on a CPU without --time-limit, with as many threads). Settings and the
-    time limit need not be given again; --data, -o and --threads do.
+    time limit need not be given again; --data, -o, --run, --threads, --device, --compile, --deterministic and
+    --no-verify do.
 
     \b
     Examples:
@@ -196,7 +198,7 @@ def train(
         refuse_clashes(inputs, written)
     if not (resume or force):
         check_unused(folder)
-    check_output(output, folder, resume, force)
+    replace = check_output(output, folder, resume, force)
     for target in (RunFiles(folder).config, output):
         check_target(target)
 
@@ -214,7 +216,7 @@ def train(
     progress = Progress(quiet=quiet)
     earlier = _written(folder)
     for line in _idle(config, given, has_validation(data)):
-        progress.line(line)
+        progress.warn(line)
     try:
         metrics = loop.train(
             config,
@@ -224,6 +226,7 @@ def train(
             verify=verify,
             resume=resume,
             force=force,
+            replace=replace,
             time_limit=time_limit,
             device=choose_device(device),
             compiled=compiled,
@@ -272,7 +275,7 @@ def _spelled(ctx: click.Context) -> str:
         elif isinstance(value, bool):
             words.append(option.opts[0] if value else option.secondary_opts[0])
         elif name == "time_limit":
-            words += ["--time-limit", f"{value:g}s"]
+            words += ["--time-limit", f"{value:.10g}s"]  # 100 years, the longest, are ten digits
         else:
             words += [option.opts[-1], str(value)]
     return shlex.join(words)

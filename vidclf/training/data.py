@@ -87,9 +87,11 @@ def load_parts(
     order are taken.
     The other arguments and errors: see `open_pictures`; also UsageError that names a damaged picture.
     """
-    everything = load(folder, "train", policy, verify, config.labels or None, progress.live).named_as(before)
+    names = config.labels or None
+    everything = load(folder, "train", policy, verify, names, progress.live).named_as(before)
     progress.line(named(everything.labels))
-    test = load(folder, "test", policy, verify, everything.labels, progress.live)
+    # Opened by the same names, because IDX files have only their numbers; the order of `before` comes after.
+    test = load(folder, "test", policy, verify, names, progress.live).named_as(before)
     learning, validation = set_aside(everything, config.validation, folder, policy)
     digests: dict[str, Any] = {"data": everything.digest(), "validation": validation.digest(), "test": test.digest()}
     digests["classes"] = list(everything.labels)
@@ -168,6 +170,11 @@ def check_outside(run: Path, output: Path, folder: Path | None) -> None:
             if not ((place / name).exists() or name.startswith(".") or name == UNSORTED):
                 ways = "choose another place with -o FILE"
                 raise UsageError(f"{place / name} would be among the class folders in {place}: {ways}")
+
+
+def is_numbered(folder: Path | None) -> bool:
+    """Whether the classes have only numbers: Fashion-MNIST, or other data in its format."""
+    return folder is None or fashion_mnist.find_idx(folder) is not None
 
 
 def holds_back(folder: Path | None) -> bool:

@@ -37,6 +37,7 @@ def train(
     verify: bool = True,
     resume: bool = False,
     force: bool = False,
+    replace: bool = False,
     time_limit: float | None = None,
     device: str = "cpu",
     compiled: bool = False,
@@ -45,8 +46,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network and write its checkpoint to `output`; returns its test metrics (see evaluation.score).
 
-    folder: the files of the run, see `Run`; `resume` continues from there.
-    force: replace `output` even if it appears during the training, so that it is another program's.
+    folder: the files of the run, see `Run`; `resume` continues from there, `force` starts over whatever is there.
+    replace: `output` may be there, or appear during the training, so that it is another program's.
     time_limit: seconds. The learning rate follows the epochs or the clock, whichever is further, so that a run that
     the clock cuts short still completes its schedule. Without it, a CPU run depends only on `config` and the number
     of threads, and an interrupted and resumed run ends with the same weights, bit for bit.
@@ -55,12 +56,11 @@ def train(
     """
     progress = progress or Progress()
     data.check_outside(folder, output, data_folder)
-    replace = force or output.exists()
     before = load_start(config)
     policy = before.preprocess if before else config.policy
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
     if warning := known_pictures(config, parts.digests["data"], data.has_validation(data_folder)):
-        progress.line(warning)
+        progress.warn(warning)
     learner = make_learner(config, parts, before, device, compiled, progress)
     teachers = load_teachers(config.distill, parts.labels, policy, device)
     views = Views(parts.learning.images, teachers, config)
@@ -68,8 +68,8 @@ def train(
     run = Run(folder, config.to_dict(), parts.digests | weights_digests(config), replaces, command, time_limit)
     tensors = run_tensors(learner.model, learner.average, learner.optimizer)
     with run:
-        state = run.restore(tensors) if resume else run.start()
-        if state.epoch and checkpoint.read_header(run.files.best)["epoch"] > state.epoch:
+        state = run.restore(tensors) if resume else run.start(force)
+        if state.epoch and run.kept_epoch() > state.epoch:
             # It was killed between the two files; that epoch is done again, and may end otherwise.
             state.best = state.history[-1].get("valid_top1", 0.0)
             checkpoint.save(run.files.best, learner.average, epoch=state.epoch, seed=config.seed)
@@ -179,8 +179,7 @@ def conclude(
     page.write_report(
         run.files.report, checkpoint.read_header(output), scores, test.targets, test.images, state.history
     )
-    kept = checkpoint.read_header(run.files.best)["epoch"]
-    progress.line(f"{duration(state.seconds)}, epoch {kept} kept, temperature {best.temperature}")
+    progress.line(f"{duration(state.seconds)}, epoch {run.kept_epoch()} kept, temperature {best.temperature}")
     progress.line(f"wrote {output} and {run.files.report}")
     # Last, because whatever goes wrong with a picture must not cost the weights.
     if len(validation):

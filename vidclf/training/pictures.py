@@ -136,9 +136,17 @@ def _files(folder: Path, tells_skipped: bool = True) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """What is below a folder and not a folder, linked folders included; each is entered once, so that loops end."""
+    """What is below a folder and not a folder, linked folders included; each is entered once, so that loops end.
+
+    Hidden folders are not entered. UsageError if another one cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: {error.strerror or error}")
+
     entered = set()
-    for place, below, names in os.walk(folder, followlinks=True):
+    for place, below, names in os.walk(folder, onerror=refuse, followlinks=True):
+        below[:] = [name for name in below if not _is_hidden(name)]
         about = os.stat(place)  # noqa: PTH116 - a string, from os.walk
         if (about.st_dev, about.st_ino) in entered:
             below.clear()

@@ -8,10 +8,13 @@ from typing import TextIO
 
 
 class Progress:
-    """Prints lines to stderr; `live` prints at most twice a second, and only on a terminal."""
+    """Prints lines to stderr; `live` prints at most twice a second, and only on a terminal.
+
+    quiet: print only warnings.
+    """
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
-        self.stream = stream or sys.stderr
+        self.stream: TextIO | None = stream or sys.stderr  # None: it is closed, and Python has none
         self.quiet = quiet
         self._live_at = 0.0
         self._width = 0  # of the current live line
@@ -19,13 +22,18 @@ class Progress:
     def line(self, text: str) -> None:
         """Print a line that stays."""
         if not self.quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that stays, even if the others are not wanted."""
+        if self.stream is not None:
             print(self._over(text), file=self.stream, flush=True)
             self._width = 0
 
     def live(self, text: str) -> None:
         """Print a line that the next one overwrites."""
         now = time.monotonic()
-        if self.quiet or now - self._live_at < 0.5 or not self.stream.isatty():
+        if self.quiet or self.stream is None or now - self._live_at < 0.5 or not self.stream.isatty():
             return
         self.stream.write(self._over(text))
         self.stream.flush()

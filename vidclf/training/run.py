@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from vidclf.errors import UsageError
-from vidclf.files import PartFile
+from vidclf.files import PartFile, remove
 from vidclf.lock import NameLock
 from vidclf.models import checkpoint
 from vidclf.models.header import is_number, is_whole
-from vidclf.training.run_files import RunFiles, read_config
+from vidclf.training.run_files import RunFiles, check_unused, read_config
 
 # What a run keeps a hash of besides the settings: its name in messages, and the option that must be the same.
 WHAT = {
@@ -77,19 +77,29 @@ class Run:
         if not self._lock.acquire():
             raise UsageError(f"{self.folder}: another training is running there: choose another with --run FOLDER")
 
-    def start(self) -> State:
+    def start(self, force: bool = False) -> State:
         """Write the settings, and remove the files of an earlier run, which must not be taken for this one's.
 
-        Raises UsageError if another process is training there.
+        force: start even if there are epochs of another run, or other files (see `check_unused`).
+        Raises UsageError otherwise, and if another process is training there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take()
+        if not force:  # again, because another run may have come and gone while the pictures were read
+            check_unused(self.folder)
         for path in (self.files.last, self.files.best, self.files.metrics, self.files.report):
-            path.unlink(missing_ok=True)
+            remove(path)
         more: dict[str, Any] = {"command": self.command, "time_limit": self.time_limit}
         more |= {"replaces": self._replaces} if self._replaces else {}
-        _write(self.files.config, json.dumps({"settings": self.settings, **self.digests, **more}, indent=2) + "\n")
+        _write_json(self.files.config, {"settings": self.settings, **self.digests, **more})
         return State()
+
+    def kept_epoch(self) -> int:
+        """The epoch that the kept weights are of; UsageError if their file is damaged."""
+        epoch: Any = checkpoint.read_header(self.files.best).get("epoch")
+        if not is_whole(epoch):
+            raise UsageError(f"{self.files.best}: damaged (its header has no epoch)")
+        return epoch
 
     def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
         """Save the state at the end of an epoch."""
@@ -100,13 +110,16 @@ class Run:
     def restore(self, tensors: Mapping[str, Tensor]) -> State:
         """Restore these tensors to the end of the last finished epoch; to the start, if none was finished.
 
+        A new time limit is written down for the next time.
         Raises UsageError if there is no run, one in another process, one with other settings or other pictures, or a
         damaged one; the tensors are then unchanged.
         """
         from safetensors import SafetensorError, safe_open
 
-        self._check()
+        asked = self._check()
         self._take()
+        if asked.get("time_limit") != self.time_limit:
+            _write_json(self.files.config, asked | {"time_limit": self.time_limit})
         last = self.files.last
         if not last.is_file():
             return State()
@@ -123,12 +136,15 @@ class Run:
             tensor.copy_(saved[name])
         return state
 
-    def _check(self) -> None:
+    def _check(self) -> dict[str, Any]:
+        """The config of the run in the folder, if this run may continue it."""
         asked = read_config(self.folder)
         if asked is None:
             raise UsageError(f"{self.folder}: nothing to resume, it has no run with a config.json")
-        self.command = asked.get("command", self.command)
-        self.time_limit = self.time_limit or asked.get("time_limit")
+        command, limit = asked.get("command", self.command), asked.get("time_limit")
+        if not (isinstance(command, str) and (limit is None or is_number(limit))):
+            raise UsageError(f"{self.folder}: the settings in its config.json are damaged")
+        self.command, self.time_limit = command, self.time_limit or limit
         then = asked["settings"]
         changed = [
             f"{name}={_shown(then.get(name))} (now {_shown(value)})"
@@ -141,11 +157,16 @@ class Run:
             if asked.get(name, digest) != digest:  # runs of earlier versions have "data" only
                 what, option = WHAT[name]
                 raise UsageError(f"{self.folder} was started with other {what}: resume it with the same {option}")
+        return asked
 
 
 def _write(path: Path, text: str) -> None:
     with PartFile(path, force=True) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    _write(path, json.dumps(content, indent=2) + "\n")
 
 
 def _shown(value: Any) -> Any:

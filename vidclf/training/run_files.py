@@ -58,18 +58,24 @@ def check_unused(folder: Path) -> None:
         )
 
 
-def check_output(output: Path, folder: Path, resume: bool = False, force: bool = False) -> None:
-    """Raise UsageError if the weights would replace a file that the run needs, or one that must not be replaced.
+def check_output(output: Path, folder: Path, resume: bool = False, force: bool = False) -> bool:
+    """Whether the weights may replace a file; UsageError if they would replace one that they must not.
 
-    force: any other file may be replaced; resume: one that the run in `folder` wrote before may be, and one that it was
-    started to replace.
+    That is a file or folder that the run needs, and any other file that is there, unless force is set, or resume and
+    the run in `folder` wrote the file before or was started to replace it.
     """
-    names = [path.name for path in RunFiles(folder).all]
+    files = RunFiles(folder)
+    names = [path.name for path in files.all]
     if output.name.lower() in names and output.resolve().parent == folder.resolve():
         raise UsageError(f"{output} is a file of the run itself: choose another name for the weights")
-    if output.exists() and not force and not (resume and _is_meant(output, read_config(folder) or {})):
+    place, tensorboard = output.resolve(), files.tensorboard.resolve()
+    if tensorboard.is_relative_to(place) or place.is_relative_to(tensorboard):
+        raise UsageError(f"{output} is a place for the run's own files: choose another name for the weights")
+    exists = output.exists()
+    if exists and not force and not (resume and _is_meant(output, read_config(folder) or {})):
         ways = ", and this run did not write it: choose another with -o" if resume else ": overwrite it with --force"
         raise UsageError(f"{output} already exists{ways}")
+    return force or exists
 
 
 def check_target(path: Path) -> None:
@@ -77,7 +83,9 @@ def check_target(path: Path) -> None:
     if path.exists():
         PartFile(path, force=True)
         return
-    there = next(place for place in path.absolute().parents if place.exists())
+    there = next((place for place in path.absolute().parents if place.exists()), None)
+    if there is None:  # a drive of Windows that is not there
+        raise UsageError(f"cannot write {path}: {path.absolute().anchor} does not exist")
     if not there.is_dir():
         raise UsageError(f"cannot write {path}: {there} is not a folder")
     check_folder(there)
