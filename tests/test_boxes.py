@@ -83,6 +83,18 @@ def test_what_is_no_box_is_told_with_its_stage(box: Any, shown: str) -> None:
     assert str(caught.value) == f"stage 'finder': a box must be four finite numbers, got ({shown}) in frame 0 of clip"
 
 
+@pytest.mark.parametrize(("name", "value"), [("score", nan), ("score", "high"), ("label_score", inf)])
+def test_a_score_that_is_no_number_is_told_with_its_stage(name: str, value: Any) -> None:
+    """It made records and messages that other programs cannot read."""
+    (frame,) = make_frames(1, make_source(size=SIZE))
+    frame.detections = [Detection((1, 2, 3, 4), score=0.5)]
+    setattr(frame.detections[0], name, value)
+    with pytest.raises(
+        VidclfError, match=rf"^stage 'finder': a score must be a finite number, got .*{value}.* in frame"
+    ):
+        keep_inside(frame, "finder")
+
+
 def finder(*boxes: Any) -> Callable[[Iterable[Frame]], Iterator[Frame]]:
     def find(frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:

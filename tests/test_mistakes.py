@@ -112,6 +112,19 @@ def yields_texts(_: object) -> Iterator[str]:
     yield "frame"
 
 
+def makes_grey(frames: Iterable[Frame]) -> Iterator[Frame]:
+    for frame in frames:
+        frame.image = frame.image[:, :, 0]
+        yield frame
+
+
+def makes_floats(frames: Iterable[Frame]) -> Iterator[Frame]:
+    for frame in frames:
+        frame.image = frame.image / 255
+        yield frame
+
+
+PICTURE = "a frame's image must be (height, width, 3) uint8, in BGR"
 USE = "a stage takes an iterable of frames and yields frames"
 NOT_ONE = f"{USE}, and does not take a single frame"
 
@@ -128,6 +141,8 @@ NOT_ONE = f"{USE}, and does not take a single frame"
         (returns_a_frame, f"stage 'returns_a_frame' returned a Frame; {USE}"),
         (yields_nothing, f"stage 'yields_nothing' yielded None, which is not a Frame; {USE}"),
         (yields_groups, f"stage 'yields_groups' yielded a list, which is not a Frame; {USE}"),
+        (makes_grey, f"stage 'makes_grey': {PICTURE}; got (24, 32) uint8"),
+        (makes_floats, f"stage 'makes_floats': {PICTURE}; got (24, 32, 3) float64"),
         (yields_pictures, f"stage 'yields_pictures' yielded a ndarray, which is not a Frame; {USE}"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -344,3 +344,25 @@ def test_options_are_given_by_name() -> None:
     with pytest.raises(UsageError) as caught:
         load_pipeline("motion", capture="in.mp4")  # type: ignore[arg-type]
     assert str(caught.value) == "motion: the options of capture must be a dict, got 'in.mp4'"
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        (["capture", "motion", "gate"], "item 2: motion must stand after gate, not before it"),
+        (["capture", "track", "motion"], "item 2: track must stand after motion, not before it"),
+        (["capture", "motion", "classify", "crop"], "item 3: classify must stand after crop, not before it"),
+        (
+            ["capture", "motion", "crop", "smooth", "classify"],
+            "item 4: smooth must stand after classify, not before it",
+        ),
+        (["capture", "yolo", "annotate", "crop"], "item 3: annotate must stand after crop, not before it"),
+    ],
+)
+def test_a_stage_before_one_that_it_needs_is_refused(tmp_path: Path, stages: list[str], message: str) -> None:
+    """It did nothing, or something else, without a word."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("".join(f"- {stage}\n" for stage in stages))
+    with pytest.raises(UsageError) as caught:
+        load_pipeline(path, capture={"source": "in.mp4"})
+    assert str(caught.value) == f"{path}, {message}"

@@ -52,6 +52,22 @@ def test_the_three_formats_hold_the_same(tmp_path, suffix):
     assert record["Übung"] == [RecordRow(3, box, "Coat", 0.8)]
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_what_editors_add_to_a_file_does_no_harm(tmp_path, suffix):
+    """A mark before UTF-8, by Excel, and an empty last line."""
+    path = write_record(tmp_path / f"record{suffix}", COAT)
+    before = read_record(path)
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert read_record(path) == before
+
+
+def test_an_object_without_a_label_is_no_truth(tmp_path):
+    """It was an object of the class "None"."""
+    row = {"frame": 1, "time": 0.1, "object": 1, "x0": 1, "y0": 1, "x1": 2, "y1": 2, "label": None}
+    with pytest.raises(UsageError, match="label is missing"):
+        read_truth(write_lines(tmp_path / "a.truth.jsonl", row))
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_frames_without_detections_are_no_detections(tmp_path, suffix):
     assert read_record(write_record(tmp_path / f"record{suffix}", BARE)) == {"clip.mp4": []}

@@ -179,7 +179,50 @@ def test_a_source_that_never_returns_does_not_keep_the_outputs_from_being_comple
     assert sink.ended == "complete"
     assert "does not return; the run ends without it" in caplog.text
     released.set()
+    assert pipeline.run()["ledger"]["read"] == 10 + 7 * others  # the one that was left does not disturb it
     until = perf_counter() + 5
     while not no_threads_left() and perf_counter() < until:
         sleep(0.01)
     assert no_threads_left()
+
+
+def test_a_source_that_was_left_does_not_fail_the_run_nor_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidclf.pipeline.STUCK_SECONDS", 0.2)
+    released, runs = threading.Event(), []
+
+    class Fails(Frames):
+        def __call__(self, _: object) -> Iterator[Frame]:
+            runs.append(len(runs))
+            yield from super().__call__(_)
+            if len(runs) == 1:
+                released.wait(30)
+                raise Broken
+
+    def late(frames: Iterable[Frame]) -> Iterator[Frame]:
+        yield from frames
+        released.set()
+        sleep(0.3)  # still completing its file
+
+    pipeline = Pipeline([Fails(5), late])
+    threading.Timer(0.2, pipeline.stop).start()
+    assert pipeline.run()["ledger"]["finished"] == 5
+    assert pipeline.run()["ledger"]["finished"] == 5
+
+
+def test_a_source_that_waits_for_room_is_not_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A detector that converts its network for a minute is no reason to lose a frame."""
+    monkeypatch.setattr("vidclf.pipeline.STUCK_SECONDS", 0.2)
+
+    def slow(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if frame.index == 0:
+                threading.Timer(0.1, pipeline.stop).start()
+                sleep(1)
+            yield frame
+
+    pipeline = Pipeline([Frames(1000), slow], queue=2)
+    stats = pipeline.run()
+    assert stats["ledger"]["read"] == stats["ledger"]["finished"]
+    assert caplog.messages == []

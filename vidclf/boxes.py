@@ -11,11 +11,16 @@ from vidclf.frame import Box, Detection, Frame
 def keep_inside(frame: Frame, stage: str) -> None:
     """Round and clip a frame's boxes, with their masks, and drop the empty ones.
 
-    stage: where they come from, for the error. Raises VidclfError for a box that is not four finite numbers.
+    stage: where they come from, for the error. Raises VidclfError for a box that is not four finite numbers, and for a
+    score that is none: records and messages could not be read.
     """
     # A stage may have shrunk the picture after the search: the record still wants the source's pixels.
     height, width = frame.image.shape[:2]
     width, height = max(width, frame.source.size[0]), max(height, frame.source.size[1])
+    for detection in frame.detections:
+        if not (_is_number(detection.score) and _is_number(detection.label_score)):
+            got, where = (detection.score, detection.label_score), f"frame {frame.index} of {frame.source.name}"
+            raise VidclfError(f"stage {stage!r}: a score must be a finite number, got {got[0]} and {got[1]} in {where}")
     odd = [detection for detection in frame.detections if not _is_inside(detection.box, width, height)]
     for detection in odd:
         if not _clip(detection, width, height):
@@ -30,6 +35,13 @@ def is_in_picture(detection: Detection, frame: Frame) -> bool:
     """Whether a box is inside of the frame's picture: it is not if a stage has shrunk that since the search."""
     height, width = frame.image.shape[:2]
     return detection.box[2] <= width and detection.box[3] <= height
+
+
+def _is_number(score: float) -> bool:
+    try:
+        return isfinite(score)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_inside(box: Box, width: int, height: int) -> bool:

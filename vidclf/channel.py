@@ -238,7 +238,7 @@ class Channel:
     def close(self, failed: bool = False) -> None:
         """Called by the producer: nothing more is coming; waiting frames can still be taken."""
         with self._lock:
-            self._open_producers = max(0, self._open_producers - 1)  # one that was left may still close it, too
+            self._open_producers = max(0, self._open_producers - 1)
             self._failed = self._failed or failed
             self._for_frames.wake()
 

@@ -52,6 +52,15 @@ def no_frame(given: Any, name: str) -> TypeError:
     return TypeError(f"stage {name!r} yielded {described(given)}, which is not a Frame; {A_STAGE}")
 
 
+def no_picture(image: Any, name: str) -> TypeError | None:
+    """The error for a stage whose frame has a picture of another kind; None for one that all stages understand."""
+    shape, kind = getattr(image, "shape", None), str(getattr(image, "dtype", None))
+    if shape is not None and len(shape) == 3 and shape[2] == 3 and kind == "uint8":
+        return None
+    got = described(image) if shape is None else f"{shape} {kind}"
+    return TypeError(f"stage {name!r}: a frame's image must be (height, width, 3) uint8, in BGR; got {got}")
+
+
 def takes_one_frame(error: BaseException, inbox: object, name: str) -> TypeError | None:
     """The error for a stage that used its stream of frames like a frame; None if `error` is of another kind."""
     if isinstance(error, (AttributeError, TypeError)) and f"{type(inbox).__name__!r} object" in str(error):

@@ -16,7 +16,7 @@ from vidclf.channel import LATER_PATIENCE, LIVE_BYTES, PATIENCE, QUEUE_BYTES, Ab
 from vidclf.frame import Frame
 from vidclf.interrupt import finish_on_interrupt
 from vidclf.memory import peak_rss
-from vidclf.mistakes import checked, frames_of, no_frame, takes_one_frame
+from vidclf.mistakes import checked, frames_of, no_frame, no_picture, takes_one_frame
 from vidclf.stats import Meter, Tally, add_up, balances, health, lag, ledger
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ FASTEST = 120  # pictures per second of a live source, all of which may wait unt
 END: Any = object()  # of a stage's frames
 LATENT_BYTES = 256 << 20  # that wait between two stages then: 1.6 seconds of 1920x1080 at 25 pictures a second
 ABORT_SECONDS = 5.0  # that stages have to finish after an abort; their current work might take hours
-STUCK_SECONDS = 30.0  # that a source has to return once no more frames are wanted: its own time limits are shorter
+STUCK_SECONDS = 60.0  # that a source has to return once no more frames are wanted: its own time limits are shorter
 
 # Takes a Channel, or any iterable of frames. A source yields None while it has nothing yet, so that it can be stopped.
 Stage = Callable[[Any], Iterable[Frame | None]]
@@ -127,6 +127,8 @@ class Pipeline:
             for channel in channels:
                 channel.cancel(failed=True)
             wait_for(threads, ABORT_SECONDS)
+            for meter in self._meters:  # one that has not ended must not disturb the next run
+                meter.is_left = meter.ended is None
         finally:
             over.set()
             guard.join()
@@ -169,17 +171,23 @@ class Pipeline:
         self._stopping = True
 
     def _leave_stuck_sources(self, threads: list[Thread], over: Event) -> None:
-        """Let the run end without sources that do not return: a read from a device or a share may take for ever."""
+        """Let a run that is to end do so without sources whose read from a device or a share takes for ever."""
         while not (self._stopping or self._is_over):
             if over.wait(0.5):
                 return
-        if over.wait(STUCK_SECONDS):
-            return
-        for thread, meter in zip(threads[: len(self.sources)], self._meters, strict=False):
-            if thread.is_alive() and meter.outbox:
-                log.warning("%s does not return; the run ends without it", meter.name)
-                threads.remove(thread)
-                meter.outbox.close()
+        sources = list(zip(threads[: len(self.sources)], self._meters, strict=False))
+        while True:
+            before = {id(meter): meter.wait_out for _, meter in sources}
+            if over.wait(STUCK_SECONDS):
+                return
+            for thread, meter in sources:
+                waited = meter.wait_out - before[id(meter)]  # for room, because a later stage takes long
+                if thread.is_alive() and meter.outbox and not meter.is_left and waited < STUCK_SECONDS / 2:
+                    log.warning("%s does not return; the run ends without it", meter.name)
+                    meter.is_left = True
+                    meter.end()
+                    threads.remove(thread)
+                    meter.outbox.close()
 
     def _work(self, stage: Stage, meter: Meter) -> None:
         """Run one stage: move its frames on until it ends, then notify its neighbours."""
@@ -202,7 +210,9 @@ class Pipeline:
             failed = True
         except BaseException as error:
             failed = True
-            if self._error is None:
+            if meter.is_left:
+                log.debug("%s ended after it was left: %r", meter.name, error)
+            elif self._error is None:
                 if mistake := takes_one_frame(error, inbox, meter.name):
                     mistake.__cause__ = error
                     error = mistake
@@ -213,9 +223,9 @@ class Pipeline:
             meter.end()
             if meter.inbox:
                 meter.inbox.cancel()
-            if meter.outbox:
+            if meter.outbox and not meter.is_left:
                 meter.outbox.close(failed)
-            if failed or meter.inbox:
+            if (failed or meter.inbox) and not meter.is_left:
                 self._is_over = True
 
     def _move(self, stream: Iterator[Frame | None], meter: Meter, is_foreign: bool) -> None:
@@ -229,7 +239,7 @@ class Pipeline:
         """Pass a source's frames on; returns whether it has ended by itself."""
         pass_on = meter.put if meter.outbox else self._finish
         # A source whose camera is silent puts no frame, so only this tells it that nobody is listening.
-        while not (self._stopping or self._is_over):
+        while not (self._stopping or self._is_over or meter.is_left):
             asked = perf_counter()
             try:
                 frame = next(stream)
@@ -298,11 +308,14 @@ class Pipeline:
 
 
 def _check(frame: Any, meter: Meter, is_foreign: bool) -> None:
-    """Raise an error for what is no frame; keep the boxes of a stage that is not ours inside the picture."""
+    """Raise an error for what is no frame or no picture; keep the boxes of a stage that is not ours inside of it."""
     if not isinstance(frame, Frame):
         raise no_frame(frame, meter.name)
-    if is_foreign and frame.detections:
-        keep_inside(frame, meter.name)
+    if is_foreign:
+        if mistake := no_picture(frame.image, meter.name):
+            raise mistake
+        if frame.detections:
+            keep_inside(frame, meter.name)
 
 
 def wait_for(threads: list[Thread], at_most: float = inf) -> None:

@@ -15,12 +15,24 @@ from vidclf.limits import did_you_mean
 from vidclf.options import check_options, parameters_of, shortened, takes_list, type_hints, wants_text
 from vidclf.pipeline import Pipeline, Stage
 from vidclf.resources import shipped
-from vidclf.stages import STAGES
+from vidclf.stages import DETECTORS, STAGES
 
 WRITERS = ("write", "record")  # a pipeline file may leave out their path
 MOST_VALUES = 100_000  # in a pipeline file
 LONGEST_NUMBER = 1000
 SINKS = (*WRITERS, "publish", "serve", "display")  # can be added if the pipeline file does not have them
+
+
+# Stages, and those that must not stand before them: what these find would come too late, or never.
+NOT_BEFORE = {
+    "gate": DETECTORS,
+    "motion": ("track", "interpolate", "crop", "classify"),
+    "yolo": ("track", "interpolate", "crop", "classify"),
+    "track": ("interpolate", "smooth"),
+    "interpolate": ("crop", "classify"),
+    "crop": ("classify", "annotate"),  # what is drawn would be in the crops
+    "classify": ("smooth",),
+}
 
 
 @dataclass(slots=True)
@@ -204,11 +216,21 @@ def append_missing(items: list[Item], name: str, where: str) -> None:
 
 def to_run(items: list[Item]) -> list[Item]:
     """The items without each `write` or `record` that has no path, and with a window last."""
+    check_order(items)
     kept = [item for item in items if item.name not in WRITERS or "path" in item.options]
     for item in items:
         if item not in kept:
             item.check()  # nobody else would report a mistake in it
     return sorted(kept, key=lambda item: item.name == "display")  # needs the main thread, which runs the last stage
+
+
+def check_order(items: list[Item]) -> None:
+    """Raise UsageError for a built-in stage that stands before one whose work it needs."""
+    first = {item.name: number for number, item in reversed([*enumerate(items)])}
+    for name, later in NOT_BEFORE.items():
+        for other in later:
+            if name in first and first.get(other, len(items)) < first[name]:
+                raise UsageError(f"{items[first[other]].where}: {other} must stand after {name}, not before it")
 
 
 def find_stage(name: str, where: str = "") -> Callable[..., Stage]:

@@ -66,6 +66,8 @@ def read_truth(path: Path) -> list[TruthRow]:
     rows = []
     for place, row in _rows(path, TRUTH_COLUMNS, "truth file"):
         try:
+            if row["label"] is None:
+                raise ValueError("label is missing")
             name, label = str(row["object"]), str(row["label"])
             rows.append(TruthRow(_index(row), _number(row, "time"), name, _box(row), label))
         except ValueError as error:
@@ -120,9 +122,11 @@ def _require(columns: tuple[str, ...], given: Collection[str], where: str) -> No
 
 
 def _json_lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:  # some programs put a mark before UTF-8
         number = 0
         for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):
@@ -140,7 +144,7 @@ def _json_lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row
 
 
 def _csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         if not reader.fieldnames:
             raise ValueError("the file is empty")

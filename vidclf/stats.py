@@ -10,7 +10,7 @@ from typing import Any
 from vidclf.channel import Channel
 from vidclf.frame import Frame, Source
 
-INSIDE = 8192  # frames of a source inside a stage: more than any stage holds; earlier ones will not come out any more
+INSIDE = 8192  # frames of a source inside a stage, more than any of ours holds: earlier ones count as dropped
 RECENT = 1024  # latencies kept per stage: percentiles cover this many frames, and memory use stays flat
 
 
@@ -36,6 +36,7 @@ class Meter:
         self.dropped: Counter[Source] = Counter()  # frames that went in and never came out
         self.at: Frame | None = None  # the last frame that it took, or (a source) made, to name in errors
         self._passages: dict[Source, Passage] = {}
+        self.is_left = False  # the run goes on, or has ended, without this stage, which does not return
         self.began = perf_counter()
         self.ended: float | None = None
         self._put = 0.0  # seconds of passing frames on to an outbox that it shares with others, and since when it does

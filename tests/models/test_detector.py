@@ -216,6 +216,20 @@ def test_a_runtime_that_has_no_such_device_gives_way_to_torch(
     assert warning_of(detector, caplog).endswith("does not run on onnx, using torch instead: no GPU")
 
 
+def test_a_runtime_that_is_older_than_the_format_gives_way_to_torch(
+    weights: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run ended with exit code 2, as if the weights were to blame."""
+    need("onnx")
+
+    def refuse(*_: object) -> None:
+        raise UsageError("unsupported model IR version")
+
+    monkeypatch.setattr(onnx_detector, "onnx_session", refuse)
+    told = warning_of(open_detector(weights, "cpu", "onnx", "f32", 160), caplog)
+    assert told.endswith("does not run on onnx, using torch instead: unsupported model IR version")
+
+
 def test_torch_uses_the_detectors_threads_after_another_runtime_failed(
     weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

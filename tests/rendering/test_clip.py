@@ -95,3 +95,11 @@ def test_what_is_hidden_has_no_row() -> None:
             assert row["x1"] <= 150 and (row["x0"], row["y0"]) == (whole["x0"], whole["y0"])
             assert row["x1"] - row["x0"] >= VISIBLE * 0.8 * (whole["x1"] - whole["x0"])
         assert all(row["x0"] >= 90 for row in free if row["object"] not in {one["object"] for one in hidden})
+
+
+def test_a_pillar_may_be_wider_than_a_narrow_picture() -> None:
+    """Its left side was counted from the right: the command ended in an error."""
+    for number in range(5):
+        clip = Clip(CARDS, LEVELS["hard"], (64, 640), 2, 1, number)
+        assert clip.draw(0)[0].shape == (640, 64, 3)
+        assert clip._pillars[..., 3].max() == 1

@@ -1,5 +1,7 @@
+import unicodedata
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,20 @@ def test_numbered_classes_in_the_order_of_the_first_weights_are_tested_by_name(
     assert parts.test.labels == parts.labels == tuple(before)
     names = labels or FASHION_MNIST
     assert [before[target] for target in parts.test.targets] == [names[target] for target in bars(50, seed=50)[1]]
+
+
+def test_the_test_part_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    """Folders from a Mac have decomposed accents, which are sorted otherwise: test pictures got other classes."""
+    for part, form in (("train", "NFD"), ("test", "NFC")):
+        for number, name in enumerate(("Éléphant", "Zebra")):
+            folder = tmp_path / part / unicodedata.normalize(form, name)
+            folder.mkdir(parents=True)
+            for copy in range(3):
+                cv2.imwrite(str(folder / f"{copy}.png"), np.full((28, 28), 100 * number + 50 + copy, np.uint8))
+    parts = data.load_parts(Config(validation=0), tmp_path, Preprocess(), (), False, Progress(quiet=True))
+    assert parts.test.labels == parts.labels
+    shown = {parts.labels[t]: int(i.max()) > 100 for i, t in zip(parts.test.images, parts.test.targets, strict=True)}
+    assert shown == {"Zebra": True, "Éléphant": False}
 
 
 def test_rare_classes_weigh_more() -> None:

@@ -163,6 +163,8 @@ class Batch:
             self._save.due = True
             if outcome.fault == "passing":
                 self._plan.put_off(clip)
+            else:
+                self._plan.settle(clip)
         self._tell(Ended(clip, outcome, again))
 
     def _enter(self, clip: Clip, outcome: Outcome) -> None:

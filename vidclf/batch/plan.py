@@ -23,7 +23,8 @@ from vidclf.files import hash_file
 log = logging.getLogger(__name__)
 
 SCAN_SECONDS = 2.0  # between two scans for new clips
-SCAN_PAUSES = 4  # wait at least this many times the duration of a scan, because the driver does nothing else meanwhile
+SCAN_PAUSES = 4  # wait at least this many times what a scan took, because the driver does nothing else meanwhile, ...
+LONGEST_PAUSE = 60.0  # ... and at most these seconds
 RETRY_PAUSES = (5.0, 30.0)  # seconds before the first retry of a clip, and before each later one
 # Seconds until a watch tries a clip again that failed in spite of its retries; each time twice as many, up to the most.
 AGAIN_SECONDS, AGAIN_MOST = 600.0, 86400.0
@@ -83,9 +84,9 @@ class Plan:
 
         When watching, clips or results may be unavailable for a moment, like shares and buckets.
         """
-        first, began = self._next_look is None, monotonic()
+        first = self._next_look is None
         try:
-            planned = self._plan(self._find(), running, first)
+            planned = self._plan(self._found(), running, first)
         except Exception as error:  # clients of buckets raise many kinds of errors
             if first:
                 raise
@@ -93,11 +94,17 @@ class Plan:
                 log.warning("%s; trying again", describe(error))
             self.is_away = True
             return None
-        finally:
-            ended = monotonic()
-            self._next_look = ended + max(SCAN_SECONDS, SCAN_PAUSES * (ended - began))
         self.is_away = False
         return planned
+
+    def _found(self) -> Found:
+        """What is in the folder, and when to look again."""
+        began = monotonic()
+        try:
+            return self._find()
+        finally:
+            ended = monotonic()
+            self._next_look = ended + min(max(SCAN_SECONDS, SCAN_PAUSES * (ended - began)), LONGEST_PAUSE)
 
     def next_clip(self) -> Clip | None:
         """The first clip in the queue that may begin now."""
@@ -121,6 +128,10 @@ class Plan:
         before = self._pauses.get(clip.path, AGAIN_SECONDS / 2)
         self._pauses[clip.path] = pause = min(2 * before, AGAIN_MOST)
         self._again[clip.path] = monotonic() + pause
+
+    def settle(self, clip: Clip) -> None:
+        """Forget that a clip once failed through a temporary fault."""
+        self._pauses.pop(clip.path, None)
 
     def outputs(self, path: str) -> dict[str, str]:
         """The names of a clip's outputs, by the stage that writes them."""

@@ -120,8 +120,8 @@ def evaluate(
     is_fifth = pictures.holds_back(data) and not whole
     if whole and not pictures.holds_back(data):
         click.echo("--all has no effect here: the test pictures are separate ones, and only they are tested", err=True)
-    # Fashion-MNIST's numbers are those of its own order, which need not be that of the weights.
-    names = None if by_number and is_fashion else labels
+    # Fashion-MNIST's numbers (its checksums prove them) are those of its own order, not always that of the weights.
+    names = None if by_number and is_fashion and verify else labels
     test = pictures.load(data, "test", model.preprocess, verify, names, whole=whole).named_as(labels).to(place)
     logits = evaluation.predict(run, test.images, batch)
     if not logits.isfinite().all():

@@ -61,16 +61,17 @@ def refuse_same_names(captures: Sequence[Item]) -> None:
 
     The same address twice is no mistake; two that differ only in a password, which no name shows, need names.
     """
-    from vidclf.video.address import readable, redact
+    from vidclf.video.address import is_url, readable, redact
 
-    taken: dict[str, str] = {}  # the address of each name
+    taken: list[tuple[str, str]] = []  # the name and the address of each
     for item in sorted(captures, key=lambda item: "name" in item.options):  # named ones last
-        address = str(item.options["source"])
-        name = str(item.options.get("name") or readable(redact(address)))
-        other = taken.get(name.casefold())
-        if other is not None and ("name" in item.options or other != address):
-            raise UsageError(f"several sources are called {name}; give each its own name (NAME=URL)")
-        taken[name.casefold()] = address
+        address, given = str(item.options["source"]), item.options.get("name")
+        name = str(given or readable(redact(address)))
+        for other_name, other in taken:
+            is_same = given is not None and name.casefold() == other_name.casefold()
+            if is_same or (name == other_name and address != other and is_url(address)):
+                raise UsageError(f"several sources are called {name}; give each its own name (NAME=URL)")
+        taken.append((name, address))
 
 
 def together(sources: Sequence[str]) -> bool:

@@ -113,7 +113,7 @@ def run(arguments: list[str]) -> int:
 def explained(error: Exception) -> Exception:
     """The error, or a UsageError for a file name that is too long, or in a folder that may not be entered.
 
-    Even asking whether such a file exists raises these. The error of a stage has notes on where it was, and stays.
+    Even asking whether such a file exists may raise these. The error of a stage has notes on where it was, and stays.
     """
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         usage = UsageError(f"the file name {shown(str(error.filename))} is too long")

@@ -67,4 +67,4 @@ def fill_topic(template: str, row: dict[str, Any]) -> str:
 def clean(value: Any) -> str:
     """A value as one level of a topic; `none` if it is missing."""
     text = "" if value is None else str(value)
-    return re.sub(rf"[/+#$\s{FORBIDDEN}]+", "-", text).strip("-")[:LONGEST] or "none"
+    return re.sub(rf"[/+#$\s{FORBIDDEN}]+", "-", text).strip("-")[-LONGEST:] or "none"

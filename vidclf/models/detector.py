@@ -1,8 +1,7 @@
 """Detects objects in pictures: an ultralytics model whose network runs on the fastest runtime.
 
 The letterbox before the network and the selection of boxes after it are the same on every runtime, and the same as
-ultralytics'. On OpenVINO and ONNX Runtime, neither ultralytics nor torch is needed once the network
-is in the cache.
+ultralytics'. On OpenVINO and ONNX Runtime, neither ultralytics nor torch is needed once the network is in the cache.
 """
 
 from __future__ import annotations
@@ -142,11 +141,11 @@ class Detector:
         def select(outputs: list[Outputs]) -> list[Found]:
             return [self._select(which, width, height, *each) for each in outputs]
 
-        if self._compiled is None:
+        if self._compiled is None and self.on_gpu:
             in_torch = self._start_torch(boxed, which.confidence)
-            if self.on_gpu:
-                return lambda: select(in_torch())
-            found = select(in_torch())
+            return lambda: select(in_torch())
+        if self._compiled is None:
+            found = select(self._in_torch(boxed, which.confidence))
             return lambda: found
         try:
             outputs = self._compiled.start(boxed, which.confidence, several)
@@ -160,7 +159,7 @@ class Detector:
             except Exception as error:
                 if self._compiled is not None:  # it was, until a batch before this one went wrong
                     self._fall_back(error)
-                return select(self._start_torch(boxed, which.confidence)())
+                return select(self._in_torch(boxed, which.confidence))
 
         return finish
 
@@ -176,6 +175,10 @@ class Detector:
             found = found._replace(boxes=corners(found.boxes))
         return found._replace(boxes=self._letterbox.boxes_in_picture(found.boxes, width, height))
 
+    def _in_torch(self, boxed: list[np.ndarray], confidence: float) -> list[Outputs]:
+        with torch_threads("detector"):
+            return self._start_torch(boxed, confidence)()
+
     def _start_torch(self, boxed: list[np.ndarray], confidence: float) -> Callable[[], list[Outputs]]:
         batch = boxed[0][None] if len(boxed) == 1 else np.stack(boxed)
         networks = self._torch * pictures_at_once() if self._pool else self._torch
@@ -184,11 +187,9 @@ class Detector:
         def start(network: TorchNetwork, part: np.ndarray) -> Callable[[], list[np.ndarray]]:
             return network.start(part, confidence)
 
-        if self._pool and len(parts) > 1:
-            started = list(self._pool.map(start, networks, parts))
-        else:  # one picture alone gets all threads; GPUs run by themselves, all at once
-            with torch_threads("detector"):
-                started = list(map(start, networks, parts))
+        # One picture alone gets all threads; GPUs run by themselves, all at once.
+        at_once = self._pool.map if self._pool and len(parts) > 1 else map
+        started = list(at_once(start, networks, parts))
         return lambda: [each for finish in started for each in zip(*finish(), strict=True)]
 
     def _fall_back(self, error: Exception) -> None:

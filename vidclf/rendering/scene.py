@@ -40,8 +40,10 @@ def pillars(size: tuple[int, int], level: Level, random: np.random.Generator) ->
         half = height * random.uniform(0.03, 0.05)
         left, right = round(middle - half), round(middle + half)
         roundness = np.cos(np.linspace(-1.2, 1.2, right - left))[:, None]
-        layer[:, left:right, :3] = level.ground * (0.35 + 0.4 * roundness) * (1 + random.uniform(-0.1, 0.1, 3))
-        layer[:, left:right, 3] = 1
+        colours = level.ground * (0.35 + 0.4 * roundness) * (1 + random.uniform(-0.1, 0.1, 3))
+        seen = slice(max(0, left), max(0, min(right, width)))  # in a narrow picture, a pillar reaches beyond its sides
+        layer[:, seen, :3] = colours[seen.start - left : seen.stop - left]
+        layer[:, seen, 3] = 1
     return layer
 
 

@@ -184,6 +184,8 @@ def _tint(image: np.ndarray, detection: Detection, table: np.ndarray) -> None:
     if detection.mask is not None:
         x0, y0, x1, y1 = detection.box
         region = image[y0:y1, x0:x1]
+        if region.shape[:2] != detection.mask.shape:  # a stage has shrunk the picture since
+            return
         cv2.copyTo(cv2.LUT(region, table), detection.mask.astype(np.uint8), region)
 
 

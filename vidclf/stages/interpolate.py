@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter, sleep
 
+import cv2
+import numpy as np
+
 from vidclf.frame import Box, Detection, Frame, Source
 from vidclf.stages._awaited import awaited
 
@@ -75,7 +78,7 @@ class Interpolate:
             gap.held.append(frame)
             return
         if frame.skip:
-            frame.detections += _copies(gap.known)
+            frame.detections = _copies(gap.known)
         gap.ready += [*_fill(gap, frame), frame]
         gap.time, gap.known, gap.held = frame.time, _copies(frame.detections), []
 
@@ -89,16 +92,16 @@ def _fill(gap: Gap, after: Frame) -> list[Frame]:
     appeared = [d for d in after.detections if d.track is None or d.track not in earlier]
     for frame in gap.held:
         share = (frame.time - gap.time) / max(after.time - gap.time, 1e-9)
-        frame.detections += [_at(d, later[d.track], share) for d in gap.known if d.track in later]
+        moving = [_at(d, later[d.track], share) for d in gap.known if d.track in later]
         alone = [d for d in gap.known if d.track not in later] if share <= 0.5 else appeared
-        frame.detections += _copies(alone)
+        frame.detections = moving + _copies(alone)
     return gap.held
 
 
 def _repeat(gap: Gap) -> list[Frame]:
     """The frames of a gap, filled in from its beginning alone."""
     for frame in gap.held:
-        frame.detections += _copies(gap.known)
+        frame.detections = _copies(gap.known)
     return gap.held
 
 
@@ -111,5 +114,12 @@ def _at(one: Detection, two: Detection, share: float) -> Detection:
     x0, y0, x1, y1 = (round(a + (b - a) * share) for a, b in zip(one.box, two.box, strict=True))
     box: Box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))  # rounding must not leave a narrow one empty
     near = two if share > 0.5 else one
-    mask = near.mask if near.mask is not None and near.mask.shape == (box[3] - y0, box[2] - x0) else None
-    return Detection(box, one.score + (two.score - one.score) * share, near.kind, mask, one.track)
+    return Detection(box, one.score + (two.score - one.score) * share, near.kind, _fitted(near.mask, box), one.track)
+
+
+def _fitted(mask: np.ndarray | None, box: Box) -> np.ndarray | None:
+    """A mask scaled to a box: without one, the classifier would see what is behind the object."""
+    columns, rows = box[2] - box[0], box[3] - box[1]
+    if mask is None or mask.shape == (rows, columns):
+        return mask
+    return cv2.resize(mask.astype(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_LINEAR) > 127

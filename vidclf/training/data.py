@@ -90,8 +90,8 @@ def load_parts(
     names = config.labels or None
     everything = load(folder, "train", policy, verify, names, progress.live).named_as(before)
     progress.line(named(everything.labels))
-    # Opened by the same names, because IDX files have only their numbers; the order of `before` comes after.
-    test = load(folder, "test", policy, verify, names, progress.live).named_as(before)
+    # Opened by the same names, because IDX files have only their numbers; their order follows.
+    test = load(folder, "test", policy, verify, names, progress.live).named_as(everything.labels)
     learning, validation = set_aside(everything, config.validation, folder, policy)
     digests: dict[str, Any] = {"data": everything.digest(), "validation": validation.digest(), "test": test.digest()}
     digests["classes"] = list(everything.labels)

@@ -28,7 +28,7 @@ H273_BT709, H273_BT601 = 1, 6  # colour spaces in H.273; 6 is SMPTE 170M, which 
 # Between two pictures, in ticks of the track: MP4 stores them in 32 bits, and FFmpeg fills AVI with so many at most.
 LONGEST_GAP = {"mp4": 1 << 31, "mov": 1 << 31, "avi": 60_000}
 SEEK_SECONDS = 5
-HEADER = 8 << 10  # bytes, more than any container's header
+HEADER = 8 << 10  # bytes, more than a container's header usually has
 MPEG4_CLOCK = 65_535  # the finest time base MPEG-4 part 2 can express
 
 

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST = 128  # connections at once, six for each browser; macOS gives a process 256 file descriptors by default
 PATIENCE = 10.0  # seconds that a connection may be open without a request in progress
-STUCK = 30.0  # seconds that a client may read nothing of what is sent to it
+STUCK = 30.0  # seconds that a client may take to read what waits for it
 
 
 class Connection(H11Protocol):
