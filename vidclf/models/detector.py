@@ -1,7 +1,7 @@
 """Detects objects in pictures: an ultralytics model whose network runs on the fastest runtime.
 
 The letterbox before the network and the selection of boxes after it are the same on every runtime, and the same as
-ultralytics'. On OpenVINO and ONNX Runtime, neither ultralytics nor torch is needed once the network is in the cache.
+ultralytics'. On OpenVINO and ONNX Runtime, neither ultralytics nor torch is imported once the network is in the cache.
 """
 
 from __future__ import annotations
