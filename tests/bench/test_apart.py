@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,19 @@ def test_an_error_of_another_library_survives_the_pipe(setting: Setting, monkeyp
     apart._serve(Pipe(), setting, False)  # type: ignore[arg-type]
     assert answers[0] == [SERIAL]
     assert str(answers[1]) == "serial loop: Odd: no such thing" and isinstance(answers[1], VidclfError)
+
+
+def test_a_loop_may_have_the_threads_that_ultralytics_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+    import torch
+
+    def threads() -> tuple[int, int]:
+        return torch.get_num_threads(), cv2.getNumThreads()
+
+    monkeypatch.setattr("ultralytics.utils.NUM_THREADS", 1)
+    monkeypatch.setenv("VIDCLF_THREADS", "2")
+    before = threads()
+    seen: list[Any] = []
+    assert apart._as_imported(lambda: seen.append(threads()) or [[]]) == [[]]  # type: ignore[func-returns-value]
+    assert seen == [(1, 1)]
+    assert threads() == before

@@ -17,6 +17,7 @@ from vidclf.errors import VidclfError, one_line
 from vidclf.threads import cores, granted
 
 SERIAL = "serial loop"
+AS_IMPORTED = "serial loop, threads as ultralytics sets them"
 
 
 class LoopProcess:
@@ -108,7 +109,31 @@ def loops_of(setting: Setting, others: bool) -> dict[str, Callable[[], list[Seen
     person = Person(setting)
     if not others:
         return {SERIAL: person.run}
-    return {SERIAL: person.run, "YOLO.predict(stream=True)": person.run_stream, **other_loops(setting, person)}
+    return {
+        SERIAL: person.run,
+        AS_IMPORTED: partial(_as_imported, person.run),
+        "YOLO.predict(stream=True)": person.run_stream,
+        **other_loops(setting, person),
+    }
+
+
+def _as_imported(loop: Callable[[], list[Seen]]) -> list[Seen]:
+    """Run a loop with the threads that a script has that imports ultralytics; it leaves a core to others.
+
+    The other loops have all cores, as `load_detector` undoes that.
+    """
+    import cv2
+    import torch
+    from ultralytics.utils import NUM_THREADS
+
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(0)
+    torch.set_num_threads(min(NUM_THREADS, cores()))
+    try:
+        return loop()
+    finally:
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])
 
 
 def _share_limits() -> None:

@@ -18,6 +18,7 @@ from vidclf.models import load
 from vidclf.models.device import choose_devices
 from vidclf.models.ultralytics_model import load_detector
 from vidclf.preprocess import crop_picture
+from vidclf.stages.yolo import nearest_box
 
 GREEN = (0, 255, 0)
 
@@ -136,9 +137,9 @@ class Person:
         """Classify and draw all objects of one picture, one after the other."""
         height, width = image.shape[:2]
         found = []
-        for x0, y0, x1, y1 in result.boxes.xyxy.cpu().numpy().round().astype(int).tolist():
-            box = max(0, x0), max(0, y0), min(width, max(x1, x0 + 1)), min(height, max(y1, y0 + 1))
-            found.append((box, self._namer(image, box)))
+        for x0, y0, x1, y1 in result.boxes.xyxy.cpu().tolist():
+            if box := nearest_box(x0, y0, x1, y1, width, height):
+                found.append((box, self._namer(image, box)))
         for box, caption in found:
             draw(image, box, caption)
         return [(box, caption.rpartition(" ")[0]) for box, caption in found]

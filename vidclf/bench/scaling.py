@@ -13,6 +13,7 @@ from vidclf.bench.measure import Cost, cost_of, spread, summary
 from vidclf.bench.ours import opencv_limited
 from vidclf.bench.setting import PlainWriter, Setting
 from vidclf.frame import USUAL_RATE, Detection, Frame
+from vidclf.memory import keep_warm
 from vidclf.pipeline import Pipeline
 from vidclf.preprocess import letterbox
 from vidclf.stages import Capture
@@ -61,9 +62,9 @@ def by_cameras(setting: Setting, counts: Iterable[int], repeat: int, tell: Tell)
 
     def speed(count: int) -> dict[str, float]:
         middle = [item.create() for item in setting.items if item.name not in ("capture", "write")]
-        # The same amount of work for any number of sources.
-        each = max(4, setting.frames // count) if setting.frames else None
-        sources = [Capture(str(setting.clip), max_frames=each) for _ in range(count)]
+        # As many frames each, however many they are: a few would measure how long decoders take to open.
+        (capture,) = (item for item in setting.items if item.name == "capture")
+        sources = [capture.create() for _ in range(count)]
         return _median(lambda: int(Pipeline([sources, *middle]).run()["ledger"]["finished"]), repeat)
 
     return _each(counts, speed, "cameras", tell)
@@ -113,6 +114,7 @@ def _speed(setting: Setting, repeat: int) -> dict[str, float]:
 
 
 def _median(work: Callable[[], int], repeat: int) -> dict[str, float]:
+    keep_warm()  # as `vidclf run` does
     with opencv_limited():
         work()  # loads the models
         costs: list[Cost] = [cost_of(work) for _ in range(repeat)]

@@ -12,7 +12,6 @@ from vidclf.recipe import WRITERS, Item, append_missing, load_recipe, override, 
 from vidclf.stages import DETECTORS
 
 CUTS = ("segment", "keep", "keep_size", "only_when", "pre_roll", "post_roll")  # options of write
-NETWORKS = ("yolo", "classify")  # stages that run one
 DEFAULT_PIPELINE = "motion"  # needs no download
 
 
@@ -61,11 +60,9 @@ def assemble(options: RunOptions, source: str, output: Path | str | None, record
         _give(items, "crop", "--weights", like=options.weights)
         _give(items, "classify", "--weights", weights=options.weights)
     for name, value in (("device", options.device), ("backend", options.backend)):
-        networks = [item for item in items if item.name in NETWORKS]
-        if value is not None and not networks:
-            raise UsageError(f"--{name}: the pipeline has no stage {' or '.join(map(repr, NETWORKS))}")
-        for item in networks:
-            item.options |= {name: value} if value is not None else {}
+        for item in items:
+            if value is not None and item.name in ("yolo", "classify"):
+                item.options[name] = value
     _add_outputs(items, options, output, record)
     for assignment in options.settings:
         override(items, assignment)
