@@ -139,7 +139,7 @@ def test_weights_that_appear_while_the_libraries_are_loaded_are_not_replaced(
         return "cpu"
 
     monkeypatch.setattr("vidclf.models.device.choose_device", choose_device)
-    told = f"{output} already exists: choose another with -o"
+    told = f"{output} has appeared during the training: choose another with --resume -o FILE"
     assert refused("--data", pictures, "--model", "v1", "--run", tmp_path / "run", "-o", output) == told
     assert output.read_text() == "theirs"
 

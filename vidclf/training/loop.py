@@ -56,8 +56,6 @@ def train(
     """
     progress = progress or Progress()
     data.check_outside(folder, output, data_folder)
-    if output.exists() and not replace:
-        raise UsageError(f"{output} already exists: choose another with -o")
     before = load_start(config)
     policy = before.preprocess if before else config.policy
     parts = data.load_parts(config, data_folder, policy, before.labels if before else (), verify, progress).to(device)
