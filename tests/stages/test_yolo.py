@@ -162,7 +162,7 @@ def test_pictures_are_searched_ahead(
     batch: int, every: int, most: int, most_large: int, large: bool, segmenter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if large:
-        monkeypatch.setattr("vidclf.stages.yolo.SMALL", 0)
+        monkeypatch.setattr("vidclf.stages.yolo.MOST_WAITING", 0)
     stage, detector = Yolo(segmenter, device="cpu", batch=batch), Queue()
     stage._detector = detector  # type: ignore[assignment]
     frames = list(make_frames(40))

@@ -61,4 +61,4 @@ def summary(costs: Sequence[Cost]) -> dict[str, Any]:
 
 def ratio(ours: Sequence[Cost], theirs: Sequence[Cost]) -> dict[str, float]:
     """How many times as fast `ours` is, from the ratio within each round."""
-    return spread([a.speed / b.speed if b.speed else 0.0 for a, b in zip(ours, theirs, strict=True)])
+    return spread([a.speed / b.speed for a, b in zip(ours, theirs, strict=True)])

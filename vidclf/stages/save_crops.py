@@ -72,8 +72,7 @@ class SaveCrops:
             source, now = frame.source, frame.time
             name = names.setdefault(source, _name(source))
             last = {track: at for track, at in recent.get(source, {}).items() if now - at < self.every}
-            due = [d for d in frame.detections if d.track not in last]
-            due = [d for d in due if is_in_picture(d, frame)]
+            due = [d for d in frame.detections if d.track not in last and is_in_picture(d, frame)]
             if source.live and pause.holds(monotonic()):
                 due = []
             for detection in due:

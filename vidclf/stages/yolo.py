@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 # Frames whose pictures are being searched, and what waits for their results.
 Search = tuple[list[Frame], Callable[[], list[Found]]]
 Group = tuple[list[Frame], list[Search]]  # frames in the order of the stream, and the searches of some of them
-SMALL = 32 << 20  # bytes of frames that may wait for others' results beyond those of a batch
+MOST_WAITING = 32 << 20  # bytes of frames that may wait here for others' results, beyond those of a batch
 USUAL = "person"  # the class that is kept where none is asked for
 
 
@@ -116,8 +116,8 @@ class Yolo:
         # A live frame waits in the channel, where a fresher one may replace it, rather than here.
         if any(frame.source.live for frame in held) or _pictures(under_way) >= detector.most_under_way:
             return 0
-        is_little = sum(frame.image.nbytes for frame in held) < SMALL
-        counted = _pictures(under_way) if is_little else len(held)  # frames that are not searched only wait
+        has_room = sum(frame.image.nbytes for frame in held) < MOST_WAITING
+        counted = _pictures(under_way) if has_room else len(held)  # frames that are not searched only wait
         return max(0, self.batch * (2 if detector.on_gpu else 1) - counted)
 
     def class_numbers(self, names: dict[int, str]) -> list[int] | None:
